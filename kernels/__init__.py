@@ -1,0 +1,84 @@
+"""Hot paths: arrays in, arrays out. No tensors, no tape; this folder can be read, tested and used alone.
+
+Every kernel has a *definition* in plain NumPy (`definitions/`, read it first) and a CPU version in Numba
+(`cpu/`). One table, below, maps a name to the module that holds it; `tinygen.kernels.<name>` picks the
+version from the array in hand. `implementation("definition")` forces the definitions, for tests and doubt.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+# module (of the same name in definitions/ and in cpu/) -> the kernels it holds
+MODULES = {
+    "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
+    "attention": ("attention", "attention_backward"),
+    "normalisation": (
+        "batch_norm",
+        "batch_norm_backward",
+        "group_norm",
+        "group_norm_backward",
+        "layer_norm",
+        "layer_norm_backward",
+        "rms_norm",
+        "rms_norm_backward",
+    ),
+    "softmax": (
+        "softmax",
+        "softmax_backward",
+        "log_softmax",
+        "log_softmax_backward",
+        "cross_entropy",
+        "cross_entropy_backward",
+    ),
+    "elementwise": ("silu", "silu_backward", "gelu", "gelu_backward", "sigmoid", "softplus"),
+    "update": ("adam_update", "ema_update"),
+    "philox": ("philox_bits", "philox_uniform", "philox_normal"),
+}
+NAMES = {name: module for module, names in MODULES.items() for name in names}
+
+_forced: list[str] = []
+
+
+@contextmanager
+def implementation(version: str) -> Iterator[None]:
+    """Within the block every kernel is `version`: "definition" (NumPy) or "cpu" (Numba)."""
+    if version not in ("definition", "cpu"):
+        raise ValueError(f'a kernel version is "definition" or "cpu", not {version!r}')
+    _forced.append(version)
+    try:
+        yield
+    finally:
+        _forced.pop()
+
+
+@cache
+def load(name: str, version: str) -> Callable[..., Any]:
+    """The function that implements kernel `name` in `version`; imported when first asked for."""
+    folder = {"definition": "definitions", "cpu": "cpu"}[version]
+    return getattr(importlib.import_module(f"{__name__}.{folder}.{NAMES[name]}"), name)
+
+
+def choose(array: Any) -> str:
+    """The version that serves `array`: Numba for float32 and float64 in NumPy, else the definition."""
+    if _forced:
+        return _forced[-1]
+    return "cpu" if isinstance(array, np.ndarray) and array.dtype.char in "fd" else "definition"
+
+
+def _kernel(name: str) -> Callable[..., Any]:
+    def call(first: Any, *args: Any, **kwargs: Any) -> Any:
+        return load(name, choose(first))(first, *args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"Kernel `{name}`; see kernels/definitions/{NAMES[name]}.py for what it computes."
+    return call
+
+
+for _name in NAMES:
+    if NAMES[_name] != "philox":  # these take a key, not an array: the caller names the array module
+        globals()[_name] = _kernel(_name)

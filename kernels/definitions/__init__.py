@@ -1,0 +1,1 @@
+"""What each kernel computes, in plain NumPy: short, slow and the authority."""

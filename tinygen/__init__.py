@@ -1,0 +1,1 @@
+"""tinygen: generative models from scratch, every one held to its closed forms."""
