@@ -1,0 +1,122 @@
+"""What the training room asks of a model, and nothing more.
+
+A family adds a model to the command line with one class, its *configuration*: a frozen dataclass whose fields
+are the model's own options (each documented by the string below it; the command line is made from them), with
+
+    recipe(data) -> Recipe                      what it trains with on that data set when nobody says otherwise
+    build(shape, classes, rng) -> Model         the network with its objective, initialised from `rng`
+
+and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Three
+methods are looked for and may be absent: `evaluate` (figures for `tinygen eval`), `learner` (a model that is not
+trained by one optimiser on one loss, such as two players, brings its own), and `trajectory` (pictures of how one
+sample comes about, for the report).
+
+`tests/training/` holds the room to this contract with a model of twenty lines that knows nothing of images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+Batch = Mapping[str, np.ndarray]
+"""{"x": (N, ...) float32} and, where the data set has classes, {"y": (N,) int64}."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained on one data set unless the command line says otherwise."""
+
+    steps: int = 3000
+    """Optimiser steps."""
+    batch_size: int = 64
+    """Examples per step."""
+    lr: float = 2e-4
+    """Learning rate after the warm-up."""
+    ema_decay: float = 0.999
+    """Decay of the averaged weights that samples are drawn from; 0 keeps no average apart from the weights."""
+    grad_clip: float = 1.0
+    """Greatest norm of the gradient over all parameters; 0 leaves the gradient alone."""
+    warmup: int = 0
+    """Steps over which the learning rate rises linearly from 0."""
+
+
+class Model(Protocol):
+    """A `tinygen.nn.Module` that knows its objective and how to draw from itself."""
+
+    def loss(self, batch: Batch, rng: Any) -> tuple[Any, dict[str, Any]]:
+        """The scalar to descend, and named scalar terms to report. All randomness comes from `rng`."""
+        ...
+
+    def sample(self, n: int, rng: Any, cond: Any = None) -> Any:
+        """(n, ...) tensor of samples, scaled as the data set was."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Any: ...
+
+
+@runtime_checkable
+class Evaluates(Protocol):
+    """The optional part of a model that `tinygen eval` prints."""
+
+    def evaluate(self, dataset: Any, rng: Any) -> dict[str, tuple[float, str]]:
+        """Name of each figure -> (value, unit)."""
+        ...
+
+
+class ModelConfig(Protocol):
+    """A frozen dataclass: the model's own options as fields, and how to make the model of them."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def recipe(self, data: str) -> Recipe:
+        """What to train with on the data set of that name."""
+        ...
+
+    def build(self, shape: tuple[int, ...], classes: int | None, rng: Any) -> Any:
+        """The model for examples of `shape` (without the batch axis), weights drawn from `rng`.
+
+        Raises ValueError, in one line, when the options do not fit the shape.
+        """
+        ...
+
+
+class Learner(Protocol):
+    """Owns everything that training changes besides randomness and data order: weights, optimisers, averages."""
+
+    def step(self, batch: Batch, rng: Any) -> dict[str, float]:
+        """One optimiser step (one of each player). Returns at least "loss".
+
+        Raises `NonFinite` before anything is updated when a term or a gradient is not finite.
+        """
+        ...
+
+    def averaged(self) -> Any:
+        """Context manager that gives the model with its averaged weights, for sampling and evaluation."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nested dicts and lists of arrays and JSON values; the weights under "model" and "ema"."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+class NonFinite(ArithmeticError):
+    """A term of the loss, the gradient, or a weight is NaN or infinite."""
+
+    def __init__(self, term: str, value: float) -> None:
+        super().__init__(f"{term} is {value}")
+        self.term = term
+        self.value = value
+
+
+class UsageError(ValueError):
+    """Wrong usage: one line that says what is wrong, what was found and what would be right. Exit code 2."""
+
+
+class RunError(RuntimeError):
+    """The run failed while running: one line, with the checkpoint it can go on from. Exit code 1."""
