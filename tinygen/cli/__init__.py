@@ -1,0 +1,71 @@
+"""The command line: `tinygen COMMAND ...`, also `python -m tinygen COMMAND ...`.
+
+Exit codes: 0 done (an orderly stop by Ctrl-C included: it was asked for, and says that the run is not
+finished), 1 failed while running, 2 wrong usage. What a user can cause is told in one line: what is wrong,
+what was found, what would be right. Each command is a module, imported when it is called, so that `tinygen
+list` starts at once.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+# command -> (module with `run(args)`, what it does)
+COMMANDS = {
+    "train": ("tinygen.cli.train", "train a model, or go on with a run"),
+    "sample": ("tinygen.cli.sample", "draw samples from a trained run"),
+    "eval": ("tinygen.cli.evaluate", "measure a trained run"),
+    "list": ("tinygen.cli.listing", "the models there are"),
+    "data": ("tinygen.cli.data", "the data sets there are, and where they lie"),
+}
+
+OVERVIEW = """\
+tinygen: generative models from scratch
+
+{commands}
+
+  tinygen COMMAND --help      what a command takes
+  tinygen train ddpm          start here: trains on real digits within minutes, needs nothing else"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in ("-h", "--help", "help"):
+        rows = [f"  tinygen {name:<8}  {what}" for name, (_, what) in COMMANDS.items()]
+        print(OVERVIEW.format(commands="\n".join(rows)))
+        return 0
+    if args[0] == "--version":
+        from importlib import metadata
+
+        print(f"tinygen {metadata.version('tinygen')}")
+        return 0
+    from tinygen.training.contract import RunError, UsageError
+
+    try:
+        return _run(args)
+    except UsageError as error:
+        return _complain(str(error), 2)
+    except RunError as error:
+        return _complain(str(error), 1)
+    except KeyboardInterrupt:
+        return _complain("stopped at once; what the last checkpoint holds is safe", 1)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
+        sys.stderr.close()
+        return 0
+
+
+def _run(args: list[str]) -> int:
+    name, rest = args[0], args[1:]
+    if name not in COMMANDS:
+        from tinygen.training.contract import UsageError
+        from tinygen.training.registry import unknown
+
+        raise UsageError(unknown("command", name, COMMANDS, "tinygen --help"))
+    module, _ = COMMANDS[name]
+    return importlib.import_module(module).run(rest)
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"tinygen: {' '.join(text.split())}", file=sys.stderr)
+    return code

@@ -1,15 +1,14 @@
 """What the training room asks of a model, and nothing more.
 
 A family adds a model to the command line with one class, its *configuration*: a frozen dataclass whose fields
-are the model's own options (each documented by the string below it; the command line is made from them), with
+are the model's own options (each documented by the string below it; the command line is made of them), with
 
-    recipe(data) -> Recipe                      what it trains with on that data set when nobody says otherwise
-    build(shape, classes, rng) -> Model         the network with its objective, initialised from `rng`
+    recipe(data) -> Recipe                what it trains with on that data set when nobody says otherwise
+    build(shape, classes, rng) -> Model   the network with its objective, initialised from `rng`
 
-and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Three
-methods are looked for and may be absent: `evaluate` (figures for `tinygen eval`), `learner` (a model that is not
-trained by one optimiser on one loss, such as two players, brings its own), and `trajectory` (pictures of how one
-sample comes about, for the report).
+and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Two
+methods may be absent: `evaluate` gives the figures of `tinygen eval`; `learner(recipe)` gives the learner
+of a model that is not trained by one optimiser on one loss, such as two players.
 
 `tests/training/` holds the room to this contract with a model of twenty lines that knows nothing of images.
 """
@@ -35,11 +34,15 @@ class Recipe:
     lr: float = 2e-4
     """Learning rate after the warm-up."""
     ema_decay: float = 0.999
-    """Decay of the averaged weights that samples are drawn from; 0 keeps no average apart from the weights."""
+    """Decay of the averaged weights that samples are drawn from; 0 draws from the weights themselves."""
     grad_clip: float = 1.0
     """Greatest norm of the gradient over all parameters; 0 leaves the gradient alone."""
     warmup: int = 0
     """Steps over which the learning rate rises linearly from 0."""
+    sample_every: int = 500
+    """Steps between the pictures drawn while training."""
+    pictures: int = 36
+    """Samples in each of those pictures."""
 
 
 class Model(Protocol):
@@ -85,7 +88,7 @@ class ModelConfig(Protocol):
 
 
 class Learner(Protocol):
-    """Owns everything that training changes besides randomness and data order: weights, optimisers, averages."""
+    """All that training changes besides randomness and data order: weights, optimisers, averages."""
 
     def step(self, batch: Batch, rng: Any) -> dict[str, float]:
         """One optimiser step (one of each player). Returns at least "loss".

@@ -1,4 +1,4 @@
-"""Which models there are: a name -> where its configuration is, imported only when that model is asked for."""
+"""The models there are: a name -> where its configuration is, imported when that model is asked for."""
 
 import difflib
 import importlib

@@ -1,0 +1,196 @@
+"""`tinygen train MODEL [options]` and `tinygen train --resume DIR`."""
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from tinygen.cli.options import parse
+from tinygen.training.contract import Recipe, RunError, UsageError
+from tinygen.training.registry import MODELS, config_class
+from tinygen.training.run_directory import (
+    RunConfig,
+    RunDirectory,
+    check_free,
+    default_path,
+    provenance,
+    resume_command,
+)
+
+USAGE = """\
+usage: tinygen train MODEL [options]     MODEL is {models}; tinygen train {first} --help shows its options
+       tinygen train --resume DIR        goes on with a run that was stopped or killed, to the same bits"""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train; what is left out is the model's recipe for the data set."""
+
+    data: str = "digits"
+    """Data set by name (tinygen data lists them), or a folder of PNG or JPEG images."""
+    steps: int | None = None
+    """Optimiser steps."""
+    batch_size: int | None = None
+    """Examples per step."""
+    lr: float | None = None
+    """Learning rate."""
+    ema_decay: float | None = None
+    """Decay of the averaged weights that samples are drawn from."""
+    seed: int = 0
+    """Determines everything that is random: the same seed gives the same bits."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto: CUDA where it works, else the CPU."""
+    out: Path | None = None
+    """Directory of the run, new or empty; left out, runs/MODEL-DATA-DATE-TIME."""
+    save_every: int = 200
+    """Steps between checkpoints."""
+    sample_every: int | None = None
+    """Steps between pictures of samples."""
+    pictures: int | None = None
+    """Samples in each picture."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl; each is the mean over the steps since the last."""
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """Go on with a run."""
+
+    resume: Path
+    """Directory of the run."""
+    steps: int | None = None
+    """Train to this many steps in all, instead of what the run was started with."""
+    lr: float | None = None
+    """Learning rate from here on."""
+
+
+def run(args: Sequence[str]) -> int:
+    """The command; returns the exit code."""
+    if not args or args[0] in ("-h", "--help"):
+        text = USAGE.format(models=" or ".join(MODELS), first=next(iter(MODELS)))
+        if args:
+            print(text)
+            return 0
+        raise UsageError(f"train takes a model: {', '.join(MODELS)} (tinygen list says what each is)")
+    if any(arg == "--resume" or arg.startswith("--resume=") for arg in args):
+        if not args[0].startswith("-"):
+            raise UsageError(f"--resume takes no model, the run knows its own; leave {args[0]} out")
+        return resume(parse(ResumeOptions, args, "tinygen train", "Go on with a run."))
+    if args[0].startswith("-"):
+        raise UsageError(
+            f"train takes the model first, then options: tinygen train {next(iter(MODELS))} {args[0]}"
+        )
+    name, rest = args[0], args[1:]
+    model_config = config_class(name)
+    both = dataclasses.make_dataclass(
+        "Options",
+        [("train", Annotated[TrainOptions, _flat()]), ("model", Annotated[model_config, _flat()])],
+        frozen=True,
+    )
+    options: Any = parse(both, rest, f"tinygen train {name}", (model_config.__doc__ or "").strip())
+    return start(name, options.train, options.model, shlex.join(["tinygen", "train", *args]))
+
+
+def start(name: str, options: TrainOptions, model_config: Any, command: str) -> int:
+    """Begin a new run."""
+    from tinygen.training.assemble import assemble, count_parameters
+
+    config = configure(name, options, model_config, command)
+    path = options.out or default_path(name, config.data)
+    check_free(path)
+    parts = assemble(config)
+    record = {**config.provenance, "parameters": count_parameters(parts.model)}
+    config = dataclasses.replace(config, provenance=record)
+    try:
+        directory = RunDirectory.create(path, config)
+    except OSError as error:
+        raise RunError(f"{path} cannot be made a run directory: {error.strerror or error}") from error
+    return _train(directory, config, parts)
+
+
+def resume(options: ResumeOptions) -> int:
+    """Go on with a run."""
+    directory = RunDirectory.open(options.resume)
+    config = directory.read_config()
+    changes = {name: value for name in ("steps", "lr") if (value := getattr(options, name)) is not None}
+    if changes:
+        config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, **changes))
+        check_recipe(config)
+        directory.write_config(config)
+    return _train(directory, config)
+
+
+def configure(name: str, options: TrainOptions, model_config: Any, command: str) -> RunConfig:
+    """The configuration of a run with everything resolved. Raises UsageError for values out of range."""
+    import tinygen
+    from tinygen.data import NAMES
+
+    recipe: Recipe = model_config.recipe(options.data)
+    given = {field.name: getattr(options, field.name, None) for field in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(recipe, **{key: value for key, value in given.items() if value is not None})
+    try:
+        device = str(tinygen.device(options.device))
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"--device: {error}") from None
+    folder = Path(options.data).expanduser()
+    config = RunConfig(
+        model=name,
+        options=dataclasses.asdict(model_config),
+        data=options.data if options.data in NAMES or not folder.is_dir() else str(folder.resolve()),
+        seed=options.seed,
+        device=device,
+        recipe=recipe,
+        save_every=options.save_every,
+        log_every=options.log_every,
+        provenance=provenance(command),
+    )
+    check_recipe(config)
+    return config
+
+
+def check_recipe(config: RunConfig) -> None:
+    """Raise UsageError for a number that no run can have."""
+    recipe = config.recipe
+    least = {
+        "steps": recipe.steps,
+        "batch-size": recipe.batch_size,
+        "save-every": config.save_every,
+        "sample-every": recipe.sample_every,
+        "log-every": config.log_every,
+        "pictures": recipe.pictures,
+    }
+    for name, value in least.items():
+        if value < 1:
+            raise UsageError(f"--{name} is at least 1, not {value}")
+    if not 0 < recipe.lr < float("inf"):
+        raise UsageError(f"--lr is greater than 0, not {recipe.lr}")
+    if not 0 <= recipe.ema_decay < 1:
+        raise UsageError(f"--ema-decay is at least 0 and less than 1, not {recipe.ema_decay}")
+    if not 0 <= config.seed < 2**64:
+        raise UsageError(f"--seed is an integer from 0 to 2**64 - 1, not {config.seed}")
+
+
+def _train(directory: RunDirectory, config: RunConfig, parts: Any = None) -> int:
+    from tinygen.training import progress
+    from tinygen.training.loop import train
+
+    with progress.choose(f"{config.model} on {config.data}") as display:
+        display.note(f"{config.model} on {config.data}, {config.device}, run directory {directory.path}")
+        outcome = train(directory, config, display, parts)
+    if outcome.finished:
+        print(f"done: {outcome.step:,} steps in {progress.duration(outcome.seconds)}; {directory.report}")
+    else:
+        print(f"stopped at step {outcome.step:,} of {config.recipe.steps:,}, not finished; to go on:")
+        print(f"  {resume_command(directory.path)}")
+    sys.stdout.flush()
+    return 0
+
+
+def _flat() -> Any:
+    """Options without the name of the group they are in."""
+    import tyro
+
+    return tyro.conf.arg(name="")

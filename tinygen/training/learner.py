@@ -1,0 +1,85 @@
+"""The default learner: one optimiser (Adam) on one loss, averaged weights beside it.
+
+Everything that is not finite stops the step before a weight is touched, so a run that fails is still at its
+last good state. The learning rate rises linearly over `recipe.warmup` steps and is constant after.
+Adam: Kingma and Ba, arXiv:1412.6980, algorithm 1. Held by `tests/training/test_learner.py`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tinygen.training.contract import Batch, Learner, NonFinite, Recipe
+
+
+def learner_of(model: Any, recipe: Recipe) -> Learner:
+    """The learner that `model` brings with it, else the default one."""
+    own = getattr(model, "learner", None)
+    return own(recipe) if own is not None else SingleLearner(model, recipe)
+
+
+class SingleLearner:
+    """Adam on `model.loss`, gradient clipping, warm-up, and an exponential moving average of the weights."""
+
+    def __init__(self, model: Any, recipe: Recipe) -> None:
+        from tinygen import optim
+
+        self.model = model
+        self.recipe = recipe
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimiser = optim.Adam(self.parameters, lr=recipe.lr)
+        self.ema = optim.EMA(model, recipe.ema_decay)
+        self.steps_done = 0
+
+    def step(self, batch: Batch, rng: Any) -> dict[str, float]:
+        """One step of Adam. Returns "loss", the model's terms, "grad_norm" (before clipping) and "lr"."""
+        from tinygen import optim
+
+        self.optimiser.zero_grad()
+        loss, terms = self.model.loss(batch, rng)
+        figures = {"loss": float(loss)} | {name: float(value) for name, value in terms.items()}
+        check_finite(figures)
+        loss.backward()
+        norm = float(optim.clip_grad_norm_(self.parameters, self.recipe.grad_clip or math.inf))
+        check_finite({"the gradient's norm": norm})
+        lr = self.recipe.lr * min(1.0, (self.steps_done + 1) / (self.recipe.warmup or 1))
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        self.optimiser.step()
+        self.ema.update()
+        self.steps_done += 1
+        return figures | {"grad_norm": norm, "lr": lr}
+
+    @contextmanager
+    def averaged(self) -> Iterator[Any]:
+        """The model in evaluation mode with its averaged weights, within the block."""
+        with self.ema.applied():
+            self.model.eval()
+            try:
+                yield self.model
+            finally:
+                self.model.train()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, averages, Adam's moments and the count of steps."""
+        return {
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "steps_done": self.steps_done,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state that `state_dict` gave. Raises ValueError when it does not fit the model."""
+        self.model.load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps_done = state["steps_done"]
+
+
+def check_finite(figures: Mapping[str, float]) -> None:
+    """Raise NonFinite for the first figure that is NaN or infinite."""
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise NonFinite(name, value)

@@ -1,0 +1,214 @@
+"""The training loop: steps, log, pictures, checkpoints; and going on after anything that stopped it.
+
+A run that was killed at any moment ends with the same bits as one that was not: the checkpoint holds the
+learner (weights, optimiser, averages), the generator of the steps' noise, the loader's place in the data,
+and the counters; the log is cut back to it. `tests/training/test_kill.py` kills runs at random moments and
+compares.
+"""
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tinygen.training import checkpoint as checkpoints
+from tinygen.training.assemble import Parts, assemble, fresh
+from tinygen.training.checkpoint import Checkpoint
+from tinygen.training.contract import NonFinite, RunError, UsageError
+from tinygen.training.metrics_log import MetricsLog, Window
+from tinygen.training.pictures import can_draw, save_samples
+from tinygen.training.progress import Meter, Progress
+from tinygen.training.report import write_report
+from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command
+from tinygen.training.stop import Stop
+from tinygen.training.tree import as_numpy
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    step: int
+    finished: bool
+    seconds: float
+
+
+def train(
+    directory: RunDirectory, config: RunConfig, progress: Progress, parts: Parts | None = None
+) -> Outcome:
+    """Train from the newest good checkpoint of `directory`, or from the start, to the end or to a Ctrl-C.
+
+    Raises UsageError (another process is there, a checkpoint of another model) and RunError (NaN, full disk).
+    """
+    with directory.locked():
+        run = Run(directory, config, progress, parts or assemble(config))
+        try:
+            run.restore()
+            with Stop().listening() as stop:
+                return run.loop(stop)
+        except OSError as error:
+            raise RunError(f"{run.at()}: {_said(error)}; {run.way_on()}") from error
+        except NonFinite as found:
+            raise RunError(f"{run.at()}: {found}{run.culprit()}; {run.way_on()}") from found
+        except MemoryError as error:
+            raise RunError(f"{run.at()}: out of memory; {run.way_on()}") from error
+
+
+class Run:
+    """A run in progress: the parts, the counters, and where the last good checkpoint lies."""
+
+    def __init__(self, directory: RunDirectory, config: RunConfig, progress: Progress, parts: Parts) -> None:
+        self.directory = directory
+        self.config = config
+        self.progress = progress
+        self.parts = parts
+        self.step = 0
+        self.seconds = 0.0
+        self.window = Window()
+        self.saved: int | None = None
+        self._redo: Callable[[], Any] | None = None
+
+    # -- the loop --------------------------------------------------------------------------------------------
+
+    def loop(self, stop: Stop) -> Outcome:
+        """Steps until the last one or until a stop is asked for, then the report."""
+        steps = self.config.recipe.steps
+        log = MetricsLog(self.directory.metrics_file, after=self.step)
+        try:
+            if self.saved is None:
+                self.save(log)
+            meter = Meter(self.step, steps)
+            while self.step < steps and not stop.requested:
+                self.one_step(meter)
+                last = self.step == steps
+                if last or self.step % self.config.log_every == 0:
+                    log.append({"step": self.step, "seconds": round(self.seconds, 3), **self.window.means()})
+                if last or self.step % self.config.recipe.sample_every == 0:
+                    meter.exclude(self.draw(stop))
+                if last or stop.requested or self.step % self.config.save_every == 0:
+                    self.save(log)
+        finally:
+            log.close()
+        write_report(self.directory)
+        return Outcome(self.step, self.step >= steps, self.seconds)
+
+    def one_step(self, meter: Meter) -> None:
+        """Draw a batch and take one step."""
+        started = time.perf_counter()
+        batch = next(self.parts.loader)
+        before = self.parts.rng.state
+        self._redo = lambda: self._step_again(batch, before)
+        figures = self.parts.learner.step(batch, self.parts.rng)
+        self.step += 1
+        self.seconds += time.perf_counter() - started
+        self.window.add(figures)
+        meter.update(self.step, figures["loss"])
+        self.progress.step(meter, figures)
+
+    def draw(self, stop: Stop) -> float:
+        """Draw a picture of samples, and the report with it; a stop asked for meanwhile leaves it.
+
+        Seconds spent.
+        """
+        started = time.perf_counter()
+        dataset = self.parts.dataset
+        if can_draw(dataset.shape):
+            samples = stop.optional(self._samples)
+            if samples is not None:
+                path = self.directory.sample_picture(self.step)
+                save_samples(path, samples, dataset.value_range)
+                self.progress.picture(str(path))
+                write_report(self.directory)
+        return time.perf_counter() - started
+
+    def _samples(self) -> Any:
+        with self.parts.learner.averaged() as model:
+            return as_numpy(model.sample(self.config.recipe.pictures, fresh(self.parts.pictures)))
+
+    # -- checkpoints -----------------------------------------------------------------------------------------
+
+    def save(self, log: MetricsLog) -> None:
+        """Write a checkpoint of this step."""
+        log.synchronise()
+        state = {
+            **self.parts.learner.state_dict(),
+            "rng": self.parts.rng.state,
+            "loader": self.parts.loader.state_dict(),
+            "seconds": self.seconds,
+            "window": self.window.sums,
+        }
+        checkpoints.save(self.directory.checkpoints, Checkpoint(self.step, self.config.owner, state))
+        self.saved = self.step
+
+    def restore(self) -> None:
+        """Take over the newest good checkpoint, if there is any, and say which one were damaged."""
+
+        def damaged(path: Any, why: str) -> None:
+            self.progress.note(f"damaged checkpoint, set aside: {why}")
+            checkpoints.set_aside(path)
+
+        found = checkpoints.load_newest(self.directory.checkpoints, damaged)
+        if found is None:
+            return
+        check_owner(found, self.config)
+        state = found.state
+        self.parts.learner.load_state_dict(state)
+        self.parts.rng.state = state["rng"]
+        self.parts.loader.load_state_dict(state["loader"])
+        self.step, self.seconds, self.saved = found.step, state["seconds"], found.step
+        self.window = Window(state["window"])
+        self.progress.note(f"going on from step {self.step} ({found.path})")
+
+    # -- what is said when it fails --------------------------------------------------------------------------
+
+    def at(self) -> str:
+        """The step that was being taken."""
+        return f"step {self.step + 1}"
+
+    def way_on(self) -> str:
+        """The last good checkpoint and the command that goes on from it."""
+        if self.saved is None:
+            return "no checkpoint was written yet"
+        path = checkpoints.path_of(self.directory.checkpoints, self.saved)
+        return f"the last good checkpoint is {path}; go on with {resume_command(self.directory.path)}"
+
+    def culprit(self) -> str:
+        """The operation that made it, found by taking the same step again with every operation watched."""
+        from tinygen import detect_anomaly
+
+        if self._redo is None:
+            return ""
+        try:
+            with detect_anomaly():
+                self._redo()
+        except NonFinite:
+            return ""
+        except FloatingPointError as error:
+            return f" ({error})"
+        return ""
+
+    def _step_again(self, batch: Any, rng_state: Any) -> None:
+        self.parts.rng.state = rng_state
+        self.parts.learner.step(batch, self.parts.rng)
+
+
+def check_owner(found: Checkpoint, config: RunConfig) -> None:
+    """Raise UsageError unless the checkpoint is of the model of `config`, with the same options."""
+    if found.owner == config.owner:
+        return
+    if found.owner.get("model") != config.model:
+        raise UsageError(
+            f"{found.path} is of the model {found.owner.get('model')}; this run trains {config.model}"
+        )
+    theirs, ours = found.owner.get("options", {}), config.owner["options"]
+    differing = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    difference = ", ".join(f"{name} {theirs.get(name)}, not {ours.get(name)}" for name in differing)
+    raise UsageError(f"{found.path} is of another {config.model}: it has {difference}")
+
+
+def _said(error: OSError) -> str:
+    where = f" while writing {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}; free some space"
+    return f"{error.strerror or error}{where}"

@@ -1,0 +1,91 @@
+"""Samples as a picture: a grid of images with every pixel a crisp square, or points in the plane.
+
+Images are (N, C, H, W) in [-1, 1], C = 1 or 3; points are (N, 2). What is neither has no picture.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygen.training.files import replacing
+
+Pixels = npt.NDArray[np.uint8]
+
+GRID_SIDE = 640
+"""A grid is enlarged by the greatest whole factor that keeps its longer side within this many pixels."""
+GAP = 1
+GROUND = 128
+
+
+def can_draw(shape: tuple[int, ...]) -> bool:
+    """Whether examples of `shape` can be drawn."""
+    return (len(shape) == 3 and shape[0] in (1, 3)) or shape == (2,)
+
+
+def save_samples(path: Path, samples: npt.NDArray, limits: tuple[float, float]) -> Path:
+    """Draw (N, C, H, W) images or (N, 2) points to the PNG at `path`, atomically.
+
+    `limits` are the least and greatest coordinate of the data, the frame for points. Raises ValueError for
+    samples that cannot be drawn, OSError when the file cannot be written.
+    """
+    if not can_draw(samples.shape[1:]):
+        raise ValueError(
+            f"samples of shape {samples.shape[1:]} are neither images (1 or 3, H, W) nor points (2,)"
+        )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        if samples.ndim == 4:
+            save_pixels(temporary, enlarge(image_grid(samples)))
+        else:
+            _save_points(temporary, samples, limits)
+    return path
+
+
+def image_grid(images: npt.NDArray, columns: int | None = None) -> Pixels:
+    """(N, C, H, W) in [-1, 1] as one (rows, columns, 3) picture, as square as N allows, with thin gaps."""
+    n, _, height, width = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    tall, wide = height + GAP, width + GAP
+    grid = np.full((rows * tall + GAP, columns * wide + GAP, 3), GROUND, np.uint8)
+    for index, pixels in enumerate(to_pixels(images)):
+        top, left = GAP + index // columns * tall, GAP + index % columns * wide
+        grid[top : top + height, left : left + width] = pixels
+    return grid
+
+
+def to_pixels(images: npt.NDArray) -> Pixels:
+    """(N, C, H, W) in [-1, 1] as (N, H, W, C) in 0..255, rounded to nearest; what lies outside is clipped."""
+    levels = np.rint((np.clip(images, -1, 1) + 1) * 127.5)
+    return np.nan_to_num(levels).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def enlarge(pixels: Pixels, side: int = GRID_SIDE) -> Pixels:
+    """Every pixel repeated by the greatest whole factor that keeps the longer side within `side`."""
+    factor = max(1, side // max(pixels.shape[:2]))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def save_pixels(path: Path, pixels: Pixels) -> None:
+    """(H, W, 3) in 0..255 as a PNG."""
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path, format="PNG", optimize=True)
+
+
+def _save_points(path: Path, points: npt.NDArray, limits: tuple[float, float]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    low, high = limits
+    margin = 0.1 * (high - low or 1.0)
+    figure = Figure(figsize=(6.4, 6.4), dpi=100)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
+    axes.scatter(*points.T, s=6, c="#3b6fd4", alpha=0.6, linewidths=0)
+    figure.savefig(path, format="png")
