@@ -1,8 +1,9 @@
 """SiLU, GELU, sigmoid and softplus on the CPU: one sweep over the memory of x, in SIMD vectors.
 
-float32 is computed by hand: exp is simd.vexp; the normal tail is exp(-a^2/2) times Mills' ratio, a polynomial in
-1/(1 + 0.35 a) (relative error 4e-8); log(1 + e) is 2 artanh(e/(2 + e)) by a polynomial (8e-9). float64 is the
-definition. Held to the definitions, lane tails and layouts included, by tests/kernels/test_elementwise.py.
+float32 is computed by hand: exp is simd.vexp; the normal tail is exp(-a^2/2) times Mills' ratio, a polynomial
+in 1/(1 + 0.35 a) (relative error 4e-8); log(1 + e) is 2 artanh(e/(2 + e)) by a polynomial (8e-9). float64 is
+the definition. Held to the definitions, lane tails and layouts included, by
+tests/kernels/test_elementwise.py.
 """
 
 from typing import Any
@@ -130,7 +131,7 @@ def _map_backward(kind, g, x, y, parts):
 
 
 def _in_memory_order(a: Array, like: Array) -> Array:
-    """The elements of a in the order in which `like`, a dense array, holds its own; a view where it can be."""
+    """The elements of a in the order in which `like`, which is dense, holds its own; a view if it can be."""
     if a.strides != like.strides or a.dtype != like.dtype:
         copy = np.empty_like(like)
         copy[...] = a

@@ -193,9 +193,9 @@ def log_softmax_backward(g: Array, y: Array, axis: int) -> Array:
 
 
 def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
-    """-log softmax(logits)[target] per row in nats: (loss (N,), log-sum-exp (N,)); logits (N, C), target (N,).
+    """-log softmax(logits)[target] of every row, in nats: (loss (N,), log-sum-exp (N,)).
 
-    ValueError names a target outside [0, C).
+    logits (N, C), target (N,) integers. ValueError names a target outside [0, C).
     """
     if logits.dtype != np.float32 or logits.size == 0:
         return definition.cross_entropy(logits, target)

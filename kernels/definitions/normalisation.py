@@ -74,6 +74,12 @@ def check_groups(name: str, x: Array, num_groups: int) -> None:
         raise ValueError(f"{name}: {x.shape[1]} channels cannot be divided into {num_groups} equal groups")
 
 
+def check_cotangent(name: str, g: Array, x: Array) -> None:
+    """A ValueError unless g has the shape of x."""
+    if g.shape != x.shape:
+        raise ValueError(f"{name}: g must have the shape of x {x.shape}, found {g.shape}")
+
+
 def check_trailing(name: str, x: Array, ndim_normalised: int, *parameters: Array | None) -> None:
     """A ValueError unless x has `ndim_normalised` last dimensions and every parameter their shape."""
     if not 1 <= ndim_normalised <= x.ndim:
@@ -108,6 +114,7 @@ def batch_norm_backward(
     mean and rstd are batch_norm's, of this x. dweight and dbias come also when weight is None (as if ones).
     """
     check_channels("batch_norm_backward", x, weight, mean, rstd)
+    check_cotangent("batch_norm_backward", g, x)
     axes = (0, *range(2, x.ndim))
     per_channel = (-1,) + (1,) * (x.ndim - 2)
     g, rstd = _wide(g), _wide(rstd).reshape(per_channel)
@@ -158,6 +165,7 @@ def group_norm_backward(
     argument is computed again. dweight and dbias come also when weight is None (as if ones).
     """
     check_channels("group_norm_backward", x, weight, bias)
+    check_cotangent("group_norm_backward", g, x)
     check_groups("group_norm_backward", x, num_groups)
     n, c = x.shape[:2]
     split = (n, num_groups, c // num_groups, *x.shape[2:])
@@ -198,6 +206,7 @@ def layer_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (*D), dbias (*D)) of layer_norm for the cotangent g of y."""
     check_trailing("layer_norm_backward", x, ndim_normalised, weight)
+    check_cotangent("layer_norm_backward", g, x)
     split = x.ndim - ndim_normalised
     axes, rows = tuple(range(split, x.ndim)), tuple(range(split))
     per_row = x.shape[:split] + (1,) * ndim_normalised
@@ -228,6 +237,7 @@ def rms_norm_backward(
 ) -> tuple[Array, Array]:
     """Gradients (dx like x, dweight (*D)) of rms_norm: dx = r (h - x_hat <h x_hat>), h = weight g."""
     check_trailing("rms_norm_backward", x, ndim_normalised, weight)
+    check_cotangent("rms_norm_backward", g, x)
     split = x.ndim - ndim_normalised
     axes = tuple(range(split, x.ndim))
     g, rstd = _wide(g), _wide(rstd).reshape(x.shape[:split] + (1,) * ndim_normalised)

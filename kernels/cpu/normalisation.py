@@ -1,0 +1,259 @@
+"""Batch, group, layer and RMS normalisation on the CPU: shapes and layouts here, arithmetic in the sweeps.
+
+Batch and group normalisation work pixel-major (normalisation_pixels.py): x (N, C, *) whose memory is (N, *,
+C) is used as it lies, any other is copied, and results are (N, *, C) in memory, seen as (N, C, *). Layer and
+RMS normalisation work on contiguous rows (normalisation_rows.py). float64 is the definition. Held to the
+definitions by tests/kernels/test_normalisation.py.
+"""
+
+import numpy as np
+
+from ..definitions import normalisation as definition
+from .normalisation_pixels import (
+    batch_norm_backward_sweep,
+    batch_norm_sweep,
+    group_norm_backward_sweep,
+    group_norm_sweep,
+)
+from .normalisation_rows import norm_rows_backward_sweep, norm_rows_sweep
+from .threads import thread_count
+
+Array = np.ndarray
+
+_SERIAL = 16384  # elements below which a second thread costs more than it saves
+
+
+def _by_definition(x: Array) -> bool:
+    return x.dtype != np.float32 or x.size == 0
+
+
+def _pixels(x: Array) -> Array:
+    """x (N, C, *) as contiguous (N, pixels, C), without a copy where its memory already is."""
+    moved = np.ascontiguousarray(np.moveaxis(x, 1, -1), np.float32)
+    return moved.reshape(x.shape[0], -1, x.shape[1])
+
+
+def _like(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """A new array in (N, pixels, C) memory, and the same memory seen in `shape` (N, C, *)."""
+    n, c, *rest = shape
+    memory = np.empty((n, *rest, c), np.float32)
+    return memory.reshape(n, -1, c), np.moveaxis(memory, -1, 1)
+
+
+def _parameter(p: Array | None, shape: tuple[int, ...], default: float) -> Array:
+    """A parameter as contiguous float32, flat; `default` everywhere when there is none."""
+    return np.full(shape, default, np.float32).reshape(-1) if p is None else _flat(p)
+
+
+def _flat(a: Array) -> Array:
+    return np.ascontiguousarray(a, np.float32).reshape(-1)
+
+
+def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """Normalise every channel of x (N, C, *) over N and *: (y like x, mean (C,), rstd (C,)).
+
+    weight and bias (C,) or None. ValueError for shapes that do not fit.
+    """
+    if _by_definition(x):
+        return definition.batch_norm(x, weight, bias, eps)
+    definition.check_channels("batch_norm", x, weight, bias)
+    c = x.shape[1]
+    memory, y = _like(x.shape)
+    mean, rstd = np.empty(c, np.float32), np.empty(c, np.float32)
+    batch_norm_sweep(
+        _pixels(x).reshape(-1, c),
+        memory.reshape(-1, c),
+        _parameter(weight, (c,), 1),
+        _parameter(bias, (c,), 0),
+        eps,
+        mean,
+        rstd,
+        min(thread_count(x.size, _SERIAL), x.size // c),
+    )
+    return y, mean, rstd
+
+
+def batch_norm_backward(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
+) -> tuple[Array, Array, Array]:
+    """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y."""
+    if _by_definition(x):
+        return definition.batch_norm_backward(g, x, weight, mean, rstd)
+    definition.check_channels("batch_norm_backward", x, weight, mean, rstd)
+    definition.check_cotangent("batch_norm_backward", g, x)
+    c = x.shape[1]
+    memory, dx = _like(x.shape)
+    dweight, dbias = np.empty(c, np.float32), np.empty(c, np.float32)
+    batch_norm_backward_sweep(
+        _pixels(g).reshape(-1, c),
+        _pixels(x).reshape(-1, c),
+        memory.reshape(-1, c),
+        _parameter(weight, (c,), 1),
+        _flat(mean),
+        _flat(rstd),
+        dweight,
+        dbias,
+        min(thread_count(x.size, _SERIAL), x.size // c),
+    )
+    return dx, dweight, dbias
+
+
+def group_norm(
+    x: Array,
+    num_groups: int,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    silu: bool = False,
+) -> tuple[Array, Array, Array]:
+    """Normalise every example of x (N, C, *) in `num_groups` groups of channels, each by itself.
+
+    Returns y like x, mean (N, G), rstd (N, G). weight and bias (C,) or None; `silu` passes y through z sigmoid(z). ValueError for shapes that do not fit.
+    """
+    if _by_definition(x):
+        return definition.group_norm(x, num_groups, weight, bias, eps, silu)
+    definition.check_channels("group_norm", x, weight, bias)
+    definition.check_groups("group_norm", x, num_groups)
+    n, c = x.shape[:2]
+    memory, y = _like(x.shape)
+    mean, rstd = np.empty((n, num_groups), np.float32), np.empty((n, num_groups), np.float32)
+    group_norm_sweep(
+        _pixels(x),
+        memory,
+        _parameter(weight, (c,), 1),
+        _parameter(bias, (c,), 0),
+        eps,
+        mean,
+        rstd,
+        silu,
+        min(thread_count(x.size, _SERIAL), n),
+    )
+    return y, mean, rstd
+
+
+def group_norm_backward(
+    g: Array,
+    x: Array,
+    num_groups: int,
+    weight: Array | None,
+    bias: Array | None,
+    mean: Array,
+    rstd: Array,
+    silu: bool = False,
+) -> tuple[Array, Array, Array]:
+    """Gradients (dx like x, dweight (C,), dbias (C,)) of group_norm for the cotangent g of y."""
+    if _by_definition(x):
+        return definition.group_norm_backward(g, x, num_groups, weight, bias, mean, rstd, silu)
+    definition.check_channels("group_norm_backward", x, weight, bias)
+    definition.check_groups("group_norm_backward", x, num_groups)
+    definition.check_cotangent("group_norm_backward", g, x)
+    n, c = x.shape[:2]
+    memory, dx = _like(x.shape)
+    parts = min(thread_count(x.size, _SERIAL), n)
+    sums = np.empty((parts, 2, c))
+    group_norm_backward_sweep(
+        _pixels(g),
+        _pixels(x),
+        memory,
+        _parameter(weight, (c,), 1),
+        _parameter(bias, (c,), 0),
+        _flat(mean).reshape(n, num_groups),
+        _flat(rstd).reshape(n, num_groups),
+        silu,
+        sums,
+        parts,
+    )
+    dweight, dbias = sums.sum(0).astype(np.float32)
+    return dx, dweight, dbias
+
+
+def _norm_rows(
+    x: Array, ndim_normalised: int, weight: Array | None, bias: Array | None, eps: float, centred: bool
+) -> tuple[Array, Array, Array]:
+    split = x.ndim - ndim_normalised
+    rows = np.ascontiguousarray(x).reshape(int(np.prod(x.shape[:split])), -1)
+    y = np.empty(x.shape, np.float32)
+    mean, rstd = np.empty(x.shape[:split], np.float32), np.empty(x.shape[:split], np.float32)
+    norm_rows_sweep(
+        rows,
+        y.reshape(rows.shape),
+        _parameter(weight, x.shape[split:], 1),
+        _parameter(bias, x.shape[split:], 0),
+        eps,
+        mean.reshape(-1),
+        rstd.reshape(-1),
+        centred,
+        min(thread_count(x.size, _SERIAL), len(rows)),
+    )
+    return y, mean, rstd
+
+
+def _norm_rows_backward(
+    g: Array, x: Array, ndim_normalised: int, weight: Array | None, mean: Array, rstd: Array, centred: bool
+) -> tuple[Array, Array, Array]:
+    split = x.ndim - ndim_normalised
+    rows = np.ascontiguousarray(x).reshape(int(np.prod(x.shape[:split])), -1)
+    dx = np.empty(x.shape, np.float32)
+    parts = min(thread_count(x.size, _SERIAL), len(rows))
+    sums = np.empty((parts, 2, rows.shape[1]))
+    norm_rows_backward_sweep(
+        np.ascontiguousarray(g, np.float32).reshape(rows.shape),
+        rows,
+        dx.reshape(rows.shape),
+        _parameter(weight, x.shape[split:], 1),
+        _flat(mean),
+        _flat(rstd),
+        centred,
+        sums,
+        parts,
+    )
+    dweight, dbias = sums.sum(0).astype(np.float32).reshape(2, *x.shape[split:])
+    return dx, dweight, dbias
+
+
+def layer_norm(
+    x: Array, ndim_normalised: int, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
+    """Normalise x (*rows, *D) over its last `ndim_normalised` dimensions: (y, mean (*rows), rstd (*rows)).
+
+    weight and bias have shape D or are None. ValueError for shapes that do not fit.
+    """
+    if _by_definition(x):
+        return definition.layer_norm(x, ndim_normalised, weight, bias, eps)
+    definition.check_trailing("layer_norm", x, ndim_normalised, weight, bias)
+    return _norm_rows(x, ndim_normalised, weight, bias, eps, True)
+
+
+def layer_norm_backward(
+    g: Array, x: Array, ndim_normalised: int, weight: Array | None, mean: Array, rstd: Array
+) -> tuple[Array, Array, Array]:
+    """Gradients (dx like x, dweight (*D), dbias (*D)) of layer_norm for the cotangent g of y."""
+    if _by_definition(x):
+        return definition.layer_norm_backward(g, x, ndim_normalised, weight, mean, rstd)
+    definition.check_trailing("layer_norm_backward", x, ndim_normalised, weight)
+    definition.check_cotangent("layer_norm_backward", g, x)
+    return _norm_rows_backward(g, x, ndim_normalised, weight, mean, rstd, True)
+
+
+def rms_norm(x: Array, ndim_normalised: int, weight: Array | None, eps: float) -> tuple[Array, Array]:
+    """Divide x (*rows, *D) by the root of its mean square + eps over D: (y like x, rstd (*rows)).
+
+    weight has shape D or is None. ValueError for shapes that do not fit.
+    """
+    if _by_definition(x):
+        return definition.rms_norm(x, ndim_normalised, weight, eps)
+    definition.check_trailing("rms_norm", x, ndim_normalised, weight)
+    y, _, rstd = _norm_rows(x, ndim_normalised, weight, None, eps, False)
+    return y, rstd
+
+
+def rms_norm_backward(
+    g: Array, x: Array, ndim_normalised: int, weight: Array | None, rstd: Array
+) -> tuple[Array, Array]:
+    """Gradients (dx like x, dweight (*D)) of rms_norm for the cotangent g of y."""
+    if _by_definition(x):
+        return definition.rms_norm_backward(g, x, ndim_normalised, weight, rstd)
+    definition.check_trailing("rms_norm_backward", x, ndim_normalised, weight)
+    definition.check_cotangent("rms_norm_backward", g, x)
+    dx, dweight, _ = _norm_rows_backward(g, x, ndim_normalised, weight, np.zeros_like(rstd), rstd, False)
+    return dx, dweight
