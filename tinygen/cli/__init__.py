@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
         sys.stderr.close()
         return 0
+    except OSError as error:
+        return _complain(f"{error.filename or args[0]}: {error.strerror or error}", 1)
 
 
 def _run(args: list[str]) -> int:

@@ -14,15 +14,11 @@ class DataOptions:
 def run(args: Sequence[str]) -> int:
     """The command; returns the exit code."""
     parse(DataOptions, args, "tinygen data", "The data sets there are.")
-    from rich.console import Console
-    from rich.table import Table
-
     from tinygen.data import describe
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("name", "kind", "what", "where", "how to get it"):
-        table.add_column(heading, overflow="fold")
-    for row in describe():
-        table.add_row(*row)
-    Console().print(table)
+    rows = describe()
+    name, size = (max(len(getattr(row, column)) for row in rows) for column in ("name", "size"))
+    for row in rows:
+        how = "" if row.how == "nothing to do" else f"; {row.how}"
+        print(f"{row.name:<{name}}  {row.kind:<6}  {row.size:<{size}}  {row.where}{how}")
     return 0

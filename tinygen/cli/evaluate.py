@@ -27,10 +27,13 @@ def run(args: Sequence[str]) -> int:
     from tinygen import data
     from tinygen.cli.loaded import load_run
     from tinygen.random import Generator
-    from tinygen.training.contract import Evaluates
+    from tinygen.training.contract import Evaluates, UsageError
 
     _, config, parts, step = load_run(options.directory)
-    held_out = data.load(config.data, "test")
+    try:
+        held_out = data.load(config.data, "test")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     with parts.learner.averaged() as model:
         figures = {
             "loss": (test_loss(model, held_out, config.recipe.batch_size, Generator(options.seed)), "")

@@ -8,13 +8,14 @@ import re
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tinygen.training.contract import UsageError
 
 T = TypeVar("T")
 
-_KINDS = {int: "an integer", float: "a number", bool: "True or False", str: "a word"}
+_KINDS = {int: "an integer", float: "a number", bool: "True or False", str: "a word", Path: "a path"}
 
 
 def parse(options: type[T], args: Sequence[str], program: str, description: str = "") -> T:
@@ -39,12 +40,14 @@ def _one_line(options: type, box: str, program: str) -> str:
     lines = [line.strip("│╭╮╰╯─ \t") for line in box.splitlines()[1:]]
     end = next((index for index, line in enumerate(lines) if not line), len(lines))
     said = " ".join(lines[:end])
-    fields = flags(options)
+    fields, command = flags(options), program.removeprefix("tinygen ")
     if match := re.match(r"Unrecognized options: (.*)", said):
         wrong = match[1].split(",")[0].split()[0]
         near = difflib.get_close_matches(wrong.split("=")[0].replace("_", "-"), fields, n=1)
         hint = f"did you mean {near[0]}?" if near else f"{program} --help shows what there is"
-        return f"{program} takes no {wrong}: {hint}"
+        return f"{command} takes no {wrong}: {hint}"
+    if match := re.match(r"Missing from .*?: [A-Z]+ (.*?)\.? \(required\)", said):
+        return f"{command} takes the {match[1][0].lower()}{match[1][1:]}, which is missing"
     if (match := re.match(r"Error parsing (--[\w-]+):.*?\[(.*?)\]", said)) and match[1] in fields:
         return f"{match[1]} takes {kind(fields[match[1]])}, not {match[2]}"
     if match := re.match(r"invalid choice '(.*)' for argument '(.*?)'", said):

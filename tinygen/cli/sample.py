@@ -25,8 +25,10 @@ class SampleOptions:
     """How many."""
     seed: int = 0
     """Which: the same seed gives the same samples."""
-    out: Path | None = None
-    """PNG to write; left out, one in the samples folder of the run."""
+    out: Annotated[
+        Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="(default: one in DIR/samples)")
+    ] = None
+    """Picture to write."""
 
 
 def run(args: Sequence[str]) -> int:

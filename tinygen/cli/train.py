@@ -1,6 +1,7 @@
 """`tinygen train MODEL [options]` and `tinygen train --resume DIR`."""
 
 import dataclasses
+import inspect
 import shlex
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import tyro
+
 from tinygen.cli.options import parse
+from tinygen.training import checkpoint as checkpoints
 from tinygen.training.contract import Recipe, RunError, UsageError
 from tinygen.training.registry import MODELS, config_class
 from tinygen.training.run_directory import (
@@ -25,31 +29,39 @@ usage: tinygen train MODEL [options]     MODEL is {models}; tinygen train {first
        tinygen train --resume DIR        goes on with a run that was stopped or killed, to the same bits"""
 
 
+_RECIPE = "(default: the model's recipe for the data)"
+Count = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_RECIPE)]
+Number = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=_RECIPE)]
+_UNCHANGED = "(default: as it was)"
+
+
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to train; what is left out is the model's recipe for the data set."""
+    """How to train; what is left out follows the model's recipe for the data set."""
 
     data: str = "digits"
     """Data set by name (tinygen data lists them), or a folder of PNG or JPEG images."""
-    steps: int | None = None
+    steps: Count = None
     """Optimiser steps."""
-    batch_size: int | None = None
+    batch_size: Count = None
     """Examples per step."""
-    lr: float | None = None
+    lr: Number = None
     """Learning rate."""
-    ema_decay: float | None = None
+    ema_decay: Number = None
     """Decay of the averaged weights that samples are drawn from."""
     seed: int = 0
     """Determines everything that is random: the same seed gives the same bits."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto: CUDA where it works, else the CPU."""
-    out: Path | None = None
-    """Directory of the run, new or empty; left out, runs/MODEL-DATA-DATE-TIME."""
+    out: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/MODEL-DATA-DATE-TIME)")
+    ] = None
+    """Directory of the run, new or empty."""
     save_every: int = 200
     """Steps between checkpoints."""
-    sample_every: int | None = None
+    sample_every: Count = None
     """Steps between pictures of samples."""
-    pictures: int | None = None
+    pictures: Count = None
     """Samples in each picture."""
     log_every: int = 10
     """Steps between lines of metrics.jsonl; each is the mean over the steps since the last."""
@@ -61,9 +73,9 @@ class ResumeOptions:
 
     resume: Path
     """Directory of the run."""
-    steps: int | None = None
+    steps: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=_UNCHANGED)] = None
     """Train to this many steps in all, instead of what the run was started with."""
-    lr: float | None = None
+    lr: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=_UNCHANGED)] = None
     """Learning rate from here on."""
 
 
@@ -85,12 +97,13 @@ def run(args: Sequence[str]) -> int:
         )
     name, rest = args[0], args[1:]
     model_config = config_class(name)
+    flat = tyro.conf.arg(name="")
     both = dataclasses.make_dataclass(
         "Options",
-        [("train", Annotated[TrainOptions, _flat()]), ("model", Annotated[model_config, _flat()])],
+        [("train", Annotated[TrainOptions, flat]), ("model", Annotated[model_config, flat])],
         frozen=True,
     )
-    options: Any = parse(both, rest, f"tinygen train {name}", (model_config.__doc__ or "").strip())
+    options: Any = parse(both, rest, f"tinygen train {name}", inspect.getdoc(model_config) or "")
     return start(name, options.train, options.model, shlex.join(["tinygen", "train", *args]))
 
 
@@ -119,7 +132,14 @@ def resume(options: ResumeOptions) -> int:
     if changes:
         config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, **changes))
         check_recipe(config)
-        directory.write_config(config)
+        reached = checkpoints.saved(directory.checkpoints)
+        if reached and config.recipe.steps < checkpoints.step_of(reached[0]):
+            at = checkpoints.step_of(reached[0])
+            raise UsageError(
+                f"--steps counts from the start: at least {at}, where the run is, not {options.steps}"
+            )
+        with directory.locked():
+            directory.write_config(config)
     return _train(directory, config)
 
 
@@ -187,10 +207,3 @@ def _train(directory: RunDirectory, config: RunConfig, parts: Any = None) -> int
         print(f"  {resume_command(directory.path)}")
     sys.stdout.flush()
     return 0
-
-
-def _flat() -> Any:
-    """Options without the name of the group they are in."""
-    import tyro
-
-    return tyro.conf.arg(name="")

@@ -42,10 +42,10 @@ def assemble(config: RunConfig) -> Parts:
         dataset = data.load(config.data)
         classes = len(dataset.classes) or None
         model = make(**config.options).build(dataset.shape, classes, initial)
+        loader = data.Loader(dataset, config.recipe.batch_size, order)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     model.to(config.device)
-    loader = data.Loader(dataset, config.recipe.batch_size, order)
     return Parts(dataset, model, learner_of(model, config.recipe), loader, noise, pictures)
 
 

@@ -158,7 +158,12 @@ class Run:
         self.parts.loader.load_state_dict(state["loader"])
         self.step, self.seconds, self.saved = found.step, state["seconds"], found.step
         self.window = Window(state["window"])
-        self.progress.note(f"going on from step {self.step} ({found.path})")
+        more = (
+            ""
+            if self.step < self.config.recipe.steps
+            else ", where it was finished; --steps N trains on to N"
+        )
+        self.progress.note(f"going on from step {self.step} ({found.path}){more}")
 
     # -- what is said when it fails --------------------------------------------------------------------------
 
