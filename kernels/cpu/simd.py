@@ -46,7 +46,7 @@ REGISTERS = 32 if LANES == 16 or "neon" in FEATURES else 16
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
-_FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
+FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 _SUFFIX = f"v{LANES}f32"
 
@@ -64,21 +64,22 @@ vector = VectorType()
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _FLOATS)
+        super().__init__(manager, kind, FLOATS)
 
 
-def _address(context: Any, builder: Any, kinds: Any, args: Any, pointee: Any) -> Any:
+def address(context: Any, builder: Any, kinds: Any, args: Any, pointee: Any) -> Any:
     """Pointer to element args[1] of array args[0]."""
     data = make_array(kinds[0])(context, builder, args[0]).data
     index = context.cast(builder, args[1], kinds[1], types.intp)
     return builder.bitcast(builder.gep(data, [index]), pointee.as_pointer())
 
 
-def _is_float32(array: Any) -> bool:
+def is_float32(array: Any) -> bool:
+    """Whether a Numba type is an array of float32, of any rank."""
     return isinstance(array, types.Array) and array.dtype == types.float32
 
 
-def _splat(builder: Any, scalar: Any, kind: Any) -> Any:
+def splat(builder: Any, scalar: Any, kind: Any) -> Any:
     """Every lane equal to `scalar`."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_INT, 0))
@@ -88,10 +89,11 @@ def _splat(builder: Any, scalar: Any, kind: Any) -> Any:
 def _first_lanes(context: Any, builder: Any, kind: Any, count: Any) -> Any:
     """Mask of the first `count` lanes."""
     count = builder.trunc(context.cast(builder, count, kind, types.int64), _INT)
-    return builder.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), _splat(builder, count, _INTS))
+    return builder.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), splat(builder, count, _INTS))
 
 
-def _llvm(builder: Any, name: str, result: Any, args: Any) -> Any:
+def llvm_call(builder: Any, name: str, result: Any, args: Any) -> Any:
+    """Call the LLVM function `name`, declared from its arguments' types."""
     kind = ir.FunctionType(result, [a.type for a in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
@@ -104,11 +106,11 @@ def vload(typing: Any, array: Any, index: Any) -> Any:
     """array[index : index + LANES]."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = builder.load(_address(context, builder, sig.args, args, _FLOATS))
+        value = builder.load(address(context, builder, sig.args, args, FLOATS))
         value.align = 4
         return value
 
-    return (vector(array, index), build) if _is_float32(array) else None
+    return (vector(array, index), build) if is_float32(array) else None
 
 
 @intrinsic
@@ -116,10 +118,10 @@ def vstore(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """array[index : index + LANES] = value."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _address(context, builder, sig.args, args, _FLOATS)).align = 4
+        builder.store(args[2], address(context, builder, sig.args, args, FLOATS)).align = 4
         return context.get_dummy_value()
 
-    return (types.void(array, index, value), build) if _is_float32(array) and value == vector else None
+    return (types.void(array, index, value), build) if is_float32(array) and value == vector else None
 
 
 @intrinsic
@@ -127,14 +129,14 @@ def vload_first(typing: Any, array: Any, index: Any, count: Any, fill: Any) -> A
     """The first `count` lanes from array[index:], the others equal to `fill`; no byte beyond is read."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _address(context, builder, sig.args, args, _FLOATS)
+        pointer = address(context, builder, sig.args, args, FLOATS)
         mask = _first_lanes(context, builder, sig.args[2], args[2])
-        rest = _splat(builder, context.cast(builder, args[3], sig.args[3], types.float32), _FLOATS)
-        return _llvm(
-            builder, f"llvm.masked.load.{_SUFFIX}.p0", _FLOATS, [pointer, ir.Constant(_INT, 4), mask, rest]
+        rest = splat(builder, context.cast(builder, args[3], sig.args[3], types.float32), FLOATS)
+        return llvm_call(
+            builder, f"llvm.masked.load.{_SUFFIX}.p0", FLOATS, [pointer, ir.Constant(_INT, 4), mask, rest]
         )
 
-    return (vector(array, index, count, fill), build) if _is_float32(array) else None
+    return (vector(array, index, count, fill), build) if is_float32(array) else None
 
 
 @intrinsic
@@ -142,13 +144,13 @@ def vstore_first(typing: Any, array: Any, index: Any, value: Any, count: Any) ->
     """array[index : index + count] = the first `count` lanes of value; no byte beyond is written."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _address(context, builder, sig.args, args, _FLOATS)
+        pointer = address(context, builder, sig.args, args, FLOATS)
         mask = _first_lanes(context, builder, sig.args[3], args[3])
         operands = [args[2], pointer, ir.Constant(_INT, 4), mask]
-        _llvm(builder, f"llvm.masked.store.{_SUFFIX}.p0", ir.VoidType(), operands)
+        llvm_call(builder, f"llvm.masked.store.{_SUFFIX}.p0", ir.VoidType(), operands)
         return context.get_dummy_value()
 
-    return (types.void(array, index, value, count), build) if _is_float32(array) and value == vector else None
+    return (types.void(array, index, value, count), build) if is_float32(array) and value == vector else None
 
 
 @intrinsic
@@ -156,9 +158,9 @@ def vbroadcast(typing: Any, array: Any, index: Any) -> Any:
     """Every lane equal to array[index]."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _splat(builder, builder.load(_address(context, builder, sig.args, args, _FLOAT)), _FLOATS)
+        return splat(builder, builder.load(address(context, builder, sig.args, args, _FLOAT)), FLOATS)
 
-    return (vector(array, index), build) if _is_float32(array) else None
+    return (vector(array, index), build) if is_float32(array) else None
 
 
 @intrinsic
@@ -166,7 +168,7 @@ def vfill(typing: Any, scalar: Any) -> Any:
     """Every lane equal to `scalar`, rounded to float32."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _splat(builder, context.cast(builder, args[0], sig.args[0], types.float32), _FLOATS)
+        return splat(builder, context.cast(builder, args[0], sig.args[0], types.float32), FLOATS)
 
     return vector(scalar), build
 
@@ -174,7 +176,7 @@ def vfill(typing: Any, scalar: Any) -> Any:
 @intrinsic
 def vzero(typing: Any) -> Any:
     """Every lane zero."""
-    return vector(), lambda context, builder, sig, args: ir.Constant(_FLOATS, [0.0] * LANES)
+    return vector(), lambda context, builder, sig, args: ir.Constant(FLOATS, [0.0] * LANES)
 
 
 # ---- arithmetic
@@ -212,7 +214,7 @@ def _negate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 def _unary(name: str) -> Any:
     def function(typing: Any, x: Any) -> Any:
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return _llvm(builder, f"llvm.{name}.{_SUFFIX}", _FLOATS, args)
+            return llvm_call(builder, f"llvm.{name}.{_SUFFIX}", FLOATS, args)
 
         return (vector(x), build) if x == vector else None
 
@@ -229,7 +231,7 @@ def vfma(typing: Any, x: Any, y: Any, z: Any) -> Any:
     """x * y + z, rounded once."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _llvm(builder, f"llvm.fma.{_SUFFIX}", _FLOATS, args)
+        return llvm_call(builder, f"llvm.fma.{_SUFFIX}", FLOATS, args)
 
     return (vector(x, y, z), build) if x == y == z == vector else None
 
@@ -302,9 +304,9 @@ def _power_of_two(typing: Any, n: Any) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         # Adding 1.5 * 2^23 leaves the integer n in the lowest bits, which the shift moves to the exponent.
         magic = 12582912
-        shifted = builder.fadd(args[0], ir.Constant(_FLOATS, [float(magic + 127)] * LANES))
+        shifted = builder.fadd(args[0], ir.Constant(FLOATS, [float(magic + 127)] * LANES))
         bits = builder.bitcast(shifted, _INTS)
-        return builder.bitcast(builder.shl(bits, ir.Constant(_INTS, [23] * LANES)), _FLOATS)
+        return builder.bitcast(builder.shl(bits, ir.Constant(_INTS, [23] * LANES)), FLOATS)
 
     return (vector(n), build) if n == vector else None
 

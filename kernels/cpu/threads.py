@@ -9,6 +9,7 @@ times: `one_blas_thread()` is for code that alternates them.
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +18,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 config: Any = numba.core.config
 
@@ -61,3 +63,23 @@ def one_blas_thread() -> Iterator[None]:
         yield
     finally:
         put(before)
+
+
+_LARGEST_KEPT = 1 << 24  # floats: 64 MiB
+_kept = threading.local()
+
+
+def scratch(name: str, threads: int, size: int) -> NDArray[np.float32]:
+    """An uninitialised float32 array (threads, size): the caller's until it next asks for `name`.
+
+    Kept between calls, one for each name and Python thread, growing as needed; beyond 64 MiB it is not kept.
+    """
+    size = max(size, 1)
+    size += -size % 16  # rows that begin on a cache line of their own
+    if threads * size > _LARGEST_KEPT:
+        return np.empty((threads, size), np.float32)
+    arrays = _kept.__dict__
+    array = arrays.get(name)
+    if array is None or array.size < threads * size:
+        array = arrays[name] = np.empty(threads * size, np.float32)
+    return array[: threads * size].reshape(threads, size)

@@ -1,0 +1,307 @@
+"""Matrix products of float32 with gathered rows: the two microkernels under every convolution.
+
+    multiply:    C[target[m] + j] = bias[j] + sum_r A[source[m] + r] B[r, j]      (r goes through `runs`)
+    accumulate:  C[r, j] += sum_m A[source[m] + row[r]] B[m, j]
+
+Elements of A are found through tables of offsets, so that an image need never be unfolded (implicit GEMM).
+Columns are cut into panels of a few vectors; a microkernel keeps some rows of one panel in registers (Goto and
+van de Geijn, "Anatomy of high-performance matrix multiplication", 2008). The microkernels are LLVM code built
+by Python loops over that tile. The number of columns is a multiple of `LANES`: `pack` pads with zeros.
+Held by tests/kernels/test_convolution.py.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
+
+from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, llvm_call, njit, splat
+
+WIDEST = 4 if REGISTERS == 32 else 2  # vectors in a panel, while as many columns are left
+# Rows of a tile by vectors in its panel: the sums, one row of B and one broadcast fit the registers.
+ROWS = {4: 6, 2: 10, 1: 12} if REGISTERS == 32 else {4: 2, 2: 5, 1: 10}
+ROWS_4, ROWS_2, ROWS_1 = ROWS[4], ROWS[2], ROWS[1]
+DEPTH = 1024  # rows of B taken at a time, so that their part of a panel stays in the second-level cache
+PIXELS = (
+    128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
+)
+
+_INT = ir.IntType(64)
+Matrix = NDArray[np.float32]
+
+
+def round_up(columns: int) -> int:
+    """The number of columns in memory: a multiple of `LANES`."""
+    return -(-columns // LANES) * LANES
+
+
+def panels(columns: int) -> Iterator[tuple[int, int]]:
+    """(first column, width) of each panel of a matrix with `columns`, a multiple of `LANES`."""
+    start = 0
+    while start < columns:
+        vectors = (columns - start) // LANES
+        width = LANES * (WIDEST if vectors >= WIDEST else 2 if vectors >= 2 else 1)
+        yield start, width
+        start += width
+
+
+def pack(matrix: NDArray[np.floating]) -> Matrix:
+    """A matrix (rows..., columns) of any strides, panel after panel, columns padded with zeros."""
+    *shape, columns = matrix.shape
+    rows = int(np.prod(shape))
+    packed = np.zeros(rows * round_up(columns), np.float32)
+    for start, width in panels(round_up(columns)):
+        valid = min(width, columns - start)
+        panel = packed[rows * start : rows * (start + width)].reshape(*shape, width)
+        panel[..., :valid] = matrix[..., start : start + valid]
+    return packed
+
+
+def unpack(packed: Matrix, rows: int, columns: int) -> Matrix:
+    """The inverse of `pack`: (rows, columns)."""
+    matrix = np.empty((rows, columns), np.float32)
+    for start, width in panels(round_up(columns)):
+        valid = min(width, columns - start)
+        matrix[:, start : start + valid] = packed[rows * start : rows * (start + width)].reshape(rows, -1)[
+            :, :valid
+        ]
+    return matrix
+
+
+# ---- building blocks of the microkernels: these run while Numba compiles
+
+
+def _at(builder: Any, pointer: Any, index: Any) -> Any:
+    """Pointer to element `index` (an LLVM value or a Python int)."""
+    return builder.gep(pointer, [ir.Constant(_INT, index) if isinstance(index, int) else index])
+
+
+def _clamped(builder: Any, first: Any, i: int, end: Any) -> Any:
+    """min(first + i, end - 1): rows beyond the end repeat the last one, whose result is then written twice."""
+    index = builder.add(first, ir.Constant(_INT, i))
+    last = builder.sub(end, ir.Constant(_INT, 1))
+    return builder.select(builder.icmp_signed("<", index, last), index, last)
+
+
+def _load(builder: Any, pointer: Any) -> Any:
+    value = builder.load(pointer)
+    value.align = 4
+    return value
+
+
+def _vectors(builder: Any, pointer: Any) -> Any:
+    return builder.bitcast(pointer, FLOATS.as_pointer())
+
+
+def _fma(builder: Any, sums: Any, scalars: Any, row: Any) -> None:
+    """sums[i][j] += *scalars[i] * row[j]."""
+    b = [_load(builder, _at(builder, row, j)) for j in range(len(sums[0]))]
+    for i, pointer in enumerate(scalars):
+        a = splat(builder, builder.load(pointer), FLOATS)
+        for j, total in enumerate(sums[i]):
+            value = llvm_call(builder, f"llvm.fma.v{LANES}f32", FLOATS, [a, b[j], builder.load(total)])
+            builder.store(value, total)
+
+
+def _values(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
+    """The arguments, arrays as pointers to their first element."""
+    return [
+        make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+        for kind, value in zip(sig.args, args)
+    ]
+
+
+def _sums(builder: Any, rows: int, vectors: int) -> list[list[Any]]:
+    return [[cgutils.alloca_once(builder, FLOATS) for _ in range(vectors)] for _ in range(rows)]
+
+
+def _product_tile(rows: int, vectors: int) -> Any:
+    """Microkernel of `multiply`: rows m, m + 1, ... of one panel, over the runs from r0 to r1.
+
+    The sums start from `initial` where `fresh`, else from C.
+    """
+
+    def tile(
+        typing,
+        a,
+        start,
+        source,
+        m,
+        end,
+        runs,
+        r0,
+        r1,
+        b,
+        b_start,
+        c,
+        c_start,
+        target,
+        initial,
+        i_start,
+        fresh,
+    ):
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            values = _values(context, builder, sig, args)
+            (
+                a,
+                start,
+                source,
+                m,
+                end,
+                runs,
+                r0,
+                r1,
+                b,
+                b_start,
+                c,
+                c_start,
+                target,
+                initial,
+                i_start,
+                fresh,
+            ) = values
+            index = [_clamped(builder, m, i, end) for i in range(rows)]
+            origin = [builder.add(start, builder.load(_at(builder, source, i))) for i in index]
+            out = [
+                _vectors(
+                    builder, _at(builder, c, builder.add(c_start, builder.load(_at(builder, target, i))))
+                )
+                for i in index
+            ]
+            initial = _vectors(builder, _at(builder, initial, i_start))
+            fresh = builder.icmp_signed("!=", fresh, ir.Constant(_INT, 0))
+            sums = _sums(builder, rows, vectors)
+            for i in range(rows):
+                first = builder.select(fresh, initial, out[i])
+                for j in range(vectors):
+                    builder.store(_load(builder, _at(builder, first, j)), sums[i][j])
+            cursor = cgutils.alloca_once_value(builder, _vectors(builder, _at(builder, b, b_start)))
+            with cgutils.for_range_slice(builder, r0, r1, ir.Constant(_INT, 1), _INT) as (run, _):
+                pair = _at(builder, runs, builder.shl(run, ir.Constant(_INT, 1)))
+                offset, length = builder.load(pair), builder.load(_at(builder, pair, 1))
+                begin = [_at(builder, a, builder.add(o, offset)) for o in origin]
+                with cgutils.for_range(builder, length) as loop:
+                    row = builder.load(cursor)
+                    _fma(builder, sums, [_at(builder, p, loop.index) for p in begin], row)
+                    builder.store(_at(builder, row, vectors), cursor)
+            for i in range(rows):
+                for j in range(vectors):
+                    builder.store(builder.load(sums[i][j]), _at(builder, out[i], j)).align = 4
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(a, n, source, n, n, runs, n, n, b, n, c, n, target, initial, n, n), build
+
+    return intrinsic(tile)
+
+
+def _outer_tile(rows: int, vectors: int) -> Any:
+    """Microkernel of `accumulate`: rows r, r + 1, ... of one panel, over the rows m0 to m1 of B."""
+
+    def tile(typing, a, start, source, m0, m1, row, r, end, b, b_start, b_stride, c, c_start):
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            values = _values(context, builder, sig, args)
+            a, start, source, m0, m1, row, r, end, b, b_start, b_stride, c, c_start = values
+            index = [_clamped(builder, r, i, end) for i in range(rows)]
+            begin = [_at(builder, a, builder.add(start, builder.load(_at(builder, row, i)))) for i in index]
+            width = ir.Constant(_INT, vectors * LANES)
+            out = [
+                _vectors(builder, _at(builder, c, builder.add(c_start, builder.mul(i, width)))) for i in index
+            ]
+            sums = _sums(builder, rows, vectors)
+            for i in range(rows):
+                for j in range(vectors):
+                    builder.store(_load(builder, _at(builder, out[i], j)), sums[i][j])
+            with cgutils.for_range_slice(builder, m0, m1, ir.Constant(_INT, 1), _INT) as (m, _):
+                offset = builder.load(_at(builder, source, m))
+                pixel = _at(builder, b, builder.add(b_start, builder.mul(m, b_stride)))
+                _fma(builder, sums, [_at(builder, p, offset) for p in begin], _vectors(builder, pixel))
+            for i in range(rows):
+                for j in range(vectors):
+                    builder.store(builder.load(sums[i][j]), _at(builder, out[i], j)).align = 4
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(a, n, source, n, n, row, n, n, b, n, n, c, n), build
+
+    return intrinsic(tile)
+
+
+_product_4, _product_2, _product_1 = (_product_tile(ROWS[v], v) for v in (4, 2, 1))
+_outer_4, _outer_2, _outer_1 = (_outer_tile(ROWS[v], v) for v in (4, 2, 1))
+
+
+# ---- loops over tiles
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def multiply(a, start, source, count, runs, b, columns, c, c_start, target, bias):
+    """C[c_start + target[m] + j] = bias[j] + sum_r A[start + source[m] + r] B[r, j] for m < count, j < columns.
+
+    `runs` lists (offset, length) pairs, lengths at most `DEPTH`: r takes offset, ..., offset + length - 1 of each
+    in turn. B is packed; A, C are flat.
+    """
+    depth = 0
+    for i in range(1, runs.size, 2):
+        depth += runs[i]
+    column = 0
+    while column < columns:
+        vectors = (columns - column) // LANES
+        vectors = WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1)
+        p = depth * column
+        q = c_start + column
+        r0 = 0
+        while r0 < runs.size // 2:
+            r1 = r0 + 1
+            rows = runs[2 * r0 + 1]
+            while r1 < runs.size // 2 and rows + runs[2 * r1 + 1] <= DEPTH:
+                rows += runs[2 * r1 + 1]
+                r1 += 1
+            fresh = r0 == 0
+            if vectors == 4:
+                for m in range(0, count, ROWS_4):
+                    _product_4(
+                        a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, column, fresh
+                    )
+            elif vectors == 2:
+                for m in range(0, count, ROWS_2):
+                    _product_2(
+                        a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, column, fresh
+                    )
+            else:
+                for m in range(0, count, ROWS_1):
+                    _product_1(
+                        a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, column, fresh
+                    )
+            p += rows * vectors * LANES
+            r0 = r1
+        column += vectors * LANES
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c_start):
+    """C[r, j] += sum over m < count of A[start + source[m] + row[r]] B[b_start + m b_stride + j], C packed."""
+    rows = row.size
+    for m0 in range(0, count, PIXELS):
+        m1 = min(m0 + PIXELS, count)
+        column = 0
+        while column < columns:
+            vectors = (columns - column) // LANES
+            vectors = WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1)
+            p = c_start + rows * column
+            q = b_start + column
+            if vectors == 4:
+                for r in range(0, rows, ROWS_4):
+                    _outer_4(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
+            elif vectors == 2:
+                for r in range(0, rows, ROWS_2):
+                    _outer_2(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
+            else:
+                for r in range(0, rows, ROWS_1):
+                    _outer_1(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
+            column += vectors * LANES

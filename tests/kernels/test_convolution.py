@@ -1,0 +1,221 @@
+"""Convolution: the definition equals naive loops, its adjoints are adjoint, and the CPU kernels equal it.
+
+Shapes are drawn to meet every branch: H != W, remainders of the output size, padding wider than the kernel,
+one-pixel images, one image, images not shared evenly by the threads, channels that fill no vector, groups.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tinygen.kernels.cpu import convolution as cpu
+from tinygen.kernels.definitions import convolution as definition
+
+
+@dataclass(frozen=True)
+class Case:
+    """One convolution: shapes and geometry; `short` output rows and columns are left out of the adjoints."""
+
+    n: int
+    c: int
+    k: int
+    image: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    short: tuple[int, int] = (0, 0)
+
+    @property
+    def geometry(self):
+        return self.stride, self.padding, self.dilation
+
+    @property
+    def output(self):
+        return definition.output_size(self.image, self.kernel, *self.geometry)
+
+    def arrays(self, dtype, seed=0):
+        """x, w, bias (K,), bias of the transposed convolution (C,), g."""
+        rng = np.random.default_rng(seed)
+        size = [max(1, o - s) for o, s in zip(self.output, self.short)]
+        shapes = (
+            (self.n, self.c, *self.image),
+            (self.k, self.c // self.groups, *self.kernel),
+            (self.k,),
+            (self.c,),
+            (self.n, self.k, *size),
+        )
+        return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+    def three(self, module, x, w, bias, back_bias, g):
+        """The convolution and its two adjoints, by the functions of `module`."""
+        geometry = (*self.geometry, self.groups)
+        return (
+            module.conv2d(x, w, bias, *geometry),
+            module.conv2d_input_grad(g, w, back_bias, self.image, *geometry),
+            module.conv2d_weight_grad(x, g, self.kernel, *geometry),
+        )
+
+
+def pairs(least, most):
+    return st.tuples(st.integers(least, most), st.integers(least, most))
+
+
+@st.composite
+def cases(draw, channels=(1, 2, 3, 5, 16, 17, 33), most_images=5):
+    kernel, dilation, padding = draw(pairs(1, 4)), draw(pairs(1, 3)), draw(pairs(0, 5))
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for k, d, p in zip(kernel, dilation, padding)]
+    extra = draw(pairs(0, 9))
+    groups = draw(st.sampled_from((1, 1, 2, 3)))
+    return Case(
+        n=draw(st.integers(1, most_images)),
+        c=groups * draw(st.sampled_from(channels)),
+        k=groups * draw(st.sampled_from(channels)),
+        image=(least[0] + extra[0], least[1] + extra[1]),
+        kernel=kernel,
+        stride=draw(pairs(1, 3)),
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        short=draw(pairs(0, 1)),
+    )
+
+
+def naive(case, x, w, bias):
+    """The sum in the first lines of the definition, index by index."""
+    (sh, sw), (ph, pw), (dh, dw) = case.geometry
+    y = np.zeros((case.n, case.k, *case.output))
+    c_group, k_group = case.c // case.groups, case.k // case.groups
+    for n, k, oh, ow in np.ndindex(*y.shape):
+        y[n, k, oh, ow] = bias[k]
+        for c, i, j in np.ndindex(c_group, *case.kernel):
+            h, v = oh * sh + i * dh - ph, ow * sw + j * dw - pw
+            if 0 <= h < case.image[0] and 0 <= v < case.image[1]:
+                y[n, k, oh, ow] += w[k, c, i, j] * x[n, k // k_group * c_group + c, h, v]
+    return y
+
+
+@settings(max_examples=15)
+@given(cases(channels=(1, 2), most_images=2))
+@example(Case(2, 4, 6, (7, 5), (3, 2), (2, 3), (1, 0), (2, 1), 2))
+def test_definition_is_the_sum_over_taps(case):
+    x, w, bias, _, _ = case.arrays(np.float64)
+    got = definition.conv2d(x, w, bias, *case.geometry, case.groups)
+    np.testing.assert_allclose(got, naive(case, x, w, bias), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("module", [definition, cpu])
+@given(case=cases())
+def test_adjoints_are_adjoint(module, case):
+    """<g, conv(x, w)> = <x, input_grad(g, w)> = <w, weight_grad(x, g)>: CHECKS 38."""
+    x, w, _, _, g = replace(case, short=(0, 0)).arrays(np.float64)
+    y, dx, dw = case.three(module, x, w, None, None, g)
+    inner = np.vdot(g, y)
+    scale = np.linalg.norm(g) * np.linalg.norm(y) + 1
+    assert abs(np.vdot(x, dx) - inner) < 1e-12 * scale
+    assert abs(np.vdot(w, dw) - inner) < 1e-12 * scale
+
+
+def close(got, want, terms):
+    """Equal within float32 rounding of sums of `terms` products of numbers of order one."""
+    assert got.shape == want.shape
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(
+        got, want, rtol=0, atol=2e-6 * np.sqrt(terms) + 2e-6 * abs(want).max(initial=0)
+    )
+
+
+def check_against_definition(case, arrays):
+    got = case.three(cpu, *arrays)
+    want = case.three(definition, *(a.astype(np.float64) for a in arrays))
+    taps = case.kernel[0] * case.kernel[1]
+    pixels = case.n * case.output[0] * case.output[1]
+    for a, b, terms in zip(got, want, (taps * case.c, taps * case.k, pixels)):
+        close(a, b, terms)
+    for image in got[:2]:
+        assert image.transpose(0, 2, 3, 1).flags.c_contiguous  # NHWC in memory
+
+
+@settings(max_examples=60)
+@given(cases())
+@example(Case(1, 1, 32, (28, 28), (3, 3), padding=(1, 1)))
+@example(Case(1, 3, 1, (1, 1), (1, 1)))
+@example(Case(2, 1100, 3, (2, 3), (1, 1)))
+@example(Case(1, 520, 40, (3, 4), (1, 3), padding=(0, 1)))
+@example(Case(3, 5, 7, (40, 90), (3, 3), padding=(1, 1)))
+@example(Case(1, 128, 16, (70, 70), (3, 3), (2, 2), (1, 1)))
+@example(Case(5, 32, 48, (14, 10), (4, 4), (2, 2), (1, 1)))
+@example(Case(4, 6, 6, (9, 8), (3, 3), padding=(1, 1), groups=6))
+def test_cpu_equals_definition(case):
+    check_against_definition(case, case.arrays(np.float32))
+
+
+LAYOUTS = {
+    "NCHW": lambda a: np.ascontiguousarray(a),
+    "NHWC": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    "sliced": lambda a: np.repeat(np.repeat(a, 2, axis=1), 2, axis=3)[:, ::2, :, ::2],
+    "reversed": lambda a: np.ascontiguousarray(a[:, :, ::-1])[:, :, ::-1],
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [1, 16])
+def test_any_memory_layout_gives_the_same_numbers(layout, channels):
+    case = Case(3, channels, 2 * channels, (6, 9), (3, 2), (2, 1), (1, 0))
+    x, w, bias, back_bias, g = case.arrays(np.float32)
+    want = case.three(cpu, x, w, bias, back_bias, g)
+    put = LAYOUTS[layout]
+    got = case.three(cpu, put(x), put(w), bias[::-1].copy()[::-1], back_bias, put(g))
+    for a, b in zip(got, want):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("module", [definition, cpu])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_images_give_no_images_and_no_weight_gradient(module, dtype):
+    case = Case(0, 3, 4, (5, 6), (3, 3), padding=(1, 1))
+    y, dx, dw = case.three(module, *case.arrays(dtype))
+    assert (y.shape, dx.shape) == ((0, 4, 5, 6), (0, 3, 5, 6))
+    assert (dw == 0).all()
+    assert dw.shape == (4, 3, 3, 3)
+    assert y.dtype == dx.dtype == dw.dtype == dtype
+
+
+def test_results_repeat_bit_for_bit_and_scratch_holds_nothing_over():
+    """A large convolution in between leaves its numbers in every buffer that is used again."""
+    small = Case(3, 16, 20, (6, 7), (3, 3), (2, 1), (1, 2))
+    large = Case(4, 48, 40, (20, 20), (3, 3), padding=(2, 2))
+    arrays = small.arrays(np.float32)
+    before = small.three(cpu, *arrays)
+    large.three(cpu, *(np.full_like(a, np.nan) for a in large.arrays(np.float32)))
+    for a, b in zip(small.three(cpu, *arrays), before):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nan_reaches_the_outputs_that_see_it_and_no_other():
+    case = Case(2, 16, 16, (9, 9), (3, 3), padding=(1, 1))
+    x, w, bias, _, _ = case.arrays(np.float32)
+    x[1, 3, 4, 4] = np.nan
+    y = cpu.conv2d(x, w, bias, *case.geometry)
+    assert np.isnan(y[1, :, 3:6, 3:6]).all()
+    assert np.isnan(y).sum() == 16 * 9
+
+
+@pytest.mark.parametrize("module", [definition, cpu])
+def test_a_wrong_shape_is_named(module):
+    x, w = np.zeros((2, 4, 5, 5), np.float32), np.zeros((6, 3, 3, 3), np.float32)
+    with pytest.raises(ValueError, match="needs 3 input channels"):
+        module.conv2d(x, w)
+    with pytest.raises(ValueError, match="does not fit"):
+        module.conv2d(x[:, :3, :2], w)
+    with pytest.raises(ValueError, match=r"bias must have shape \(6,\)"):
+        module.conv2d(x[:, :3], w, np.zeros(5, np.float32))
+    with pytest.raises(ValueError, match=r"gives an output \(2, 6, 3, 3\), found \(2, 6, 4, 3\)"):
+        module.conv2d_input_grad(np.zeros((2, 6, 4, 3), np.float32), w, None, (5, 5))
+    with pytest.raises(ValueError, match="stride must be at least 1"):
+        module.conv2d(x[:, :3], w, None, (0, 1))
