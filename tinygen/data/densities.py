@@ -28,6 +28,8 @@ from tinygen.random import Generator
 Points = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
+_ROWS = 2048  # points times centres held in memory at once
+
 
 class Density(Protocol):
     """What every density offers; `entropy` in nats."""
@@ -128,12 +130,14 @@ class TwoMoons:
 def _log_mean_gaussian(x: npt.ArrayLike, centres: Points, weights: Points, sd: float) -> Points:
     """log sum_k w_k N(x; c_k, sd^2 I) / sum_k w_k for x (..., 2), centres (K, 2), weights (K,)."""
     x = np.asarray(x, np.float64)
-    # One pass per centre, so memory stays that of x: log(e^a + e^b) accumulated.
-    total = np.full(x.shape[:-1], -np.inf)
-    for centre, weight in zip(centres, weights):
-        exponent = -np.square(x - centre).sum(-1) / (2 * sd**2)
-        total = np.logaddexp(total, exponent + math.log(weight))
-    return total - math.log(weights.sum() * 2 * math.pi * sd**2)
+    flat = x.reshape(-1, 2)
+    result = np.empty(len(flat))
+    for start in range(0, len(flat), _ROWS):
+        rows = slice(start, start + _ROWS)
+        exponent = -np.square(flat[rows, None] - centres).sum(-1) / (2 * sd**2)
+        greatest = exponent.max(1)
+        result[rows] = greatest + np.log(np.exp(exponent - greatest[:, None]) @ weights)
+    return result.reshape(x.shape[:-1]) - math.log(weights.sum() * 2 * math.pi * sd**2)
 
 
 def _circle(n: int, radius: float) -> tuple[tuple[float, float], ...]:

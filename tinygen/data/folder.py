@@ -133,5 +133,9 @@ def _pixels(image: "Image", mode: str, size: int | None) -> npt.NDArray[np.uint8
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert(mode)
     if size is not None:
-        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        # Cropped before it is resized, so that nothing outside the square bleeds into its edge.
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+        image = image.resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image)
