@@ -35,7 +35,7 @@ MODULES = {
         "cross_entropy",
         "cross_entropy_backward",
     ),
-    "elementwise": ("silu", "silu_backward", "gelu", "gelu_backward", "sigmoid", "softplus"),
+    "elementwise": ("erf", "silu", "silu_backward", "gelu", "gelu_backward", "sigmoid", "softplus"),
     "update": ("adam_update", "ema_update"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }

@@ -1,1 +1,24 @@
-"""tinygen: generative models from scratch, every one held to its closed forms."""
+"""tinygen: generative models from scratch, every one held to its closed forms.
+
+>>> import tinygen as tg
+>>> x = tg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+tensor([2., 4., 6.])
+"""
+
+from tinygen import ops as _ops  # noqa: F401  (attaches Tensor's methods)
+from tinygen import random
+from tinygen.autodiff.anomaly import AnomalyError, detect_anomaly
+from tinygen.autodiff.backward import MutationError, grad
+from tinygen.autodiff.checkpoint import checkpoint
+from tinygen.autodiff.draw import draw_graph
+from tinygen.autodiff.primitive import joint, primitive
+from tinygen.autodiff.tape import no_grad
+from tinygen.autodiff.transforms import hessian, hvp, jacobian, jvp, stop_gradient, vjp
+from tinygen.device import Device, cuda_status, device
+from tinygen.ops import *  # noqa: F403
+from tinygen.ops import linalg
+from tinygen.tensor import Tensor, float32, float64, from_dlpack, tensor
+
+__version__ = "0.1.0"

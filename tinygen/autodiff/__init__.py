@@ -1,0 +1,1 @@
+"""The tape, operations on it, and reverse mode."""

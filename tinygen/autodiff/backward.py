@@ -1,0 +1,223 @@
+"""Reverse mode: `grad`, and `Tensor.backward` for leaves.
+
+One pass over the tape from the youngest node to the oldest, without recursion. Gradients live in a table of
+the call; they are added out of place unless the buffer was made by this pass; a vjp that leads to nothing
+asked for is not run; broadcasting is undone here, once, for every operation.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tinygen.autodiff import anomaly, guard
+from tinygen.autodiff.primitive import REGISTRY, saved_arrays
+from tinygen.autodiff.tape import Node, mode, reachable, recording
+from tinygen.kernels.array_module import xp
+from tinygen.tensor import ArrayLike, Tensor, asarray
+
+
+class MutationError(RuntimeError):
+    """An array changed between being recorded and being needed for a gradient."""
+
+
+def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The adjoint of broadcasting from `shape`: sums over the axes that were added or repeated."""
+    extra = g.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, size in enumerate(shape) if size == 1 and g.shape[i + extra] != 1
+    )
+    if axes:
+        g = g.sum(axis=axes, keepdims=True)
+    return g.reshape(shape) if g.shape != shape else g
+
+
+class _Table:
+    """Gradients by node. `owned` are the sums made here, which may be added to in place."""
+
+    def __init__(self) -> None:
+        self.gradient: dict[Node, Tensor] = {}
+        self.owned: set[Node] = set()
+        self.gated: set[Node] = set()  # downstream of a `where`: zeros there are exact
+
+    def add(self, node: Node, g: Tensor, gated: bool) -> None:
+        if g.shape != node.shape:
+            g = sum_to(g, node.shape)
+        if g.dtype != node.dtype:
+            g = g.astype(node.dtype)
+        if gated:
+            self.gated.add(node)
+        held = self.gradient.get(node)
+        if held is None:
+            self.gradient[node] = g
+        elif node in self.owned and not mode.recording:
+            held._data += g._data
+        else:
+            self.gradient[node] = held + g
+            self.owned.add(node)
+
+
+def _values(node: Node, names: tuple[str, ...], g: Tensor) -> list[Any]:
+    values = []
+    for name in names:
+        if name == "g":
+            values.append(g)
+        elif name == "y":
+            y = Tensor(node.saved["y"])
+            y._node = node  # made anew: a node that held its own output would be a cycle
+            values.append(y)
+        else:
+            values.append(node.saved[name])
+    return values
+
+
+def _verify(node: Node) -> None:
+    for name, array in saved_arrays(node.saved):
+        if not guard.unchanged(array, node.stamps.get(name) if node.stamps else None):
+            what = "its output" if name == "y" else f"its argument {name!r}"
+            raise MutationError(
+                f"{node.name}: {what}, of shape {array.shape}, changed after it was recorded; "
+                f"its gradient would be wrong. Change a copy instead, or run the operation again"
+            )
+
+
+def _open_gate(g: Tensor, result: Tensor) -> Tensor:
+    """Where a `where` sent exactly zero upwards, a pole below must not turn it into NaN (0 times infinity)."""
+    if result.shape != g.shape or not bool(xp(result._data).isnan(result._data).any()):
+        return result
+    return REGISTRY["where"](g.detach() == 0, 0.0, result)
+
+
+def backpropagate(seeds: Sequence[tuple[Node, Tensor]], targets: Iterable[Node] | None) -> dict[Node, Tensor]:
+    """Gradients of sum(<seed, value>) at `targets`, or at every leaf when None; absent where nothing depends."""
+    order = reachable([node for node, _ in seeds])
+    wanted = {node for node in order if node.op is None} if targets is None else set(targets)
+    needed = set(wanted)
+    for node in reversed(order):
+        if node not in needed and any(parent in needed for parent in node.ancestors()):
+            needed.add(node)
+    table = _Table()
+    for node, g in seeds:
+        if node in needed:
+            table.add(node, g, False)
+    result: dict[Node, Tensor] = {}
+    for node in order:
+        g = table.gradient.pop(node, None)  # type: ignore[arg-type]
+        if g is None:
+            continue
+        if node in wanted:
+            result[node] = g
+            table.owned.discard(node)
+        if node.op is None:
+            continue
+        if guard.guards:
+            _verify(node)
+        gated = node in table.gated or node.name == "where"
+        for rule, parents in zip(node.op.rules, node.parents):
+            several = type(parents) is tuple
+            if not any(p in needed for p in parents) if several else parents not in needed:
+                continue
+            made = rule.vjp(*_values(node, rule.names, g))
+            for parent, gradient in zip(parents, made) if several else ((parents, made),):
+                if parent is None or parent not in needed or gradient is None:
+                    continue
+                if gated and node.op.elementwise:
+                    gradient = _open_gate(g, gradient)
+                if mode.anomaly:
+                    anomaly.check_gradient(node, gradient._data)
+                table.add(parent, gradient, gated)
+    return result
+
+
+def _seed(output: Tensor, grad_output: ArrayLike | None) -> tuple[Node, Tensor]:
+    if not isinstance(output, Tensor):
+        raise TypeError(f"a gradient is taken of a tensor, not of {type(output).__name__}")
+    if output._node is None:
+        raise ValueError(
+            "the output carries no gradient: nothing it was made from has requires_grad=True, "
+            "or it was made under no_grad"
+        )
+    if grad_output is None:
+        if output.size != 1:
+            raise ValueError(f"the gradient of an output of shape {output.shape} needs grad_output of that shape")
+        return output._node, Tensor(xp(output._data).ones_like(output._data))
+    g = grad_output if isinstance(grad_output, Tensor) else Tensor(asarray(grad_output))
+    if g.shape != output.shape:
+        raise ValueError(f"grad_output has shape {g.shape}, the output has {output.shape}: they must be equal")
+    return output._node, g
+
+
+def _unaliased(gradients: list[Tensor | None], seed: Tensor) -> list[Tensor | None]:
+    """No two results, nor a result and the caller's seed, share memory; none is a view of something larger."""
+    taken = {id(guard.buffer_of(seed._data))}
+    fresh: list[Tensor | None] = []
+    for g in gradients:
+        if g is not None and g._node is None:
+            buffer = guard.buffer_of(g._data)
+            if id(buffer) in taken or buffer.size != g.size or id(buffer) in guard.guards:
+                g = Tensor(g._data.copy())
+                buffer = g._data
+            taken.add(id(buffer))
+        fresh.append(g)
+    return fresh
+
+
+def grad(
+    output: Tensor,
+    inputs: Tensor | Sequence[Tensor],
+    grad_output: ArrayLike | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor, ...]:
+    """The gradient of `output` with respect to each of `inputs`; leaves `.grad` alone.
+
+    Args:
+        output: a tensor; a scalar unless `grad_output` is given.
+        inputs: a tensor or several, leaves or results of operations.
+        grad_output: the cotangent, of the shape of `output`; 1 by default.
+        create_graph: record the gradient's own computation, so that it can be differentiated again.
+        allow_unused: give None for an input that the output does not depend on, instead of raising.
+
+    Returns:
+        A tuple with one tensor per input, each of its input's shape and dtype.
+
+    Raises:
+        ValueError: an input without gradient, an unused input, or a `grad_output` of another shape.
+        MutationError: an array that the gradient needs changed after it was recorded.
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"input {i} is {type(x).__name__}, not a tensor")
+        if x._node is None:
+            raise ValueError(f"input {i} has requires_grad=False: its gradient was not recorded")
+    node, seed = _seed(output, grad_output)
+    nodes = [x._node for x in inputs]
+    with recording(create_graph):
+        found = backpropagate([(node, seed)], [n for n in nodes if n is not None])
+    gradients = [found.get(n) for n in nodes]  # type: ignore[arg-type]
+    if not allow_unused:
+        for i, g in enumerate(gradients):
+            if g is None:
+                raise ValueError(f"the output does not depend on input {i}: pass allow_unused=True to get None")
+    return tuple(_unaliased(gradients, seed))  # type: ignore[arg-type]
+
+
+def backward(self: Tensor, grad: ArrayLike | None = None) -> None:
+    """Adds the gradient of this tensor to `.grad` of every leaf it depends on.
+
+    Args:
+        grad: the cotangent, of this tensor's shape; 1 by default for a scalar.
+
+    Raises:
+        ValueError: no gradient was recorded, or `grad` is missing or of another shape.
+        MutationError: an array that the gradient needs changed after it was recorded.
+    """
+    node, seed = _seed(self, grad)
+    with recording(False):
+        found = backpropagate([(node, seed)], None)
+        leaves = [(n.leaf() if n.leaf else None, g) for n, g in found.items()]
+        alive = [(leaf, g) for leaf, g in leaves if leaf is not None]
+        for (leaf, _), g in zip(alive, _unaliased([g for _, g in alive], seed)):
+            leaf.grad = g if leaf.grad is None else leaf.grad + g  # out of place: the old one may be in a user's hands
+
+
+Tensor.backward = backward  # type: ignore[method-assign]

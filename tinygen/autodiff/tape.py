@@ -1,0 +1,100 @@
+"""The tape: one `Node` per recorded value, and the switches that say whether anything is recorded.
+
+A node knows the operation that made it, the nodes it was made from and the values its gradient needs. It
+holds the *data* of an argument only where a gradient formula names it, so `a + b` retains nothing. Nodes point
+to their parents and never back, so a graph that is dropped is freed at once, without the cycle collector.
+"""
+
+import itertools
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_sequence = itertools.count()
+
+
+class Mode(threading.local):
+    """Per-thread switches of the engine."""
+
+    recording = True
+    anomaly = False
+
+
+mode = Mode()
+
+
+class Node:
+    """One recorded value: where it came from and what its gradient needs.
+
+    `parents[i]` belongs to `op.rules[i]`: a node, None where no gradient is wanted, or a tuple of these for
+    a rule that serves several arguments. A leaf has no operation and knows its tensor by a weak reference.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "dtype",
+        "leaf",
+        "line",
+        "op",
+        "parents",
+        "saved",
+        "sequence",
+        "shape",
+        "stamps",
+    )
+
+    def __init__(self, op: Any, parents: tuple[Any, ...], saved: dict[str, Any], shape: tuple[int, ...], dtype: Any):
+        self.op = op
+        self.parents = parents
+        self.saved = saved
+        self.shape = shape
+        self.dtype = dtype
+        self.sequence = next(_sequence)  # a parent is always older: this order is topological
+        self.stamps: dict[str, Any] | None = None
+        self.leaf: weakref.ref[Any] | None = None
+        self.line: str | None = None
+
+    def ancestors(self) -> Iterator["Node"]:
+        """The nodes this one was made from, directly; nodes that carry no gradient are left out."""
+        for parent in self.parents:
+            if type(parent) is tuple:
+                yield from (node for node in parent if node is not None)
+            elif parent is not None:
+                yield parent
+
+    @property
+    def name(self) -> str:
+        return "leaf" if self.op is None else self.op.name
+
+
+def reachable(roots: list[Node], stop_before: int = -1) -> list[Node]:
+    """Every node the roots depend on, the youngest first; nodes older than `stop_before` are not entered."""
+    seen = set(roots)
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node.sequence < stop_before:
+            continue
+        for parent in node.ancestors():
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=lambda node: node.sequence, reverse=True)
+
+
+@contextmanager
+def recording(on: bool) -> Iterator[None]:
+    """Within the block operations are recorded, or not."""
+    before = mode.recording
+    mode.recording = on
+    try:
+        yield
+    finally:
+        mode.recording = before
+
+
+def no_grad() -> Any:
+    """Context manager and decorator: within it nothing is recorded and results carry no gradient."""
+    return recording(False)

@@ -1,0 +1,90 @@
+"""Where arrays live: the CPU (NumPy) or a CUDA device (CuPy)."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place for arrays; compares equal to its name, as in `x.device == "cpu"`."""
+
+    kind: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return str(self) == other or (other == "cuda" and self.kind == "cuda" and self.index == 0)
+        return isinstance(other, Device) and (self.kind, self.index) == (other.kind, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.index))
+
+
+CPU = Device("cpu")
+
+
+@cache
+def cuda_status() -> tuple[bool, str]:
+    """Whether CUDA can be used, and the reason: `(True, "NVIDIA ...")` or `(False, "CuPy is not installed ...")`."""
+    try:
+        import cupy
+    except ImportError:
+        return False, "CuPy is not installed: pip install tinygen[gpu] (CUDA 13) or tinygen[gpu12] (CUDA 12)"
+    except Exception as error:
+        return False, f"CuPy does not load: {error}"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        if not count:
+            return False, "no CUDA device was found"
+        return True, cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    except Exception as error:
+        return False, f"no CUDA device can be used: {error}"
+
+
+def device(name: "str | Device | None" = None) -> Device:
+    """The device called `name`: "cpu", "cuda", "cuda:1" or "auto" (CUDA where it works, else the CPU, quietly).
+
+    None reads the environment variable TINYGEN_DEVICE, else "cpu".
+
+    Raises:
+        ValueError: an unknown name.
+        RuntimeError: CUDA was asked for by name and cannot be used; says why.
+    """
+    if isinstance(name, Device):
+        return name
+    name = name or os.environ.get("TINYGEN_DEVICE") or "cpu"
+    kind, _, index = name.partition(":")
+    if name == "cpu":
+        return CPU
+    if kind not in ("auto", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+        raise ValueError(f'unknown device {name!r}: a device is "cpu", "cuda", "cuda:1" or "auto"')
+    works, reason = cuda_status()
+    if works:
+        return Device("cuda", int(index or 0))
+    if kind == "auto":
+        return CPU
+    raise RuntimeError(f"device {name!r} cannot be used: {reason}")
+
+
+def device_of(array: Any) -> Device:
+    return CPU if isinstance(array, np.ndarray) else Device("cuda", array.device.id)
+
+
+def transfer(array: Any, to: Device) -> Any:
+    """`array` on the device `to`; itself when it is there already."""
+    here = device_of(array)
+    if here == to:
+        return array
+    import cupy
+
+    if to.kind == "cpu":
+        return cupy.asnumpy(array)
+    with cupy.cuda.Device(to.index):
+        return cupy.asarray(array)

@@ -1,0 +1,103 @@
+"""Scaled dot-product attention (Vaswani et al. 2017, eq. 1) without the matrix of scores.
+
+The kernel keeps only the log of each row's normaliser (Dao et al. 2022, "FlashAttention"), from which its backward
+recomputes the weights. A gradient of a gradient goes through `attention_composed`, the same formula in operations.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygen import kernels
+from tinygen.autodiff.primitive import Kept, joint, operation
+from tinygen.autodiff.tape import mode
+from tinygen.autodiff.transforms import vjp
+from tinygen.kernels.array_module import xp
+from tinygen.ops.elementwise import where
+from tinygen.ops.linalg import matmul, same_dtype
+from tinygen.ops.manipulation import as_tensor, matrix_transpose
+from tinygen.ops.softmax import softmax
+from tinygen.tensor import ArrayLike, Tensor
+
+
+def attention_composed(q: Tensor, k: Tensor, v: Tensor, mask: Any, is_causal: bool, scale: float) -> Tensor:
+    """softmax(scale q k^T + mask) v, with the matrix of scores; a row with every key masked gives 0."""
+    scores = matmul(q, matrix_transpose(k)) * scale
+    if is_causal:
+        scores = where(xp(q._data).tri(*scores.shape[-2:], dtype=bool), scores, -math.inf)
+    if mask is not None:
+        mask = as_tensor(mask)
+        scores = where(mask, scores, -math.inf) if mask.dtype.kind == "b" else scores + mask
+    empty = (scores.detach() == -math.inf).all(axis=-1, keepdims=True)
+    weights = where(empty, 0.0, softmax(where(empty, 0.0, scores), -1))
+    return matmul(weights, v)
+
+
+def _vjp(
+    g: Tensor, y: Tensor, q: Tensor, k: Tensor, v: Tensor, lse: Any, mask: Any, is_causal: bool, scale: float
+) -> tuple[Tensor, ...]:
+    if mode.recording:
+        return vjp(lambda q, k, v: attention_composed(q, k, v, mask, is_causal, scale), q, k, v)[1](g)
+    raw = mask._data if isinstance(mask, Tensor) else mask
+    made = kernels.attention_backward(  # type: ignore[attr-defined]
+        g._data, q._data, k._data, v._data, y._data, lse, raw, is_causal, scale
+    )
+    return tuple(Tensor(d) for d in made)
+
+
+@operation(joint(_vjp, "q", "k", "v"), name="attention")
+def _attention(q: Any, k: Any, v: Any, mask: Any, is_causal: bool, scale: float) -> Any:
+    y, lse = kernels.attention(q, k, v, mask, is_causal, scale)  # type: ignore[attr-defined]
+    return Kept(y, lse=lse)
+
+
+def scaled_dot_product_attention(
+    q: ArrayLike,
+    k: ArrayLike,
+    v: ArrayLike,
+    attn_mask: ArrayLike | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """softmax(scale q k^T + mask) v, as PyTorch's function of this name.
+
+    Args:
+        q: queries (..., T, d).
+        k: keys (..., S, d).
+        v: values (..., S, e); the leading sizes of the three are equal.
+        attn_mask: broadcasts to (..., T, S); boolean (True: may attend) or added to the scores. A row with
+            every key masked gives 0.
+        is_causal: query i sees keys 0 to i.
+        scale: 1 / sqrt(d) by default.
+
+    Returns:
+        (..., T, e).
+
+    Raises:
+        ValueError: shapes that do not fit.
+        TypeError: dtypes that differ.
+    """
+    q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
+    same_dtype("scaled_dot_product_attention", q, k, v)
+    fits = min(q.ndim, k.ndim, v.ndim) >= 2 and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
+    if not fits or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        raise ValueError(
+            f"scaled_dot_product_attention: q {q.shape}, k {k.shape} and v {v.shape} do not fit: "
+            "(..., T, d), (..., S, d) and (..., S, e) with equal leading sizes are needed"
+        )
+    scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
+    mask = None if attn_mask is None else as_tensor(attn_mask)
+    if mask is not None:
+        whole = (*q.shape[:-1], k.shape[-2])
+        try:
+            fits = np.broadcast_shapes(mask.shape, whole) == whole
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"scaled_dot_product_attention: a mask of shape {mask.shape} does not broadcast to {whole}"
+            )
+        if mask.requires_grad:
+            return attention_composed(q, k, v, mask, is_causal, scale)
+    return _attention(q, k, v, mask, bool(is_causal), scale)

@@ -1,0 +1,164 @@
+"""Two-dimensional convolution as a closed family of three: each member's vjps are the other two.
+
+For A_w x = conv2d(x, w): conv_transpose2d is A_w^T (CHECKS 38: <A_w x, g> = <x, A_w^T g>), and conv2d_weight is the
+derivative of <A_w x, g> in w. Since the three are linear in each argument, every order of gradient is a convolution.
+Images are (N, C, H, W) here; the kernels keep them as (N, H, W, C) in memory.
+"""
+
+from typing import Any
+
+from tinygen import kernels
+from tinygen.autodiff.primitive import operation
+from tinygen.ops.linalg import same_dtype
+from tinygen.ops.manipulation import as_tensor
+from tinygen.tensor import ArrayLike, Tensor
+
+Pair = tuple[int, int]
+
+
+def pair(name: str, value: Any, least: int) -> Pair:
+    """`value` as (vertical, horizontal).
+
+    Raises:
+        ValueError: not one int or two, or below `least`.
+    """
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(isinstance(v, int) or hasattr(v, "__index__") for v in both):
+        raise ValueError(f"{name} is an int or a pair of ints, not {value!r}")
+    if min(both) < least:
+        raise ValueError(f"{name}={value!r} is too small: it must be at least {least}")
+    return int(both[0]), int(both[1])
+
+
+@operation(
+    x=lambda g, w, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
+        g, w, None, x_shape[2:], stride, padding, dilation, groups
+    ),
+    w=lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
+        x, g, w_shape[2:], stride, padding, dilation, groups
+    ),
+    bias=lambda g: g.sum(axis=(0, 2, 3)),
+    name="conv2d",
+)
+def _conv2d(x: Any, w: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
+    return kernels.conv2d(x, w, bias, stride, padding, dilation, groups)  # type: ignore[attr-defined]
+
+
+@operation(
+    x=lambda g, w, stride, padding, dilation, groups: _conv2d(g, w, None, stride, padding, dilation, groups),
+    w=lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
+        g, x, w_shape[2:], stride, padding, dilation, groups
+    ),
+    bias=lambda g: g.sum(axis=(0, 2, 3)),
+    name="conv_transpose2d",
+)
+def _conv_transpose2d(
+    x: Any, w: Any, bias: Any, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Any:
+    return kernels.conv2d_input_grad(x, w, bias, size, stride, padding, dilation, groups)  # type: ignore[attr-defined]
+
+
+@operation(
+    x=lambda g, v, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
+        v, g, None, x_shape[2:], stride, padding, dilation, groups
+    ),
+    v=lambda g, x, stride, padding, dilation, groups: _conv2d(x, g, None, stride, padding, dilation, groups),
+    name="conv2d_weight",
+)
+def _conv2d_weight(x: Any, v: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
+    return kernels.conv2d_weight_grad(x, v, kernel, stride, padding, dilation, groups)  # type: ignore[attr-defined]
+
+
+def _images(who: str, x: Tensor, w: Tensor, bias: Tensor | None, channels: int, out: int, groups: int) -> None:
+    if x.ndim != 4 or w.ndim != 4:
+        raise ValueError(f"{who}: images (N, C, H, W) and a 4-D weight are needed, found {x.shape} and {w.shape}")
+    if groups < 1 or w.shape[0] % groups:
+        raise ValueError(f"{who}: groups={groups} must be at least 1 and divide the weight's first size {w.shape[0]}")
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"{who}: images of shape {x.shape} have {x.shape[1]} channels, the weight of shape {w.shape} "
+            f"with groups={groups} takes {channels}"
+        )
+    if bias is not None and bias.shape != (out,):
+        raise ValueError(f"{who}: bias has shape {bias.shape}, {out} output channels need ({out},)")
+    same_dtype(who, x, w, bias)
+
+
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation of images with a bank of filters, as PyTorch's conv2d.
+
+    Args:
+        x: images (N, C, H, W).
+        w: filters (K, C / groups, KH, KW).
+        bias: (K,), or None.
+        stride, padding, dilation: an int or (vertical, horizontal).
+        groups: blocks of channels that do not see each other; divides C and K.
+
+    Returns:
+        (N, K, OH, OW) with OH = (H + 2 padding - dilation (KH - 1) - 1) // stride + 1.
+
+    Raises:
+        ValueError: shapes that do not fit, or a stride or dilation below 1.
+        TypeError: dtypes that differ.
+    """
+    x, w = as_tensor(x), as_tensor(w)
+    b = None if bias is None else as_tensor(bias)
+    s, p, d = pair("stride", stride, 1), pair("padding", padding, 0), pair("dilation", dilation, 1)
+    _images("conv2d", x, w, b, w.shape[1] * groups if w.ndim == 4 else 0, w.shape[0], groups)
+    for i in (0, 1):
+        span = d[i] * (w.shape[2 + i] - 1) + 1
+        if x.shape[2 + i] + 2 * p[i] < span:
+            raise ValueError(
+                f"conv2d: a filter that spans {span} does not fit an image of size {x.shape[2 + i]} with padding {p[i]}"
+            )
+    return _conv2d(x, w, b, s, p, d, int(groups))
+
+
+def conv_transpose2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    output_padding: int | Pair = 0,
+    groups: int = 1,
+    dilation: int | Pair = 1,
+) -> Tensor:
+    """The adjoint of `conv2d` in its images, as PyTorch's conv_transpose2d.
+
+    Args:
+        x: images (N, C, H, W).
+        w: filters (C, K / groups, KH, KW).
+        bias: (K,), or None.
+        output_padding: rows and columns added at the far ends, below the stride or the dilation.
+
+    Returns:
+        (N, K, OH, OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1.
+
+    Raises:
+        ValueError: shapes that do not fit, or a stride or dilation below 1.
+        TypeError: dtypes that differ.
+    """
+    x, w = as_tensor(x), as_tensor(w)
+    b = None if bias is None else as_tensor(bias)
+    s, p, d = pair("stride", stride, 1), pair("padding", padding, 0), pair("dilation", dilation, 1)
+    extra = pair("output_padding", output_padding, 0)
+    _images("conv_transpose2d", x, w, b, w.shape[0], w.shape[1] * groups if w.ndim == 4 else 0, groups)
+    size = []
+    for i in (0, 1):
+        if extra[i] >= max(s[i], d[i]):
+            raise ValueError(
+                f"conv_transpose2d: output_padding={extra[i]} must be below stride {s[i]} or dilation {d[i]}"
+            )
+        size.append((x.shape[2 + i] - 1) * s[i] - 2 * p[i] + d[i] * (w.shape[2 + i] - 1) + extra[i] + 1)
+        if size[i] < 1:
+            raise ValueError(f"conv_transpose2d: the output would have size {size[i]}; lower the padding {p[i]}")
+    return _conv_transpose2d(x, w, b, (size[0], size[1]), s, p, d, int(groups))

@@ -1,0 +1,106 @@
+"""Arrays from nothing: zeros, ranges, grids. Floats are float32 unless a dtype is given."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygen.device import Device, transfer
+from tinygen.device import device as find_device
+from tinygen.kernels.array_module import xp
+from tinygen.ops.manipulation import as_tensor, broadcast_arrays, reshape
+from tinygen.tensor import ArrayLike, DTypeLike, Tensor, asarray, float32
+
+Where = str | Device | None
+
+
+def _made(array: np.ndarray, device: Where, requires_grad: bool = False) -> Tensor:
+    return Tensor(transfer(array, find_device(device)), requires_grad)
+
+
+def _default(dtype: DTypeLike) -> Any:
+    return float32 if dtype is None else dtype
+
+
+def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], tuple | list) else tuple(int(n) for n in shape)
+
+
+def zeros(*shape: Any, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of a shape, given as one tuple or as sizes."""
+    return _made(np.zeros(_sizes(shape), _default(dtype)), device, requires_grad)
+
+
+def ones(*shape: Any, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """Ones of a shape, given as one tuple or as sizes."""
+    return _made(np.ones(_sizes(shape), _default(dtype)), device, requires_grad)
+
+
+def empty(*shape: Any, dtype: DTypeLike = None, device: Where = None) -> Tensor:
+    """An array of a shape with whatever the memory held."""
+    return _made(np.empty(_sizes(shape), _default(dtype)), device)
+
+
+def full(
+    shape: Any, value: float, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False
+) -> Tensor:
+    """One value in every place."""
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    return _made(np.full(sizes, value, asarray(value).dtype if dtype is None else dtype), device, requires_grad)
+
+
+def zeros_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
+    """Zeros of x's shape, dtype and device."""
+    array = as_tensor(x)._data
+    return Tensor(xp(array).zeros_like(array, dtype=dtype))
+
+
+def ones_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
+    """Ones of x's shape, dtype and device."""
+    array = as_tensor(x)._data
+    return Tensor(xp(array).ones_like(array, dtype=dtype))
+
+
+def empty_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
+    """An array of x's shape, dtype and device with whatever the memory held."""
+    array = as_tensor(x)._data
+    return Tensor(xp(array).empty_like(array, dtype=dtype))
+
+
+def full_like(x: ArrayLike, value: float, dtype: DTypeLike = None) -> Tensor:
+    """One value in every place of x's shape, dtype and device."""
+    array = as_tensor(x)._data
+    return Tensor(xp(array).full_like(array, value, dtype=dtype))
+
+
+def arange(
+    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike = None, device: Where = None
+) -> Tensor:
+    """Numbers from start (0 when one argument is given) to below stop."""
+    if stop is None:
+        start, stop = 0, start
+    array = np.arange(start, stop, step, dtype=dtype)
+    return _made(array.astype(float32) if dtype is None and array.dtype.kind == "f" else array, device)
+
+
+def linspace(
+    start: float, stop: float, num: int, dtype: DTypeLike = None, endpoint: bool = True, device: Where = None
+) -> Tensor:
+    """`num` numbers at equal distances from start to stop."""
+    return _made(np.linspace(start, stop, num, endpoint=endpoint).astype(_default(dtype)), device)
+
+
+def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = None, device: Where = None) -> Tensor:
+    """Ones on diagonal `k`, zeros elsewhere."""
+    return _made(np.eye(n, m, k=k, dtype=_default(dtype)), device)
+
+
+def meshgrid(*arrays: ArrayLike, indexing: str = "xy") -> tuple[Tensor, ...]:
+    """Coordinates of a grid; the first two axes are exchanged when indexing is "xy", kept when it is "ij"."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f'meshgrid: indexing is "xy" or "ij", not {indexing!r}')
+    tensors = [as_tensor(a) for a in arrays]
+    places = list(range(len(tensors)))
+    if indexing == "xy" and len(tensors) > 1:
+        places[0], places[1] = 1, 0
+    apart = [reshape(t, tuple(-1 if i == p else 1 for i in range(len(tensors)))) for t, p in zip(tensors, places)]
+    return broadcast_arrays(*apart)

@@ -1,0 +1,486 @@
+"""Elementwise operations: each a forward on arrays beside its vjp. Shapes broadcast; the engine undoes it.
+
+Conventions at singular points, each held by tests/ops/test_singular.py:
+abs'(0) = 0 · relu'(0) = 0 · a tie of maximum and minimum splits the gradient in halves · clip passes the gradient
+on its edges · x**0 has gradient 0 in x, 0**b has gradient 0 in b >= 0 · hypot'(0, 0) = 0 · floor, ceil, round, trunc
+and sign have gradient 0 · a zero cotangent from `where` stays zero through poles and NaN.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygen import kernels
+from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.tape import mode
+from tinygen.kernels.array_module import xp
+from tinygen.tensor import Tensor, float32
+
+QUIET = np.errstate(all="ignore")  # poles give infinities and NaN, as documented, not warnings
+
+
+def _float(x: Any) -> Any:
+    """Integers and booleans enter functions of real numbers as float32."""
+    return x if x.dtype.kind == "f" else x.astype(float32)
+
+
+def _zero(g: Tensor) -> Tensor:
+    return Tensor(xp(g._data).zeros_like(g._data))
+
+
+# -- arithmetic ----------------------------------------------------------------------------------------------
+
+
+@operation(a=lambda g: g, b=lambda g: g, elementwise=True)
+def add(a: Any, b: Any) -> Any:
+    """a + b."""
+    return a + b
+
+
+@operation(a=lambda g: g, b=lambda g: -g, elementwise=True)
+def subtract(a: Any, b: Any) -> Any:
+    """a - b."""
+    return a - b
+
+
+@operation(a=lambda g, b: g * b, b=lambda g, a: g * a, elementwise=True)
+@QUIET
+def multiply(a: Any, b: Any) -> Any:
+    """a b."""
+    return a * b
+
+
+@operation(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b, elementwise=True)
+@QUIET
+def divide(a: Any, b: Any) -> Any:
+    """a / b; integers are divided as float32."""
+    if all(np.result_type(v).kind != "f" for v in (a, b)):
+        a = np.asarray(a, float32) if not hasattr(a, "dtype") else a.astype(float32)
+        b = b if not hasattr(b, "dtype") else b.astype(float32)
+    return a / b
+
+
+@operation(x=lambda g: -g, elementwise=True)
+def negative(x: Any) -> Any:
+    """-x."""
+    return -x
+
+
+@operation(elementwise=True)
+def positive(x: Any) -> Any:
+    """+x."""
+    return +x
+
+
+def _power_base(g: Tensor, a: Tensor, b: Any) -> Tensor:
+    if isinstance(b, Tensor):
+        return g * b * power(a, where(b == 0, 1.0, b - 1.0))
+    return _zero(g) if b == 0 else g if b == 1 else g * (b * a) if b == 2 else g * (b * power(a, b - 1))
+
+
+def _power_exponent(g: Tensor, y: Tensor, a: Any, b: Any) -> Tensor:
+    base = a if isinstance(a, Tensor) else Tensor(xp(y._data).asarray(a, dtype=y.dtype))
+    return g * y * log(where((base == 0) & (b >= 0), 1.0, base))
+
+
+@operation(a=_power_base, b=_power_exponent, elementwise=True)
+@QUIET
+def power(a: Any, b: Any) -> Any:
+    """a to the power b; a negative base with a fractional exponent gives NaN."""
+    return a**b
+
+
+@operation(a=lambda g: _zero(g), b=lambda g: _zero(g), elementwise=True)
+@QUIET
+def floor_divide(a: Any, b: Any) -> Any:
+    """The largest integer not above a / b."""
+    return a // b
+
+
+@operation(a=lambda g: g, b=lambda g, a, b: -g * floor_divide(a, b), elementwise=True)
+@QUIET
+def remainder(a: Any, b: Any) -> Any:
+    """a - b floor(a / b): of the sign of b."""
+    return a % b
+
+
+@operation(x=lambda g, x: 2.0 * g * x, elementwise=True)
+def square(x: Any) -> Any:
+    """x^2."""
+    return x * x
+
+
+@operation(x=lambda g, y: -g * y * y, elementwise=True)
+@QUIET
+def reciprocal(x: Any) -> Any:
+    """1 / x."""
+    return 1.0 / _float(x)
+
+
+# -- exponential and logarithm -------------------------------------------------------------------------------
+
+
+@operation(x=lambda g, y: g * y, elementwise=True)
+@QUIET
+def exp(x: Any) -> Any:
+    """e^x."""
+    return xp(x).exp(_float(x))
+
+
+@operation(x=lambda g, y: g * (y * math.log(2)), elementwise=True)
+@QUIET
+def exp2(x: Any) -> Any:
+    """2^x."""
+    return xp(x).exp2(_float(x))
+
+
+@operation(x=lambda g, y: g * (y + 1.0), elementwise=True)
+@QUIET
+def expm1(x: Any) -> Any:
+    """e^x - 1, accurate near 0."""
+    return xp(x).expm1(_float(x))
+
+
+@operation(x=lambda g, x: g / x, elementwise=True)
+@QUIET
+def log(x: Any) -> Any:
+    """The natural logarithm; log 0 = -inf, below 0 NaN."""
+    return xp(x).log(_float(x))
+
+
+@operation(x=lambda g, x: g / (x + 1.0), elementwise=True)
+@QUIET
+def log1p(x: Any) -> Any:
+    """log(1 + x), accurate near 0."""
+    return xp(x).log1p(_float(x))
+
+
+@operation(x=lambda g, x: g / (x * math.log(2)), elementwise=True)
+@QUIET
+def log2(x: Any) -> Any:
+    """The logarithm to base 2."""
+    return xp(x).log2(_float(x))
+
+
+@operation(x=lambda g, x: g / (x * math.log(10)), elementwise=True)
+@QUIET
+def log10(x: Any) -> Any:
+    """The logarithm to base 10."""
+    return xp(x).log10(_float(x))
+
+
+def _logaddexp_vjp(g: Tensor, this: Tensor, y: Tensor) -> Tensor:
+    return g * exp(this - where(isinf(y), 0.0, y))  # both -inf: gradient 0
+
+
+@operation(a=lambda g, y, a: _logaddexp_vjp(g, a, y), b=lambda g, y, b: _logaddexp_vjp(g, b, y), elementwise=True)
+@QUIET
+def logaddexp(a: Any, b: Any) -> Any:
+    """log(e^a + e^b), without overflow."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).logaddexp(a, b)
+
+
+@operation(x=lambda g, y: g / (2.0 * y), elementwise=True)
+@QUIET
+def sqrt(x: Any) -> Any:
+    """The square root; its gradient at 0 is infinite."""
+    return xp(x).sqrt(_float(x))
+
+
+# -- trigonometric and hyperbolic ----------------------------------------------------------------------------
+
+
+@operation(x=lambda g, x: g * cos(x), elementwise=True)
+@QUIET
+def sin(x: Any) -> Any:
+    """The sine of x radians."""
+    return xp(x).sin(_float(x))
+
+
+@operation(x=lambda g, x: -g * sin(x), elementwise=True)
+@QUIET
+def cos(x: Any) -> Any:
+    """The cosine of x radians."""
+    return xp(x).cos(_float(x))
+
+
+@operation(x=lambda g, y: g * (1.0 + y * y), elementwise=True)
+@QUIET
+def tan(x: Any) -> Any:
+    """The tangent of x radians."""
+    return xp(x).tan(_float(x))
+
+
+@operation(x=lambda g, x: g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
+@QUIET
+def asin(x: Any) -> Any:
+    """The inverse sine, in radians."""
+    return xp(x).arcsin(_float(x))
+
+
+@operation(x=lambda g, x: -g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
+@QUIET
+def acos(x: Any) -> Any:
+    """The inverse cosine, in radians."""
+    return xp(x).arccos(_float(x))
+
+
+@operation(x=lambda g, x: g / (1.0 + x * x), elementwise=True)
+def atan(x: Any) -> Any:
+    """The inverse tangent, in radians."""
+    return xp(x).arctan(_float(x))
+
+
+@operation(a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b), elementwise=True)
+def atan2(a: Any, b: Any) -> Any:
+    """The angle of the point (b, a), in radians."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).arctan2(a, b)
+
+
+@operation(x=lambda g, x: g * cosh(x), elementwise=True)
+@QUIET
+def sinh(x: Any) -> Any:
+    """The hyperbolic sine."""
+    return xp(x).sinh(_float(x))
+
+
+@operation(x=lambda g, x: g * sinh(x), elementwise=True)
+@QUIET
+def cosh(x: Any) -> Any:
+    """The hyperbolic cosine."""
+    return xp(x).cosh(_float(x))
+
+
+@operation(x=lambda g, y: g * (1.0 - y * y), elementwise=True)
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return xp(x).tanh(_float(x))
+
+
+@operation(x=lambda g, x: g / sqrt(x * x + 1.0), elementwise=True)
+def asinh(x: Any) -> Any:
+    """The inverse hyperbolic sine."""
+    return xp(x).arcsinh(_float(x))
+
+
+@operation(x=lambda g, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)), elementwise=True)
+@QUIET
+def acosh(x: Any) -> Any:
+    """The inverse hyperbolic cosine."""
+    return xp(x).arccosh(_float(x))
+
+
+@operation(x=lambda g, x: g / ((1.0 - x) * (1.0 + x)), elementwise=True)
+@QUIET
+def atanh(x: Any) -> Any:
+    """The inverse hyperbolic tangent."""
+    return xp(x).arctanh(_float(x))
+
+
+def _hypot_vjp(g: Tensor, this: Any, y: Tensor) -> Tensor:
+    return g * this / where(y == 0, 1.0, y)
+
+
+@operation(a=lambda g, y, a: _hypot_vjp(g, a, y), b=lambda g, y, b: _hypot_vjp(g, b, y), elementwise=True)
+def hypot(a: Any, b: Any) -> Any:
+    """sqrt(a^2 + b^2) without overflow."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).hypot(a, b)
+
+
+# -- pieces and steps ----------------------------------------------------------------------------------------
+
+
+@operation(x=lambda g, x: g * sign(x), elementwise=True)
+def abs(x: Any) -> Any:
+    """|x|."""
+    return xp(x).abs(x)
+
+
+@operation(x=_zero, elementwise=True)
+def sign(x: Any) -> Any:
+    """-1, 0 or 1."""
+    return xp(x).sign(x)
+
+
+@operation(x=_zero, elementwise=True)
+def floor(x: Any) -> Any:
+    """The largest integer not above x."""
+    return xp(x).floor(x)
+
+
+@operation(x=_zero, elementwise=True)
+def ceil(x: Any) -> Any:
+    """The smallest integer not below x."""
+    return xp(x).ceil(x)
+
+
+@operation(x=_zero, elementwise=True)
+def trunc(x: Any) -> Any:
+    """x without its fraction."""
+    return xp(x).trunc(x)
+
+
+@operation(x=_zero, elementwise=True)
+def round(x: Any) -> Any:
+    """The nearest integer; halves go to the even one."""
+    return xp(x).rint(x) if x.dtype.kind == "f" else x.copy()
+
+
+def _share(g: Tensor, this: Any, other: Any, y: Tensor) -> Tensor:
+    """The gradient of the larger (or smaller) of two: all to the one chosen, half to each at a tie."""
+    return where(this == other, 0.5 * g, where(this == y, g, 0.0))
+
+
+@operation(a=lambda g, y, a, b: _share(g, a, b, y), b=lambda g, y, a, b: _share(g, b, a, y), elementwise=True)
+def maximum(a: Any, b: Any) -> Any:
+    """The larger of a and b; NaN wins."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).maximum(a, b)
+
+
+@operation(a=lambda g, y, a, b: _share(g, a, b, y), b=lambda g, y, a, b: _share(g, b, a, y), elementwise=True)
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller of a and b; NaN wins."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).minimum(a, b)
+
+
+@operation(
+    a=lambda g, condition: where(condition, g, 0.0),
+    b=lambda g, condition: where(condition, 0.0, g),
+    elementwise=True,
+)
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """a where `condition` holds, else b; the branch not taken gets gradient 0, whatever its value."""
+    module = xp(condition) if hasattr(condition, "dtype") else np
+    dtype = np.result_type(*(v for v in (a, b)))
+    if not any(hasattr(v, "dtype") for v in (a, b)) and dtype.kind == "f":
+        dtype = float32
+    return module.where(condition, a, b).astype(dtype, copy=False)
+
+
+def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
+    above = True if min is None else x >= min
+    below = True if max is None else x <= max
+    return logical_and(above, below)
+
+
+@operation(
+    x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0),
+    min=lambda g, x, min: where(x < min, g, 0.0),
+    max=lambda g, x, max: where(x > max, g, 0.0),
+    elementwise=True,
+)
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+    """x limited to [min, max]; a bound may be a number, a tensor or None. On its edges the gradient is x's."""
+    if min is None and max is None:
+        return x.copy()
+    return xp(x).clip(x, min, max)
+
+
+@operation(a=lambda g, y, a: g * sign(a) * sign(y), b=lambda g: _zero(g), elementwise=True)
+def copysign(a: Any, b: Any) -> Any:
+    """|a| with the sign of b."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).copysign(a, b)
+
+
+# -- activations and special functions -----------------------------------------------------------------------
+
+
+@operation(x=lambda g, x: g * (2.0 / math.sqrt(math.pi) * exp(-x * x)), elementwise=True)
+def erf(x: Any) -> Any:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return kernels.erf(_float(x))  # type: ignore[attr-defined]
+
+
+@operation(x=lambda g, y: g * (y * (1.0 - y)), elementwise=True)
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x), without overflow."""
+    return kernels.sigmoid(_float(x))  # type: ignore[attr-defined]
+
+
+@operation(x=lambda g, x: g * sigmoid(x), elementwise=True)
+def softplus(x: Any) -> Any:
+    """log(1 + e^x), without overflow."""
+    return kernels.softplus(_float(x))  # type: ignore[attr-defined]
+
+
+@operation(x=lambda g, y: where(y > 0, g, 0.0), elementwise=True)
+def relu(x: Any) -> Any:
+    """max(x, 0)."""
+    return xp(x).maximum(x, 0)
+
+
+@operation(x=lambda g, x, negative_slope: where(x > 0, g, negative_slope * g), elementwise=True)
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """x above 0, negative_slope x below; the slope at 0 is the negative one."""
+    return xp(x).where(x > 0, x, negative_slope * x)
+
+
+@operation(x=lambda g, x, alpha: where(x > 0, g, g * (alpha * exp(minimum(x, 0.0)))), elementwise=True)
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x above 0, alpha (e^x - 1) below (Clevert et al. 2016)."""
+    return xp(x).where(x > 0, x, alpha * xp(x).expm1(xp(x).minimum(x, 0)))
+
+
+def _silu_vjp(g: Tensor, x: Tensor) -> Tensor:
+    if not mode.recording:
+        return Tensor(kernels.silu_backward(g._data, x._data))  # type: ignore[attr-defined]
+    s = sigmoid(x)
+    return g * (s * (1.0 + x * (1.0 - s)))
+
+
+@operation(x=_silu_vjp, elementwise=True)
+def silu(x: Any) -> Any:
+    """x sigmoid(x) (Elfwing et al. 2018)."""
+    return kernels.silu(_float(x))  # type: ignore[attr-defined]
+
+
+def _gelu_vjp(g: Tensor, x: Tensor) -> Tensor:
+    if not mode.recording:
+        return Tensor(kernels.gelu_backward(g._data, x._data))  # type: ignore[attr-defined]
+    density = exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
+    return g * (0.5 * (1.0 + erf(x * math.sqrt(0.5))) + x * density)
+
+
+@operation(x=_gelu_vjp, elementwise=True)
+def gelu(x: Any) -> Any:
+    """x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel 2016); exact, by erf."""
+    return kernels.gelu(_float(x))  # type: ignore[attr-defined]
+
+
+# -- comparisons and logic: no gradient ----------------------------------------------------------------------
+
+
+def _predicate(name: str, doc: str, arity: int = 2) -> Any:
+    def binary(a: Any, b: Any) -> Any:
+        return getattr(xp(a) if hasattr(a, "dtype") else xp(b), name)(a, b)
+
+    def unary(x: Any) -> Any:
+        return getattr(xp(x), name)(x)
+
+    forward = binary if arity == 2 else unary
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = doc
+    return operation(elementwise=True)(forward)
+
+
+equal = _predicate("equal", "a == b, elementwise.")
+not_equal = _predicate("not_equal", "a != b, elementwise.")
+less = _predicate("less", "a < b, elementwise.")
+less_equal = _predicate("less_equal", "a <= b, elementwise.")
+greater = _predicate("greater", "a > b, elementwise.")
+greater_equal = _predicate("greater_equal", "a >= b, elementwise.")
+logical_and = _predicate("logical_and", "a and b, elementwise.")
+logical_or = _predicate("logical_or", "a or b, elementwise.")
+logical_xor = _predicate("logical_xor", "Exactly one of a and b, elementwise.")
+bitwise_and = _predicate("bitwise_and", "a & b of integers or booleans.")
+bitwise_or = _predicate("bitwise_or", "a | b of integers or booleans.")
+bitwise_xor = _predicate("bitwise_xor", "a ^ b of integers or booleans.")
+bitwise_left_shift = _predicate("left_shift", "a << b of integers.")
+bitwise_right_shift = _predicate("right_shift", "a >> b of integers.")
+logical_not = _predicate("logical_not", "Not x, elementwise.", 1)
+bitwise_invert = _predicate("invert", "~x of integers or booleans.", 1)
+isnan = _predicate("isnan", "Whether x is NaN, elementwise.", 1)
+isinf = _predicate("isinf", "Whether x is an infinity, elementwise.", 1)
+isfinite = _predicate("isfinite", "Whether x is neither NaN nor an infinity, elementwise.", 1)
+signbit = _predicate("signbit", "Whether the sign bit of x is set, elementwise.", 1)

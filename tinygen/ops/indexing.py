@@ -1,0 +1,151 @@
+"""Indexing and what is made of it: a pair of operations, each the other's adjoint, does all of it."""
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from tinygen.autodiff import guard
+from tinygen.autodiff.primitive import operation
+from tinygen.kernels.array_module import xp
+from tinygen.ops.elementwise import where
+from tinygen.ops.manipulation import as_tensor
+from tinygen.tensor import ArrayLike, Tensor, asarray
+
+
+def _is_basic(index: Any) -> bool:
+    """Slices, ints, None and ellipsis only: a view, in which no entry appears twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return builtins.all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts)
+
+
+@operation(x=lambda g, index, x_shape: scatter_add(g, index, x_shape))
+def _getitem(x: Any, index: Any) -> Any:
+    try:
+        return x[index]
+    except IndexError as error:
+        raise IndexError(f"index does not fit shape {x.shape}: {error}") from None
+
+
+@operation(g=lambda g, index: _getitem(g, index))
+def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of `shape` with the entries of `g` added at `index`; the adjoint of indexing."""
+    out = xp(g).zeros(shape, dtype=g.dtype)
+    if _is_basic(index):
+        out[index] = g
+    else:
+        xp(g).add.at(out, index, g)
+    return out
+
+
+def _plain(index: Any) -> Any:
+    """An index with tensors and lists as arrays."""
+    if isinstance(index, tuple):
+        return tuple(_plain(part) for part in index)
+    if isinstance(index, Tensor):
+        if index.dtype.kind not in "iub":
+            raise IndexError(f"a tensor of dtype {index.dtype} cannot be an index: integers and booleans can")
+        return index._data
+    return asarray(index) if isinstance(index, list) else index
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """`x[index]`: slices, integers, None and ellipsis (a view), integer arrays and boolean masks (a copy).
+
+    Raises:
+        IndexError: an index out of range, or of a dtype that is neither integer nor boolean.
+    """
+    return _getitem(x, _plain(index))
+
+
+def setitem(x: Tensor, index: Any, value: ArrayLike) -> None:
+    """`x[index] = value` in place, on a tensor without gradient.
+
+    Raises:
+        TypeError: x carries a gradient; `tg.where` makes a new tensor instead.
+    """
+    if x.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
+        raise TypeError("a tensor that carries a gradient is not written in place: make a new one with tg.where")
+    x._data[_plain(index)] = asarray(value) if isinstance(value, Tensor) else value
+    guard.written(x._data)
+
+
+def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Tensor:
+    """The entries at integer `indices` along `axis` (of a 1-D array by default)."""
+    x = as_tensor(x)
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"take needs an axis for {x.ndim} dimensions")
+        axis = 0
+    return getitem(x, (slice(None),) * (axis % x.ndim) + (as_tensor(indices),))
+
+
+def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
+    """Entries picked along `axis`, at each place of the other axes by its own index."""
+    x, indices = as_tensor(x), as_tensor(indices)
+    if x.ndim != indices.ndim:
+        raise ValueError(f"take_along_axis: indices of shape {indices.shape} need as many dimensions as {x.shape}")
+    axis %= x.ndim
+    shape = np.broadcast_shapes(*((*s[:axis], 1, *s[axis + 1 :]) for s in (x.shape, indices.shape)))
+    module = xp(x._data)
+    grid = []
+    for i in range(x.ndim):
+        size = [1] * x.ndim
+        size[i] = shape[i]
+        grid.append(indices._data if i == axis else module.arange(shape[i]).reshape(size))
+    if builtins.any(x.shape[i] != shape[i] for i in range(x.ndim) if i != axis):
+        raise ValueError(f"take_along_axis: shapes {x.shape} and {indices.shape} differ beside axis {axis}")
+    return getitem(x, tuple(grid))
+
+
+@operation()
+def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """The indices that sort along `axis`."""
+    kind = "stable" if stable else "quicksort"
+    if not descending:
+        return xp(x).argsort(x, axis=axis, kind=kind)
+    order = xp(x).flip(xp(x).argsort(xp(x).flip(x, axis), axis=axis, kind=kind), axis)
+    return x.shape[axis] - 1 - order
+
+
+def sort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The entries in order along `axis`."""
+    return take_along_axis(x, argsort(x, axis, descending, stable), axis)
+
+
+@operation()
+def searchsorted(x: Any, values: Any, side: str = "left") -> Any:
+    """Where each of `values` belongs in the sorted 1-D `x`."""
+    return xp(x).searchsorted(x, values, side=side)
+
+
+def nonzero(x: ArrayLike) -> tuple[Tensor, ...]:
+    """The indices of the entries that are not 0, one tensor per axis."""
+    return tuple(Tensor(i) for i in as_tensor(x)._data.nonzero())
+
+
+def unique_values(x: ArrayLike) -> Tensor:
+    """The different entries, in order."""
+    array = as_tensor(x)._data
+    return Tensor(xp(array).unique(array))
+
+
+def tril(x: ArrayLike, k: int = 0) -> Tensor:
+    """The lower triangle of the last two axes; 0 above diagonal `k`."""
+    x = as_tensor(x)
+    return where(xp(x._data).tri(*x.shape[-2:], k=k, dtype=bool), x, 0)
+
+
+def triu(x: ArrayLike, k: int = 0) -> Tensor:
+    """The upper triangle of the last two axes; 0 below diagonal `k`."""
+    x = as_tensor(x)
+    return where(xp(x._data).tri(*x.shape[-2:], k=k - 1, dtype=bool), 0, x)
+
+
+def diagonal(x: ArrayLike, offset: int = 0) -> Tensor:
+    """The diagonal of the last two axes, `offset` above the main one."""
+    x = as_tensor(x)
+    rows, columns = x.shape[-2:]
+    n = builtins.max(0, builtins.min(rows + builtins.min(offset, 0), columns - builtins.max(offset, 0)))
+    i = np.arange(n)
+    return getitem(x, (Ellipsis, i + builtins.max(-offset, 0), i + builtins.max(offset, 0)))

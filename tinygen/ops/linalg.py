@@ -1,0 +1,276 @@
+"""Products and linear algebra; `tg.linalg` and `tg.matmul`, `tg.einsum`, `tg.tensordot`, `tg.vecdot`.
+
+Gradients: Giles 2008, "An extended collection of matrix derivative results". Convention: norm'(0) = 0.
+"""
+
+import string
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from tinygen.autodiff.primitive import operation
+from tinygen.kernels.array_module import xp
+from tinygen.ops import reduction
+from tinygen.ops.elementwise import abs as absolute
+from tinygen.ops.elementwise import where
+from tinygen.ops.indexing import diagonal, tril
+from tinygen.ops.manipulation import as_tensor, broadcast_to, matrix_transpose, reshape
+from tinygen.tensor import ArrayLike, Tensor
+
+
+def same_dtype(who: str, *arrays: Any) -> None:
+    """Products mix no dtypes: a float64 weight on float32 data is a mistake, not a wish.
+
+    Raises:
+        TypeError: names the dtypes.
+    """
+    found = {str(a.dtype) for a in arrays if a is not None}
+    if len(found) > 1:
+        raise TypeError(f'{who}: dtypes {" and ".join(sorted(found))} are mixed; convert one, as in x.to("float32")')
+
+
+@operation(
+    a=lambda g, b: _matmul(g, matrix_transpose(b)),
+    b=lambda g, a: _matmul(matrix_transpose(a), g),
+    name="matmul",
+)
+def _matmul(a: Any, b: Any) -> Any:
+    return xp(a).matmul(a, b)
+
+
+def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """The matrix product over the last two axes, broadcast over the others; 1-D arguments are vectors.
+
+    Raises:
+        ValueError: inner sizes that differ, or a number in place of an array.
+        TypeError: dtypes that differ.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if not a.ndim or not b.ndim or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(
+            f"matmul: shapes {a.shape} and {b.shape} do not fit together: the last size of the first must equal "
+            "the second last of the second"
+        )
+    same_dtype("matmul", a, b)
+    left = reshape(a, (1, -1)) if a.ndim == 1 else a
+    right = reshape(b, (-1, 1)) if b.ndim == 1 else b
+    try:
+        y = _matmul(left, right)
+    except ValueError:
+        raise ValueError(f"matmul: the leading sizes of {a.shape} and {b.shape} do not broadcast together") from None
+    if a.ndim == 1:
+        y = reshape(y, (*y.shape[:-2], y.shape[-1]))
+    return reshape(y, y.shape[:-1]) if b.ndim == 1 else y
+
+
+# -- einsum --------------------------------------------------------------------------------------------------
+
+
+def _explicit(spec: str, ndims: list[int]) -> tuple[list[str], str]:
+    """The subscripts of operands and output as letters alone: ellipses and an implied output spelt out."""
+    inputs, arrow, output = spec.replace(" ", "").partition("->")
+    operands = inputs.split(",")
+    if len(operands) != len(ndims):
+        raise ValueError(f"einsum: {spec!r} names {len(operands)} operands, {len(ndims)} were given")
+    free = [c for c in string.ascii_letters if c not in spec]
+    widths = [n - len(s.replace("...", "")) for s, n in zip(operands, ndims)]
+    for s, n, width in zip(operands, ndims, widths):
+        if width < 0 or (width and "..." not in s):
+            raise ValueError(f"einsum: subscripts {s!r} do not fit an operand of {n} dimensions")
+    dots = free[: max([w for w, s in zip(widths, operands) if "..." in s], default=0)]
+    spelt = [s.replace("...", "".join(dots[len(dots) - w :])) for s, w in zip(operands, widths)]
+    if arrow:
+        output = output.replace("...", "".join(dots))
+    else:
+        counts = Counter(c for s in operands for c in s.replace("...", ""))
+        output = "".join(dots) + "".join(sorted(c for c, n in counts.items() if n == 1))
+    return spelt, output
+
+
+def _einsum_vjp(g: Tensor, arrays: list[Tensor], spec: str) -> list[Tensor]:
+    inputs, output = _explicit(spec, [a.ndim for a in arrays])
+    gradients = []
+    for i, (subscripts, x) in enumerate(zip(inputs, arrays)):
+        others = [a for j, a in enumerate(arrays) if j != i]
+        theirs = [s for j, s in enumerate(inputs) if j != i]
+        # A letter that occurs twice in one operand takes its diagonal: its gradient lies on the diagonal too.
+        free = [c for c in string.ascii_letters if c not in spec and all(c not in s for s in [*inputs, output])]
+        target = ""
+        for axis, c in enumerate(subscripts):
+            if c in target:
+                twin = free.pop()
+                others.append(Tensor(xp(x._data).eye(x.shape[axis], dtype=x.dtype)))
+                theirs.append(c + twin)
+                target += twin
+            else:
+                target += c
+        known = [c for c in target if c in output or any(c in s for s in theirs)]
+        part = einsum(",".join([output, *theirs]) + "->" + "".join(known), g, *others)
+        # A letter of this operand alone was summed over: its gradient is constant along it.
+        shape = tuple(n if c in known else 1 for c, n in zip(target, x.shape))
+        wide = reshape(part, tuple(part.shape[known.index(c)] if c in known else 1 for c in target))
+        gradients.append(broadcast_to(wide, x.shape) if shape != x.shape else wide)
+    return gradients
+
+
+@operation(arrays=_einsum_vjp, name="einsum")
+def _einsum(arrays: Any, spec: str) -> Any:
+    return xp(arrays[0]).einsum(spec, *arrays, optimize=len(arrays) > 1)
+
+
+def einsum(spec: str, *arrays: ArrayLike) -> Tensor:
+    """Einstein's sum: `einsum("bij,bjk->bik", x, y)`; letters that recur are summed unless the output names them.
+
+    Raises:
+        ValueError: subscripts that do not fit the operands.
+        TypeError: dtypes that differ.
+    """
+    tensors = [as_tensor(a) for a in arrays]
+    same_dtype("einsum", *tensors)
+    inputs, output = _explicit(spec, [t.ndim for t in tensors])
+    return _einsum(tensors, ",".join(inputs) + "->" + output)
+
+
+def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
+    """The sum over pairs of axes: the last `axes` of a with the first of b, or two lists of axes."""
+    a, b = as_tensor(a), as_tensor(b)
+    if isinstance(axes, int):
+        axes = (list(range(a.ndim - axes, a.ndim)), list(range(axes)))
+    first = list(string.ascii_lowercase[: a.ndim])
+    second = list(string.ascii_uppercase[: b.ndim])
+    for i, j in zip(*axes):
+        second[j] = first[i]
+    summed = {first[i] for i in axes[0]}
+    out = [c for c in first + second if c not in summed]
+    return einsum(f"{''.join(first)},{''.join(second)}->{''.join(out)}", a, b)
+
+
+def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
+    """The inner product along `axis`."""
+    return reduction.sum(as_tensor(a) * as_tensor(b), axis)
+
+
+def outer(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """All products of the entries of two vectors."""
+    return reshape(as_tensor(a), (-1, 1)) * reshape(as_tensor(b), (1, -1))
+
+
+# -- tg.linalg -----------------------------------------------------------------------------------------------
+
+
+def _square(name: str, a: Any) -> None:
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise ValueError(f"{name}: shape {a.shape} is not a square matrix (or a stack of them)")
+
+
+def _lapack(name: str, compute: Any, a: Any, *rest: Any) -> Any:
+    _square(name, a)
+    try:
+        return compute(a, *rest)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(f"{name}: {str(error).lower()}, of shape {a.shape}") from None
+
+
+@operation(a=lambda g, y: -matmul(matmul(matrix_transpose(y), g), matrix_transpose(y)))
+def inv(a: Any) -> Any:
+    """The inverse. Raises ValueError when a matrix is singular."""
+    return _lapack("inv", xp(a).linalg.inv, a)
+
+
+@operation(
+    a=lambda g, y, a: -matmul(_solve(matrix_transpose(a), g), matrix_transpose(y)),
+    b=lambda g, a: _solve(matrix_transpose(a), g),
+    name="solve",
+)
+def _solve(a: Any, b: Any) -> Any:
+    if b.shape[-2] != a.shape[-1]:
+        raise ValueError(f"solve: shapes {a.shape} and {b.shape} do not fit together: b needs {a.shape[-1]} rows")
+    return _lapack("solve", xp(a).linalg.solve, a, b)
+
+
+def solve(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """The x with a x = b; a vector b of one dimension gives a vector.
+
+    Raises:
+        ValueError: a singular or non-square matrix, or sizes that do not fit.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    same_dtype("solve", a, b)
+    if b.ndim == 1:
+        y = _solve(a, reshape(b, (-1, 1)))
+        return reshape(y, y.shape[:-1])
+    return _solve(a, b)
+
+
+def _each(g: Tensor) -> Tensor:
+    """A number per matrix, to be spread over the matrix."""
+    return reshape(g, (*g.shape, 1, 1))
+
+
+@operation(a=lambda g, a: _each(g) * matrix_transpose(inv(a)))
+def _logabsdet(a: Any) -> Any:
+    return xp(a).linalg.slogdet(a)[1]
+
+
+@operation(a=lambda g, y, a: _each(g * y) * matrix_transpose(inv(a)))
+def det(a: Any) -> Any:
+    """The determinant. Its gradient needs the inverse, so it raises ValueError where the matrix is singular."""
+    _square("det", a)
+    return xp(a).linalg.det(a)
+
+
+def slogdet(a: ArrayLike) -> tuple[Tensor, Tensor]:
+    """The sign of the determinant, without gradient, and the logarithm of its magnitude (-inf when singular)."""
+    a = as_tensor(a)
+    _square("slogdet", a)
+    return Tensor(np.asarray(xp(a._data).linalg.slogdet(a._data)[0])), _logabsdet(a)
+
+
+def _cholesky_vjp(g: Tensor, y: Tensor) -> Tensor:
+    # Giles 2008, section 4.5 (Murray 2016, eq. 10): S = L^-T Phi(L^T g) L^-1, symmetrised.
+    middle = matmul(matrix_transpose(y), g)
+    phi = tril(middle) - 0.5 * middle * Tensor(xp(y._data).eye(y.shape[-1], dtype=y.dtype))
+    s = _solve(matrix_transpose(y), matrix_transpose(_solve(matrix_transpose(y), matrix_transpose(phi))))
+    return 0.5 * (s + matrix_transpose(s))
+
+
+@operation(a=_cholesky_vjp)
+def cholesky(a: Any) -> Any:
+    """The lower triangular L with a = L L^T, of a symmetric positive definite matrix.
+
+    The gradient is the symmetric one. Raises ValueError when a matrix is not positive definite.
+    """
+    return _lapack("cholesky", xp(a).linalg.cholesky, a)
+
+
+def trace(a: ArrayLike, offset: int = 0) -> Tensor:
+    """The sum of the diagonal."""
+    return reduction.sum(diagonal(a, offset), -1)
+
+
+def norm(x: ArrayLike, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The vector norm over `axis` (all by default), `ord` 1, 2, inf, or any p > 0; "fro" is 2.
+
+    The gradient at 0 is 0, the subgradient of least norm.
+
+    Raises:
+        ValueError: another `ord`.
+    """
+    x = reduction.as_float(x)
+    if ord in (2, "fro", None):
+        return reduction.vector_norm(x, axis, keepdims)
+    if ord == 1:
+        return reduction.sum(absolute(x), axis, keepdims)
+    if ord == np.inf:
+        return reduction.max(absolute(x), axis, keepdims)
+    if not isinstance(ord, int | float) or not ord > 0:
+        raise ValueError(f'norm: ord is a number above 0, inf or "fro", not {ord!r}')
+    scale = reduction.max(absolute(x.detach()), axis, keepdims=True)
+    safe = Tensor(xp(x._data).where(scale._data == 0, 1, scale._data).astype(x.dtype))
+    total = reduction.sum(absolute(x / safe) ** ord, axis, keepdims=True)
+    zero = total.detach() == 0
+    y = where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / ord)) * safe
+    if keepdims:
+        return y
+    return reshape(y, tuple(n for i, n in enumerate(x.shape) if i not in reduction.axes_of(x.ndim, axis)))

@@ -1,0 +1,285 @@
+"""Shapes and places: nothing here changes a value, so each vjp is the operation that moves them back."""
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygen.autodiff.primitive import operation
+from tinygen.device import device, device_of, transfer
+from tinygen.kernels.array_module import xp
+from tinygen.tensor import ArrayLike, Tensor, asarray
+
+
+def as_tensor(x: ArrayLike) -> Tensor:
+    """`x` itself when it is a tensor, else a tensor without gradient on the same values."""
+    return x if isinstance(x, Tensor) else Tensor(asarray(x))
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    return tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else (int(shape),)
+
+
+@operation(x=lambda g, x_shape: reshape(g, x_shape))
+def reshape(x: Any, shape: Any) -> Any:
+    """The same entries in another shape; one size may be -1."""
+    shape = _shape(shape)
+    try:
+        return x.reshape(shape)
+    except ValueError:
+        raise ValueError(
+            f"shape {x.shape} ({x.size} entries) does not fit {shape}: the products of the sizes must be equal, "
+            "and one size at most may be -1"
+        ) from None
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argsort(np.asarray(axes) % len(axes))) if axes else ()
+
+
+@operation(x=lambda g, axes: permute_dims(g, _inverse(axes)))
+def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
+    """The dimensions in the order `axes`; a view."""
+    if sorted(a % builtins.max(x.ndim, 1) for a in axes) != list(range(x.ndim)):
+        raise ValueError(f"axes {tuple(axes)} are not an order of the {x.ndim} dimensions of shape {x.shape}")
+    return x.transpose(axes)
+
+
+@operation(x=lambda g: g)
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """The entries repeated to `shape`; a view. The engine sums the gradient back."""
+    try:
+        return xp(x).broadcast_to(x, _shape(shape))
+    except ValueError:
+        raise ValueError(
+            f"shape {x.shape} cannot be broadcast to {tuple(shape)}: from the last axis backwards "
+            "a size must be equal or 1"
+        ) from None
+
+
+def _split(g: Tensor, arrays_shape: list[tuple[int, ...]], axis: int) -> list[Tensor]:
+    axis %= g.ndim
+    parts, start = [], 0
+    for shape in arrays_shape:
+        parts.append(g[(slice(None),) * axis + (slice(start, start + shape[axis]),)])
+        start += shape[axis]
+    return parts
+
+
+@operation(arrays=_split)
+def concat(arrays: Any, axis: int = 0) -> Any:
+    """Arrays joined along an existing axis; all other sizes must be equal."""
+    if not len(arrays):
+        raise ValueError("needs at least one array")
+    shapes = [np.shape(a) for a in arrays]
+    if not -len(shapes[0]) <= axis < len(shapes[0]):
+        raise ValueError(f"axis {axis} is out of range for shape {shapes[0]}")
+    if len({s[: axis % len(s)] + s[axis % len(s) + 1 :] + (len(s),) for s in shapes if s}) != 1 or not shapes[0]:
+        raise ValueError(
+            f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
+        )
+    return xp(arrays[0]).concatenate(list(arrays), axis=axis)
+
+
+@operation(x=lambda g, axis: flip(g, axis))
+def flip(x: Any, axis: Any = None) -> Any:
+    """The entries in reverse order along `axis` (all axes when None); a view."""
+    return xp(x).flip(x, axis=tuple(axis) if isinstance(axis, list) else axis)
+
+
+@operation(
+    x=lambda g, shift, axis: roll(g, tuple(-s for s in shift) if isinstance(shift, tuple | list) else -shift, axis)
+)
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """The entries moved by `shift` places along `axis`, around the end."""
+    return xp(x).roll(x, shift, axis=axis)
+
+
+@operation(x=lambda g: g)
+def astype(x: Any, dtype: Any) -> Any:
+    """The values in another dtype; the gradient comes back in the first one."""
+    return x.astype(dtype, copy=False)
+
+
+@operation(x=lambda g, x_device: to_device(g, x_device))
+def _to_device(x: Any, target: Any, x_device: Any) -> Any:
+    return transfer(x, target)
+
+
+def to_device(x: Tensor, target: Any) -> Tensor:
+    """`x` on another device; itself when it is there."""
+    target = device(target)
+    return x if device_of(x._data) == target else _to_device(x, target, device_of(x._data))
+
+
+def to(x: Tensor, target: Any) -> Tensor:
+    """`x` on a device or in a dtype: `x.to("cuda")`, `x.to("float64")`; itself when nothing changes."""
+    if not isinstance(target, str) or target.partition(":")[0] not in ("auto", "cpu", "cuda"):
+        try:
+            dtype = np.dtype(target)
+        except TypeError:
+            if not isinstance(target, str):
+                return to_device(x, target)
+            raise ValueError(f'{target!r} is neither a device ("cpu", "cuda", "cuda:1", "auto") nor a dtype') from None
+        return x if x.dtype == dtype else astype(x, dtype)
+    return to_device(x, target)
+
+
+@operation(x=lambda g, widths: g[tuple(slice(a, n - b) for (a, b), n in zip(widths, g.shape))])
+def _pad_constant(x: Any, widths: Any, value: float) -> Any:
+    return xp(x).pad(x, widths, constant_values=value)
+
+
+_PAD_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap", "replicate": "edge", "circular": "wrap"}
+
+
+def pad(x: ArrayLike, widths: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
+    """`x` with a border.
+
+    Args:
+        widths: one int for every side, or a pair (before, after) for each axis, as `numpy.pad` takes it.
+        mode: "constant" (filled with `value`), "reflect", "edge" ("replicate") or "wrap" ("circular").
+
+    Raises:
+        ValueError: an unknown mode, a negative width, or pairs that do not fit the number of axes.
+    """
+    x = as_tensor(x)
+    try:
+        pairs = [(int(a), int(b)) for a, b in np.broadcast_to(np.asarray(widths), (x.ndim, 2))]
+    except ValueError:
+        raise ValueError(
+            f"pad: widths {widths} do not fit shape {x.shape}: one pair (before, after) for each axis"
+        ) from None
+    if builtins.any(w < 0 for pair in pairs for w in pair):
+        raise ValueError(f"pad: widths {widths} are negative; a border has at least 0 entries")
+    if mode == "constant":
+        return _pad_constant(x, pairs, value)
+    if mode not in _PAD_MODES:
+        raise ValueError(f'pad: unknown mode {mode!r}; there are "constant", {", ".join(map(repr, _PAD_MODES))}')
+    for axis, pair in enumerate(pairs):
+        if pair != (0, 0):
+            index = np.pad(np.arange(x.shape[axis]), pair, mode=_PAD_MODES[mode])  # type: ignore[call-overload]
+            x = x[(slice(None),) * axis + (index,)]
+    return x
+
+
+# -- made of the above ---------------------------------------------------------------------------------------
+
+
+def expand_dims(x: ArrayLike, axis: Any = 0) -> Tensor:
+    """A new axis of size 1 at `axis`, or several."""
+    x = as_tensor(x)
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    ndim = x.ndim + len(axes)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"expand_dims: axis {a} is out of range for {ndim} dimensions")
+    places = {a % ndim for a in axes}
+    sizes = iter(x.shape)
+    return reshape(x, tuple(1 if i in places else next(sizes) for i in range(ndim)))
+
+
+def squeeze(x: ArrayLike, axis: Any = None) -> Tensor:
+    """Without the axes of size 1 that `axis` names (all of them when None).
+
+    Raises:
+        ValueError: a named axis is not of size 1.
+    """
+    x = as_tensor(x)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    drop = {a % x.ndim for a in axes if axis is not None or x.shape[a] == 1} if x.ndim else set()
+    for a in drop:
+        if x.shape[a] != 1:
+            raise ValueError(f"squeeze: axis {a} of shape {x.shape} has size {x.shape[a]}; only size 1 can be removed")
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in drop))
+
+
+def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
+    """Arrays of one shape joined along a new axis."""
+    arrays = [as_tensor(a) for a in arrays]
+    if len({a.shape for a in arrays}) > 1:
+        raise ValueError(f"stack: shapes {' and '.join(str(a.shape) for a in arrays)} must be equal")
+    return concat([expand_dims(a, axis) for a in arrays], axis=axis)
+
+
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices along `axis`."""
+    y = moveaxis(x, axis, 0)
+    return tuple(y[i] for i in range(len(y)))
+
+
+def split(x: ArrayLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """`x` cut along `axis` into pieces of the given size or sizes."""
+    x = as_tensor(x)
+    total = x.shape[axis]
+    if isinstance(sizes, int):
+        sizes = [builtins.min(sizes, total - i) for i in range(0, total, sizes)]
+    if builtins.sum(sizes) != total:
+        raise ValueError(f"split: sizes {list(sizes)} add up to {builtins.sum(sizes)}, axis {axis} has {total}")
+    ends = np.cumsum(sizes)
+    before = (slice(None),) * (axis % x.ndim)
+    return tuple(x[(*before, slice(int(e) - n, int(e)))] for e, n in zip(ends, sizes))
+
+
+def moveaxis(x: ArrayLike, source: Any, destination: Any) -> Tensor:
+    """Axes moved to other places; the rest keep their order."""
+    x = as_tensor(x)
+    source = [s % x.ndim for s in (source if hasattr(source, "__iter__") else (source,))]
+    destination = [d % x.ndim for d in (destination if hasattr(destination, "__iter__") else (destination,))]
+    order = [i for i in range(x.ndim) if i not in source]
+    for d, s in sorted(zip(destination, source)):
+        order.insert(d, s)
+    return permute_dims(x, tuple(order))
+
+
+def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
+    """Two axes exchanged."""
+    x = as_tensor(x)
+    order = list(range(x.ndim))
+    order[axis0], order[axis1] = order[axis1], order[axis0]
+    return permute_dims(x, tuple(order))
+
+
+def matrix_transpose(x: ArrayLike) -> Tensor:
+    """The last two axes exchanged."""
+    if as_tensor(x).ndim < 2:
+        raise ValueError(f"matrix_transpose: shape {as_tensor(x).shape} has fewer than 2 dimensions")
+    return swapaxes(x, -2, -1)
+
+
+def broadcast_arrays(*arrays: ArrayLike) -> tuple[Tensor, ...]:
+    """All of the shape they broadcast to together."""
+    tensors = [as_tensor(a) for a in arrays]
+    shape = np.broadcast_shapes(*(t.shape for t in tensors))
+    return tuple(broadcast_to(t, shape) for t in tensors)
+
+
+def tile(x: ArrayLike, repetitions: Any) -> Tensor:
+    """`x` laid out `repetitions` times along each axis."""
+    x = as_tensor(x)
+    times = repetitions if isinstance(repetitions, tuple | list) else (repetitions,)
+    times = (1,) * (x.ndim - len(times)) + tuple(times)
+    shape = (1,) * (len(times) - x.ndim) + x.shape
+    apart = reshape(x, tuple(v for n in shape for v in (1, n)))
+    wide = broadcast_to(apart, tuple(v for t, n in zip(times, shape) for v in (t, n)))
+    return reshape(wide, tuple(t * n for t, n in zip(times, shape)))
+
+
+def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
+    """Each entry along `axis` repeated; of the flattened array when None."""
+    x = as_tensor(x)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    index = np.repeat(np.arange(x.shape[axis]), np.asarray(repeats))
+    return x[(slice(None),) * (axis % x.ndim) + (index,)]
+
+
+def flatten(x: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from `start_dim` to `end_dim` as one."""
+    x = as_tensor(x)
+    if not x.ndim:
+        return reshape(x, (1,))
+    start, end = start_dim % x.ndim, end_dim % x.ndim
+    return reshape(x, (*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :]))

@@ -1,0 +1,105 @@
+"""Operators and methods of `Tensor`: the functions of this floor under their other names, bound once."""
+
+from typing import Any
+
+from tinygen.ops import elementwise as e
+from tinygen.ops import indexing, linalg, reduction
+from tinygen.ops import manipulation as m
+from tinygen.tensor import Tensor
+
+BINARY = {
+    "add": e.add,
+    "sub": e.subtract,
+    "mul": e.multiply,
+    "truediv": e.divide,
+    "floordiv": e.floor_divide,
+    "mod": e.remainder,
+    "pow": e.power,
+    "matmul": linalg.matmul,
+    "and": e.bitwise_and,
+    "or": e.bitwise_or,
+    "xor": e.bitwise_xor,
+    "lshift": e.bitwise_left_shift,
+    "rshift": e.bitwise_right_shift,
+}
+COMPARISONS = {
+    "eq": e.equal,
+    "ne": e.not_equal,
+    "lt": e.less,
+    "le": e.less_equal,
+    "gt": e.greater,
+    "ge": e.greater_equal,
+}
+UNARY = {"neg": e.negative, "pos": e.positive, "abs": e.abs, "invert": e.bitwise_invert}
+
+METHODS = [
+    *(e.exp, e.log, e.sqrt, e.abs, e.tanh, e.sigmoid, e.clip, e.square, e.sin, e.cos, e.relu, e.sign),
+    *(e.floor, e.ceil, e.round, e.isnan, e.isfinite, e.log1p, e.expm1),
+    *(
+        reduction.sum,
+        reduction.mean,
+        reduction.max,
+        reduction.min,
+        reduction.var,
+        reduction.std,
+        reduction.prod,
+    ),
+    *(
+        reduction.any,
+        reduction.all,
+        reduction.argmax,
+        reduction.argmin,
+        reduction.cumsum,
+        reduction.logsumexp,
+    ),
+    *(m.squeeze, m.flatten, m.astype, m.to, m.flip),
+]
+
+
+def _reflected(function: Any) -> Any:
+    return lambda self, other: function(other, self)
+
+
+def _operand(function: Any) -> Any:
+    """A binary operator that leaves what is no number or array to the other side, as Python's protocol asks."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        if isinstance(other, Tensor | float | int | bool) or hasattr(other, "dtype"):
+            return function(self, other)
+        return NotImplemented
+
+    return method
+
+
+def reshape(self: Tensor, *shape: Any) -> Tensor:
+    """The same entries in another shape, given as sizes or as one tuple."""
+    return m.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+def permute(self: Tensor, *axes: Any) -> Tensor:
+    """The dimensions in another order, given as axes or as one tuple."""
+    return m.permute_dims(self, axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes)
+
+
+def transposed(self: Tensor) -> Tensor:
+    """The dimensions in reverse order."""
+    return m.permute_dims(self, tuple(range(self.ndim))[::-1])
+
+
+for _name, _function in BINARY.items():
+    setattr(Tensor, f"__{_name}__", _operand(_function))
+    setattr(Tensor, f"__r{_name}__", _operand(_reflected(_function)))
+for _name, _function in COMPARISONS.items():
+    setattr(Tensor, f"__{_name}__", _operand(_function))
+for _name, _function in UNARY.items():
+    setattr(Tensor, f"__{_name}__", lambda self, function=_function: function(self))
+for _function in METHODS:
+    _name = getattr(_function, "name", _function.__name__)
+    setattr(Tensor, _name, lambda self, *args, function=_function, **kwargs: function(self, *args, **kwargs))
+Tensor.reshape = reshape  # type: ignore[method-assign]
+Tensor.permute = permute  # type: ignore[method-assign]
+Tensor.transpose = lambda self, axis0, axis1: m.swapaxes(self, axis0, axis1)  # type: ignore[method-assign]
+Tensor.T = property(transposed)  # type: ignore[assignment]
+Tensor.mT = property(m.matrix_transpose)  # type: ignore[assignment, arg-type]
+Tensor.__getitem__ = lambda self, index: indexing.getitem(self, index)  # type: ignore[method-assign]
+Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]

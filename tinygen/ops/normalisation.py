@@ -1,0 +1,183 @@
+"""Batch, group, instance, layer and RMS normalisation: y = (x - mean) / sqrt(var + eps) * weight + bias.
+
+They differ in the axes the mean and the (biased) variance run over: Ioffe and Szegedy 2015 (batch), Wu and He 2018
+(group; with one channel a group: instance), Ba et al. 2016 (layer), Zhang and Sennrich 2019 (RMS: no mean).
+First gradients are one kernel each; higher orders go through the `..._composed` formula beside it.
+"""
+
+from typing import Any
+
+from tinygen import kernels
+from tinygen.autodiff import guard
+from tinygen.autodiff.primitive import Kept, joint, operation
+from tinygen.autodiff.tape import mode
+from tinygen.autodiff.transforms import vjp
+from tinygen.ops.elementwise import silu, sqrt, square
+from tinygen.ops.reduction import mean
+from tinygen.tensor import Tensor
+
+
+def _standardised(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+    centred = x - mean(x, axes, keepdims=True)
+    return centred / sqrt(mean(square(centred), axes, keepdims=True) + eps)
+
+
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+    x = x if weight is None else x * weight.reshape(shape)
+    return x if bias is None else x + bias.reshape(shape)
+
+
+def _channels(x: Tensor) -> tuple[int, ...]:
+    return (1, x.shape[1], *(1,) * (x.ndim - 2))
+
+
+def _by_composition(formula: Any, g: Tensor, *arguments: Tensor | None) -> tuple[Tensor | None, ...]:
+    """The vjp of `formula(*arguments)` as recorded operations; None stays None."""
+    present = [a for a in arguments if a is not None]
+
+    def of_present(*values: Tensor) -> Tensor:
+        rest = iter(values)
+        return formula(*(None if a is None else next(rest) for a in arguments))
+
+    made = iter(vjp(of_present, *present)[1](g))
+    return tuple(None if a is None else next(made) for a in arguments)
+
+
+def _raw(x: Tensor | None) -> Any:
+    return None if x is None else x._data
+
+
+def _wrapped(*arrays: Any) -> tuple[Tensor, ...]:
+    return tuple(Tensor(a) for a in arrays)
+
+
+# -- batch ---------------------------------------------------------------------------------------------------
+
+
+def batch_norm_composed(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Batch normalisation by the batch's own statistics, in operations."""
+    return _affine(_standardised(x, (0, *range(2, x.ndim)), eps), weight, bias, _channels(x))
+
+
+def _batch_norm_vjp(
+    g: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Any, rstd: Any, eps: float
+) -> tuple[Tensor | None, ...]:
+    if mode.recording:
+        return _by_composition(lambda x, w, b: batch_norm_composed(x, w, b, eps), g, x, weight, bias)
+    return _wrapped(*kernels.batch_norm_backward(g._data, x._data, _raw(weight), mean, rstd))  # type: ignore[attr-defined]
+
+
+@operation(joint(_batch_norm_vjp, "x", "weight", "bias"))
+def batch_norm(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    eps: float,
+    running_mean: Any = None,
+    running_var: Any = None,
+    momentum: float = 0.1,
+) -> Any:
+    """Batch normalisation of x (N, C, ...) in training. The running statistics, where given, move in place
+    towards the batch's by `momentum`; the running variance takes the unbiased one, as in PyTorch."""
+    y, mean, rstd = kernels.batch_norm(x, weight, bias, eps)  # type: ignore[attr-defined]
+    if running_mean is not None:
+        n = x.size // x.shape[1]
+        var = 1.0 / (rstd * rstd) - eps
+        running_mean += momentum * (mean - running_mean)
+        running_var += momentum * (var * (n / max(n - 1, 1)) - running_var)
+        guard.written(running_mean)
+        guard.written(running_var)
+    return Kept(y, mean=mean, rstd=rstd)
+
+
+# -- group ---------------------------------------------------------------------------------------------------
+
+
+def group_norm_composed(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, num_groups: int, eps: float, activation: bool
+) -> Tensor:
+    """Group normalisation, then SiLU where asked, in operations."""
+    grouped = x.reshape(x.shape[0], num_groups, -1)
+    y = _affine(_standardised(grouped, (2,), eps).reshape(x.shape), weight, bias, _channels(x))
+    return silu(y) if activation else y
+
+
+def _group_norm_vjp(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    num_groups: int,
+    eps: float,
+    activation: bool,
+    mean: Any,
+    rstd: Any,
+) -> tuple[Tensor | None, ...]:
+    if mode.recording:
+        formula = lambda x, w, b: group_norm_composed(x, w, b, num_groups, eps, activation)
+        return _by_composition(formula, g, x, weight, bias)
+    return _wrapped(
+        *kernels.group_norm_backward(  # type: ignore[attr-defined]
+            g._data, x._data, num_groups, _raw(weight), _raw(bias), mean, rstd, activation
+        )
+    )
+
+
+@operation(joint(_group_norm_vjp, "x", "weight", "bias"))
+def group_norm(x: Any, weight: Any, bias: Any, num_groups: int, eps: float, activation: bool = False) -> Any:
+    """Group normalisation of x (N, C, ...), C divisible by num_groups; with `activation`, SiLU of it, fused."""
+    y, mean, rstd = kernels.group_norm(x, num_groups, weight, bias, eps, activation)  # type: ignore[attr-defined]
+    return Kept(y, mean=mean, rstd=rstd)
+
+
+# -- layer and RMS -------------------------------------------------------------------------------------------
+
+
+def layer_norm_composed(x: Tensor, weight: Tensor | None, bias: Tensor | None, ndim: int, eps: float) -> Tensor:
+    """Layer normalisation over the last `ndim` axes, in operations."""
+    return _affine(_standardised(x, tuple(range(-ndim, 0)), eps), weight, bias, x.shape[-ndim:])
+
+
+def _layer_norm_vjp(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    ndim: int,
+    eps: float,
+    mean: Any,
+    rstd: Any,
+) -> tuple[Tensor | None, ...]:
+    if mode.recording:
+        return _by_composition(lambda x, w, b: layer_norm_composed(x, w, b, ndim, eps), g, x, weight, bias)
+    return _wrapped(
+        *kernels.layer_norm_backward(g._data, x._data, ndim, _raw(weight), mean, rstd)  # type: ignore[attr-defined]
+    )
+
+
+@operation(joint(_layer_norm_vjp, "x", "weight", "bias"))
+def layer_norm(x: Any, weight: Any, bias: Any, ndim: int, eps: float) -> Any:
+    """Layer normalisation of x over its last `ndim` axes."""
+    y, mean, rstd = kernels.layer_norm(x, ndim, weight, bias, eps)  # type: ignore[attr-defined]
+    return Kept(y, mean=mean, rstd=rstd)
+
+
+def rms_norm_composed(x: Tensor, weight: Tensor | None, ndim: int, eps: float) -> Tensor:
+    """RMS normalisation over the last `ndim` axes, in operations."""
+    y = x / sqrt(mean(square(x), tuple(range(-ndim, 0)), keepdims=True) + eps)
+    return _affine(y, weight, None, x.shape[-ndim:])
+
+
+def _rms_norm_vjp(
+    g: Tensor, x: Tensor, weight: Tensor | None, ndim: int, eps: float, rstd: Any
+) -> tuple[Tensor | None, ...]:
+    if mode.recording:
+        return _by_composition(lambda x, w: rms_norm_composed(x, w, ndim, eps), g, x, weight)
+    return _wrapped(*kernels.rms_norm_backward(g._data, x._data, ndim, _raw(weight), rstd))  # type: ignore[attr-defined]
+
+
+@operation(joint(_rms_norm_vjp, "x", "weight"))
+def rms_norm(x: Any, weight: Any, ndim: int, eps: float) -> Any:
+    """x over its root mean square along the last `ndim` axes."""
+    y, rstd = kernels.rms_norm(x, ndim, weight, eps)  # type: ignore[attr-defined]
+    return Kept(y, rstd=rstd)

@@ -1,0 +1,215 @@
+"""Reductions over axes, and running sums and products.
+
+Conventions: max and min share the gradient evenly among ties; std has gradient 0 where all values are equal.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygen.autodiff.primitive import operation
+from tinygen.kernels.array_module import xp
+from tinygen.ops.elementwise import QUIET, exp, isinf, square, where
+from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
+from tinygen.tensor import ArrayLike, Tensor, asarray
+
+Axis = Any  # None for all, an int, or a tuple of ints
+
+
+def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
+    """`axis` as a sorted tuple of non-negative ints.
+
+    Raises:
+        ValueError: an axis out of range or given twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    axes = []
+    for a in axis if isinstance(axis, tuple | list) else (axis,):
+        if not -ndim <= a < ndim:
+            raise ValueError(f"axis {a} is out of range for {ndim} dimensions")
+        axes.append(int(a) % ndim)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis {tuple(axes)} names a dimension twice")
+    return tuple(sorted(axes))
+
+
+def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """The shape after a reduction over `axis` that keeps the reduced dimensions as 1."""
+    axes = axes_of(len(shape), axis)
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def count(shape: tuple[int, ...], axis: Axis) -> int:
+    """How many entries a reduction over `axis` combines into one."""
+    return math.prod(shape[i] for i in axes_of(len(shape), axis))
+
+
+def _checked(x: Any, axis: Axis) -> Any:
+    return None if axis is None else axes_of(x.ndim, axis)
+
+
+@operation(x=lambda g, x_shape, axis: broadcast_to(g.reshape(kept_shape(x_shape, axis)), x_shape))
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
+    return x.sum(axis=_checked(x, axis), keepdims=keepdims)
+
+
+def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
+    shape = kept_shape(x.shape, axis)
+    chosen = Tensor((x._data == y._data.reshape(shape)).astype(x.dtype))
+    return g.reshape(shape) * (chosen / sum(chosen, axis=axis, keepdims=True))
+
+
+@operation(x=_extreme_vjp)
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest entry over `axis`; ties share the gradient evenly."""
+    return x.max(axis=_checked(x, axis), keepdims=keepdims)
+
+
+@operation(x=_extreme_vjp)
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest entry over `axis`; ties share the gradient evenly."""
+    return x.min(axis=_checked(x, axis), keepdims=keepdims)
+
+
+def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axis`."""
+    x = as_float(x)
+    return sum(x, axis, keepdims) * (1.0 / count(x.shape, axis)) if x.size else sum(x, axis, keepdims) / 0.0
+
+
+def as_float(x: ArrayLike) -> Tensor:
+    """`x` as a tensor of a floating dtype; integers and booleans become float32."""
+    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    return x if x.dtype.kind == "f" else Tensor(x._data.astype(np.float32))
+
+
+def _deviation(x: Tensor, axis: Axis) -> Tensor:
+    return x - mean(x, axis, keepdims=True)
+
+
+def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+    """The variance over `axis`: squared deviations over n - correction."""
+    x = as_float(x)
+    return sum(square(_deviation(x, axis)), axis, keepdims) / (count(x.shape, axis) - correction)
+
+
+def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+    """The standard deviation over `axis`; its gradient is 0 where it is 0."""
+    x = as_float(x)
+    return vector_norm(_deviation(x, axis), axis, keepdims) / math.sqrt(count(x.shape, axis) - correction)
+
+
+def _norm_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
+    shape = kept_shape(x.shape, axis)
+    y = y.reshape(shape)
+    return g.reshape(shape) * (x / where(y == 0, 1.0, y))
+
+
+@operation(x=_norm_vjp)
+def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The Euclidean norm over `axis`; its gradient at 0 is 0, the subgradient of least norm."""
+    axes = _checked(x, axis)
+    scale = xp(x).abs(x).max(axis=axes, keepdims=True, initial=0)  # neither overflow nor underflow of the squares
+    scale = xp(x).where((scale == 0) | ~xp(x).isfinite(scale), 1, scale).astype(x.dtype)
+    r = x / scale
+    return xp(x).sqrt((r * r).sum(axis=axes, keepdims=keepdims)) * scale.reshape(
+        kept_shape(x.shape, axis) if keepdims else [n for i, n in enumerate(x.shape) if i not in axes_of(x.ndim, axis)]
+    )
+
+
+def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product over `axis`, by halving: exact gradients of every order where entries are 0."""
+    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    shape = x.shape
+    axes = axes_of(x.ndim, axis)
+    rest = [i for i in range(x.ndim) if i not in axes]
+    flat = moveaxis(x, axes, range(len(axes))).reshape((count(shape, axis), *(shape[i] for i in rest)))
+    if not len(flat):
+        flat = Tensor(xp(x._data).ones((1, *flat.shape[1:]), dtype=x.dtype))
+    while len(flat) > 1:
+        half = len(flat) // 2
+        paired = flat[:half] * flat[half : 2 * half]
+        flat = concat([paired, flat[2 * half :]]) if len(flat) % 2 else paired
+    return flat.reshape(kept_shape(shape, axis) if keepdims else tuple(shape[i] for i in rest))
+
+
+def _logsumexp_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
+    shape = kept_shape(x.shape, axis)
+    y = y.reshape(shape)
+    return g.reshape(shape) * exp(x - where(isinf(y), 0.0, y))  # all -inf: gradient 0
+
+
+@operation(x=_logsumexp_vjp)
+@QUIET
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """log sum exp over `axis`, shifted by the maximum; -inf where every entry is."""
+    axes = axes_of(x.ndim, axis)
+    top = x.max(axis=axes, keepdims=True)
+    top = xp(x).where(xp(x).isfinite(top), top, 0).astype(x.dtype)
+    total = xp(x).log(xp(x).exp(x - top).sum(axis=axes, keepdims=True)) + top
+    return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axes])
+
+
+@operation(x=lambda g, axis: flip(cumulative_sum(flip(g, axis), axis), axis))
+def cumulative_sum(x: Any, axis: int) -> Any:
+    """The running sum along one axis."""
+    return xp(x).cumsum(x, axis=axes_of(x.ndim, axis)[0])
+
+
+def cumsum(x: ArrayLike, axis: int | None = None) -> Tensor:
+    """The running sum along `axis`; of a 1-D array by default.
+
+    Raises:
+        ValueError: no axis for more than one dimension.
+    """
+    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    return cumulative_sum(x, _only_axis(x, axis, "cumsum"))
+
+
+def cumulative_prod(x: ArrayLike, axis: int | None = None) -> Tensor:
+    """The running product along `axis`, by doubling: exact gradients of every order where entries are 0."""
+    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    axis = _only_axis(x, axis, "cumulative_prod")
+    y = moveaxis(x, axis, 0)
+    step = 1
+    while step < len(y):
+        y = concat([y[:step], y[step:] * y[:-step]])
+        step *= 2
+    return moveaxis(y, 0, axis)
+
+
+def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"{who} needs an axis for {x.ndim} dimensions")
+    return axes_of(x.ndim, 0 if axis is None else axis)[0]
+
+
+def diff(x: ArrayLike, axis: int = -1) -> Tensor:
+    """Differences of neighbours along `axis`."""
+    y = moveaxis(x, axis, 0)
+    return moveaxis(y[1:] - y[:-1], 0, axis)
+
+
+# -- no gradient ---------------------------------------------------------------------------------------------
+
+
+def _bare(name: str, doc: str) -> Any:
+    def forward(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+        axis = _checked(x, axis)
+        if name.startswith("arg") and axis is not None:
+            axis = axis[0]
+        return getattr(xp(x), name)(x, axis=axis, keepdims=keepdims)
+
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = doc
+    return operation()(forward)
+
+
+any = _bare("any", "Whether some entry over `axis` is true.")
+all = _bare("all", "Whether every entry over `axis` is true.")
+argmax = _bare("argmax", "The index of the largest entry along `axis` (of the flattened array when None).")
+argmin = _bare("argmin", "The index of the smallest entry along `axis` (of the flattened array when None).")
+count_nonzero = _bare("count_nonzero", "How many entries over `axis` are not 0.")
