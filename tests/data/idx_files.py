@@ -17,9 +17,7 @@ def idx_bytes(array: npt.NDArray) -> bytes:
     return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
-def write_mnist(
-    folder: Path, first_labels: dict[str, tuple[int, ...]], fill: int = 0, suffix: str = ".gz"
-) -> None:
+def write_mnist(folder: Path, first_labels: dict[str, tuple[int, ...]], fill: int = 0, suffix: str = ".gz") -> None:
     """The four files: a split has one image for each of its labels, pixel [i, 0, 0] `fill` + i."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, prefix in (("train", "train"), ("test", "t10k")):

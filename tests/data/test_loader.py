@@ -42,9 +42,7 @@ def test_dropping_the_last_batch_leaves_full_batches_without_repetition(n, data,
     assert len(set(seen)) == len(seen)
 
 
-@given(
-    n=SIZES, data=st.data(), seed=st.integers(0, 2**64 - 1), drop_last=st.booleans(), shuffle=st.booleans()
-)
+@given(n=SIZES, data=st.data(), seed=st.integers(0, 2**64 - 1), drop_last=st.booleans(), shuffle=st.booleans())
 def test_from_every_position_a_restored_loader_goes_on_identically(n, data, seed, drop_last, shuffle):
     size = data.draw(st.integers(1, n))
 
@@ -147,9 +145,7 @@ def test_the_state_of_another_loader_is_refused(other, reason):
         Loader(numbered(8), 2, Generator(0)).load_state_dict(other.state_dict())
 
 
-@pytest.mark.parametrize(
-    "change", [{"position": 4}, {"position": -1}, {"epoch": -1}, {"epoch": "1"}, {"generator": 3}]
-)
+@pytest.mark.parametrize("change", [{"position": 4}, {"position": -1}, {"epoch": -1}, {"epoch": "1"}, {"generator": 3}])
 def test_a_damaged_state_is_refused_and_changes_nothing(change):
     loader = Loader(numbered(8), 2, Generator(0))
     take(loader, 1)

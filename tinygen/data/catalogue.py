@@ -52,9 +52,7 @@ def load(
             raise DataError(_unknown(name))
         return load_folder(Path(name).expanduser(), split, size, channels)
     if size is not None or channels is not None:
-        raise ValueError(
-            f"{name} has a size and channels of its own: size and channels are for folders of images"
-        )
+        raise ValueError(f"{name} has a size and channels of its own: size and channels are for folders of images")
     if name in DENSITIES:
         return load_points(name, split)
     if name in PUBLISHED:
@@ -75,9 +73,7 @@ def describe() -> list[Row]:
     """One row for each data set: name, kind, size, where it was found on this machine, how to get it."""
     rows = [Row("digits", "image", "1,797 of 1 x 8 x 8, 10 classes", "with scikit-learn", "nothing to do")]
     rows += [_describe_published(published) for published in PUBLISHED.values()]
-    rows += [
-        Row(name, "points", "unlimited, 2 dimensions", "computed", "nothing to do") for name in DENSITIES
-    ]
+    rows += [Row(name, "points", "unlimited, 2 dimensions", "computed", "nothing to do") for name in DENSITIES]
     rows.append(
         Row(
             "FOLDER",

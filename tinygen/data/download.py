@@ -58,12 +58,9 @@ def fetch(remote: RemoteFile, folder: str | os.PathLike[str]) -> Path:
             if not destination.exists():
                 _from_any_mirror(remote, destination)
     except OSError as error:
-        reason = (
-            "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or error
-        )
+        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or error
         raise DataError(
-            f"cannot write {destination}: {reason}; it needs {remote.size:,} bytes "
-            f"(TINYGEN_CACHE names another folder)"
+            f"cannot write {destination}: {reason}; it needs {remote.size:,} bytes (TINYGEN_CACHE names another folder)"
         ) from None
     return destination
 
@@ -135,7 +132,7 @@ def _transfer(remote: RemoteFile, url: str, part: Path, start: int, report: Call
             while done < remote.size:
                 report(done)
                 try:
-                    piece = response.read1(_CHUNK)[: remote.size - done]
+                    piece = response.read1(_CHUNK)
                 except (OSError, http.client.HTTPException) as error:
                     raise _Interrupted(f"{error or type(error).__name__} after {done:,} bytes") from None
                 if not piece:

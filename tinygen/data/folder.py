@@ -47,9 +47,7 @@ def load_folder(
     if not has_splits:
         chosen = held_out_split(len(stored), split)
         stored, y = stored[chosen], None if y is None else y[chosen]
-    return Dataset(
-        name=folder.name, split=split, kind="image", stored=stored, y=y, classes=classes, levels=256
-    )
+    return Dataset(name=folder.name, split=split, kind="image", stored=stored, y=y, classes=classes, levels=256)
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -63,20 +61,14 @@ def image_paths(folder: Path) -> list[Path]:
             if name.lower().endswith(SUFFIXES) and not name.startswith(".")
         ]
     if not paths:
-        raise DataError(
-            f"{folder}: no images found; it should hold {', '.join(SUFFIXES)} files, subfolders included"
-        )
+        raise DataError(f"{folder}: no images found; it should hold {', '.join(SUFFIXES)} files, subfolders included")
     return sorted(paths, key=lambda path: path.parts)
 
 
 def _classes(paths_by_split: list[list[Path]]) -> tuple[str, ...]:
     """The first-level subfolders of all splits together, so that a label means the same in each."""
     paths = [path for paths in paths_by_split for path in paths]
-    return (
-        ()
-        if any(len(path.parts) == 1 for path in paths)
-        else tuple(sorted({path.parts[0] for path in paths}))
-    )
+    return () if any(len(path.parts) == 1 for path in paths) else tuple(sorted({path.parts[0] for path in paths}))
 
 
 def read_images(paths: list[Path], size: int | None, channels: int | None) -> npt.NDArray[np.uint8]:
@@ -95,8 +87,7 @@ def read_images(paths: list[Path], size: int | None, channels: int | None) -> np
             unreadable.append(f"{path} ({error or type(error).__name__})")
     if unreadable:
         raise DataError(
-            f"{len(unreadable)} of {len(paths)} images cannot be read, remove or repair them: "
-            f"{one_line(unreadable)}"
+            f"{len(unreadable)} of {len(paths)} images cannot be read, remove or repair them: {one_line(unreadable)}"
         )
     odd = next((i for i, array in enumerate(arrays) if array.shape != arrays[0].shape), None)
     if odd is not None:

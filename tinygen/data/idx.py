@@ -45,9 +45,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 return _parse(unpacked, path)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(
-            f"{path}: damaged gzip stream ({error}); delete the file and fetch it again"
-        ) from None
+        raise DataError(f"{path}: damaged gzip stream ({error}); delete the file and fetch it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -72,8 +70,7 @@ def _parse(file: Stream, path: Path) -> npt.NDArray:
     if len(data) != expected:
         found = f"only {len(data):,} follow (truncated)" if len(data) < expected else "more follow"
         raise DataError(
-            f"{path}: the header promises {expected:,} bytes "
-            f"({' x '.join(map(str, shape))} {dtype.name}), {found}"
+            f"{path}: the header promises {expected:,} bytes ({' x '.join(map(str, shape))} {dtype.name}), {found}"
         )
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 

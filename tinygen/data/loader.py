@@ -98,15 +98,11 @@ class Loader:
             raise ValueError(f"no loader state: it lacks {missing}") from None
         for name, value in self._settings().items():
             if found[name] != value:
-                raise ValueError(
-                    f"the loader's state was saved with {name}={found[name]!r}, this loader has {value!r}"
-                )
+                raise ValueError(f"the loader's state was saved with {name}={found[name]!r}, this loader has {value!r}")
         if not (isinstance(epoch, int) and isinstance(position, int)) or epoch < 0:
             raise ValueError(f"no loader state: epoch {epoch!r} and position {position!r} must be counts")
         if not 0 <= position < self.batches_per_epoch:
-            raise ValueError(
-                f"no loader state: position {position} in an epoch of {self.batches_per_epoch} batches"
-            )
+            raise ValueError(f"no loader state: position {position} in an epoch of {self.batches_per_epoch} batches")
         self._stream.state = generator
         self._begin_epoch(epoch)
         self._position = position

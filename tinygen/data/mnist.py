@@ -37,12 +37,9 @@ class Published:
         return sum(file.size for pair in self.files.values() for file in pair)
 
 
-def _files(
-    mirrors: tuple[str, ...], *table: tuple[str, int, str]
-) -> dict[str, tuple[RemoteFile, RemoteFile]]:
+def _files(mirrors: tuple[str, ...], *table: tuple[str, int, str]) -> dict[str, tuple[RemoteFile, RemoteFile]]:
     remote = [
-        RemoteFile(name, size, sha256, tuple(mirror + name for mirror in mirrors))
-        for name, size, sha256 in table
+        RemoteFile(name, size, sha256, tuple(mirror + name for mirror in mirrors)) for name, size, sha256 in table
     ]
     return {"train": (remote[0], remote[1]), "test": (remote[2], remote[3])}
 
@@ -139,18 +136,13 @@ def load_published(published: Published, split: str) -> Dataset:
         images_path, labels_path = found
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != np.uint8 or images.ndim != 3:
-        raise DataError(
-            f"{images_path}: holds {images.dtype}{images.shape}, images are uint8 (N, height, width)"
-        )
+        raise DataError(f"{images_path}: holds {images.dtype}{images.shape}, images are uint8 (N, height, width)")
     if labels.dtype != np.uint8 or labels.shape != images.shape[:1]:
         raise DataError(
-            f"{labels_path}: holds {labels.dtype}{labels.shape}, "
-            f"the images beside it need uint8({len(images)},)"
+            f"{labels_path}: holds {labels.dtype}{labels.shape}, the images beside it need uint8({len(images)},)"
         )
     if labels.size and labels.max() >= len(published.classes):
-        raise DataError(
-            f"{labels_path}: label {labels.max()} found, labels are 0 to {len(published.classes) - 1}"
-        )
+        raise DataError(f"{labels_path}: label {labels.max()} found, labels are 0 to {len(published.classes) - 1}")
     return Dataset(
         name=published.name,
         split=split,
