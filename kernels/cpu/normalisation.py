@@ -6,10 +6,13 @@ RMS normalisation work on contiguous rows (normalisation_rows.py). float64 is th
 definitions by tests/kernels/test_normalisation.py.
 """
 
+from math import gcd
+
 import numpy as np
 
 from ..definitions import normalisation as definition
 from .normalisation_pixels import (
+    WIDTH,
     batch_norm_backward_sweep,
     batch_norm_sweep,
     group_norm_backward_sweep,
@@ -40,6 +43,11 @@ def _like(shape: tuple[int, ...]) -> tuple[Array, Array]:
     return memory.reshape(n, -1, c), np.moveaxis(memory, -1, 1)
 
 
+def _fold(pixels: int, channels: int) -> int:
+    """How many successive pixels to take as one, to fill whole vectors with their channels."""
+    return gcd(pixels, WIDTH // gcd(channels, WIDTH))
+
+
 def _parameter(p: Array | None, shape: tuple[int, ...], default: float) -> Array:
     """A parameter as contiguous float32, flat; `default` everywhere when there is none."""
     return np.full(shape, default, np.float32).reshape(-1) if p is None else _flat(p)
@@ -59,16 +67,18 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     definition.check_channels("batch_norm", x, weight, bias)
     c = x.shape[1]
     memory, y = _like(x.shape)
+    fold = _fold(x.size // c, c)
     mean, rstd = np.empty(c, np.float32), np.empty(c, np.float32)
     batch_norm_sweep(
-        _pixels(x).reshape(-1, c),
-        memory.reshape(-1, c),
+        _pixels(x).reshape(-1, fold * c),
+        memory.reshape(-1, fold * c),
+        fold,
         _parameter(weight, (c,), 1),
         _parameter(bias, (c,), 0),
         eps,
         mean,
         rstd,
-        min(thread_count(x.size, _SERIAL), x.size // c),
+        min(thread_count(x.size, _SERIAL), x.size // (fold * c)),
     )
     return y, mean, rstd
 
@@ -83,17 +93,19 @@ def batch_norm_backward(
     definition.check_cotangent("batch_norm_backward", g, x)
     c = x.shape[1]
     memory, dx = _like(x.shape)
+    fold = _fold(x.size // c, c)
     dweight, dbias = np.empty(c, np.float32), np.empty(c, np.float32)
     batch_norm_backward_sweep(
-        _pixels(g).reshape(-1, c),
-        _pixels(x).reshape(-1, c),
-        memory.reshape(-1, c),
+        _pixels(g).reshape(-1, fold * c),
+        _pixels(x).reshape(-1, fold * c),
+        memory.reshape(-1, fold * c),
+        fold,
         _parameter(weight, (c,), 1),
         _flat(mean),
         _flat(rstd),
         dweight,
         dbias,
-        min(thread_count(x.size, _SERIAL), x.size // c),
+        min(thread_count(x.size, _SERIAL), x.size // (fold * c)),
     )
     return dx, dweight, dbias
 
@@ -108,7 +120,8 @@ def group_norm(
 ) -> tuple[Array, Array, Array]:
     """Normalise every example of x (N, C, *) in `num_groups` groups of channels, each by itself.
 
-    Returns y like x, mean (N, G), rstd (N, G). weight and bias (C,) or None; `silu` passes y through z sigmoid(z). ValueError for shapes that do not fit.
+    Returns y like x, mean (N, G), rstd (N, G). weight and bias (C,) or None; `silu` passes y through
+    z sigmoid(z). ValueError for shapes that do not fit.
     """
     if _by_definition(x):
         return definition.group_norm(x, num_groups, weight, bias, eps, silu)
@@ -116,10 +129,12 @@ def group_norm(
     definition.check_groups("group_norm", x, num_groups)
     n, c = x.shape[:2]
     memory, y = _like(x.shape)
+    fold = _fold(x.size // (n * c), c)
     mean, rstd = np.empty((n, num_groups), np.float32), np.empty((n, num_groups), np.float32)
     group_norm_sweep(
-        _pixels(x),
-        memory,
+        _pixels(x).reshape(n, -1, fold * c),
+        memory.reshape(n, -1, fold * c),
+        fold,
         _parameter(weight, (c,), 1),
         _parameter(bias, (c,), 0),
         eps,
@@ -149,12 +164,14 @@ def group_norm_backward(
     definition.check_cotangent("group_norm_backward", g, x)
     n, c = x.shape[:2]
     memory, dx = _like(x.shape)
+    fold = _fold(x.size // (n * c), c)
     parts = min(thread_count(x.size, _SERIAL), n)
     sums = np.empty((parts, 2, c))
     group_norm_backward_sweep(
-        _pixels(g),
-        _pixels(x),
-        memory,
+        _pixels(g).reshape(n, -1, fold * c),
+        _pixels(x).reshape(n, -1, fold * c),
+        memory.reshape(n, -1, fold * c),
+        fold,
         _parameter(weight, (c,), 1),
         _parameter(bias, (c,), 0),
         _flat(mean).reshape(n, num_groups),
