@@ -13,9 +13,9 @@ from tinygen.random import Generator
 SIZES = st.integers(1, 40)
 
 
-def numbered(n: int, labelled: bool = True, name: str = "numbered") -> Dataset:
-    """Points whose value is their index."""
-    x = np.arange(n, dtype=np.float32)[:, None]
+def numbered(n: int, labelled: bool = True, name: str = "numbered", start: int = 0) -> Dataset:
+    """Points whose value is their index, counted from `start`."""
+    x = np.arange(start, start + n, dtype=np.float32)[:, None]
     return Dataset(name, "train", "points", x, np.arange(n) if labelled else None)
 
 
@@ -137,8 +137,10 @@ def test_batches_of_a_wrong_size_are_refused():
         (Loader(numbered(8), 3, Generator(0)), "batch_size=3, this loader has 2"),
         (Loader(numbered(8, name="other"), 2, Generator(0)), "dataset='other', this loader has 'numbered'"),
         (Loader(numbered(8), 2, Generator(0), shuffle=False), "shuffle=False, this loader has True"),
+        (Loader(numbered(8, labelled=False), 2, Generator(0)), "saved with checksum"),
+        (Loader(numbered(8, start=1), 2, Generator(0)), "saved with checksum"),
     ],
-    ids=["examples", "batch size", "data set", "order"],
+    ids=["examples", "batch size", "data set", "order", "labels", "content"],
 )
 def test_the_state_of_another_loader_is_refused(other, reason):
     with pytest.raises(ValueError, match=reason):

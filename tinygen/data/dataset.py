@@ -5,8 +5,10 @@ Images are kept as they were stored, integers 0 .. levels - 1, and become float3
 `tests/data/test_datasets.py` holds every data set to shapes, types, ranges and disjoint splits.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -61,6 +63,12 @@ class Dataset:
         if self.kind == "image":
             return -1.0, 1.0
         return float(self.stored.min()), float(self.stored.max())
+
+    @cached_property
+    def checksum(self) -> int:
+        """CRC-32 of examples and labels: tells whether a folder has changed between two runs."""
+        examples = zlib.crc32(np.ascontiguousarray(self.stored))
+        return examples if self.y is None else zlib.crc32(np.ascontiguousarray(self.y), examples)
 
     def batch(self, indices: npt.NDArray[np.integer] | slice) -> dict[str, npt.NDArray]:
         """The examples at `indices`: {"x": (n, ...) float32, "y": (n,) int64 where there are labels}."""

@@ -113,6 +113,7 @@ class Loader:
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "examples": len(self.dataset),
+            "checksum": self.dataset.checksum,
             "batch_size": self.batch_size,
             "drop_last": self.drop_last,
             "shuffle": self.shuffle,
