@@ -54,7 +54,7 @@ def test_colour_becomes_grey_by_its_luminance(tmp_path):
 def test_jpeg_is_read_in_any_spelling_of_its_suffix(tmp_path):
     for name in ("a.jpg", "b.jpeg", "c.JPG"):
         save(tmp_path / name, grey(128, 16, 16))
-    images = read_images(sorted(tmp_path.iterdir()), None, None)
+    images = read_images(sorted(tmp_path.iterdir()), 1)
     assert images.shape == (3, 1, 16, 16)
     assert np.abs(images.astype(int) - 128).max() <= 1
 
@@ -129,6 +129,12 @@ def test_train_and_test_folders_are_the_splits_and_share_their_classes(tmp_path)
         assert dataset.classes == ("a", "b", "c")
 
 
+def test_both_splits_have_the_channels_that_either_needs(tmp_path):
+    save(tmp_path / "train" / "a.png", grey(1))
+    save(tmp_path / "test" / "a.png", np.zeros((4, 4, 3)))
+    assert load(tmp_path).shape == load(tmp_path, "test").shape == (3, 4, 4)
+
+
 def test_without_split_folders_a_fifth_is_held_out(tmp_path):
     for i in range(10):
         save(tmp_path / f"{i}.png", grey(i))
@@ -154,6 +160,7 @@ def test_all_damaged_images_are_named_in_one_line(tmp_path):
     message = error(tmp_path)
     assert "3 of 4 images cannot be read" in message
     assert all(name in message for name in ("cut.png", "foreign.jpg", "empty.png"))
+    assert "foreign.jpg (not an image)" in message
     assert "good.png" not in message
 
 

@@ -67,8 +67,8 @@ class Dataset:
     @cached_property
     def checksum(self) -> int:
         """CRC-32 of examples and labels: tells whether a folder has changed between two runs."""
-        examples = zlib.crc32(np.ascontiguousarray(self.stored))
-        return examples if self.y is None else zlib.crc32(np.ascontiguousarray(self.y), examples)
+        examples = zlib.crc32(np.ascontiguousarray(self.stored).data)
+        return examples if self.y is None else zlib.crc32(np.ascontiguousarray(self.y).data, examples)
 
     def batch(self, indices: npt.NDArray[np.integer] | slice) -> dict[str, npt.NDArray]:
         """The examples at `indices`: {"x": (n, ...) float32, "y": (n,) int64 where there are labels}."""

@@ -41,8 +41,13 @@ def load_folder(
     has_splits = all((folder / name).is_dir() for name in SPLITS)
     root = folder / split if has_splits else folder
     paths = image_paths(root)
-    stored = read_images([root / path for path in paths], size, channels)
-    classes = _classes([image_paths(folder / name) for name in SPLITS] if has_splits else [paths])
+    # Over both splits, so that a label, and the number of channels, mean the same in each.
+    roots = [folder / name for name in SPLITS] if has_splits else [folder]
+    everything = [(place, path) for place in roots for path in image_paths(place)]
+    if channels is None:
+        channels = 1 if all(_is_grey(place / path) for place, path in everything) else 3
+    classes = _classes([path for _, path in everything])
+    stored = read_images([root / path for path in paths], channels, size)
     y = np.array([classes.index(path.parts[0]) for path in paths], np.int64) if classes else None
     if not has_splits:
         chosen = held_out_split(len(stored), split)
@@ -65,23 +70,26 @@ def image_paths(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.parts)
 
 
-def _classes(paths_by_split: list[list[Path]]) -> tuple[str, ...]:
-    """The first-level subfolders of all splits together, so that a label means the same in each."""
-    paths = [path for paths in paths_by_split for path in paths]
-    return () if any(len(path.parts) == 1 for path in paths) else tuple(sorted({path.parts[0] for path in paths}))
+def _classes(paths: list[Path]) -> tuple[str, ...]:
+    """The subfolders of the first level, if every image lies in one."""
+    if any(len(path.parts) == 1 for path in paths):
+        return ()
+    return tuple(sorted({path.parts[0] for path in paths}))
 
 
-def read_images(paths: list[Path], size: int | None, channels: int | None) -> npt.NDArray[np.uint8]:
-    """The images at `paths` as one array (N, C, H, W); see `load_folder` for `size` and `channels`."""
-    from PIL import Image
+def read_images(paths: list[Path], channels: int, size: int | None = None) -> npt.NDArray[np.uint8]:
+    """The images at `paths` as one array (N, C, H, W); see `load_folder` for `size` and what is raised."""
+    from PIL import Image, UnidentifiedImageError
 
-    mode = {1: "L", 3: "RGB", None: "L" if all(map(_is_grey, paths)) else "RGB"}[channels]
+    mode = {1: "L", 3: "RGB"}[channels]
     arrays: list[npt.NDArray[np.uint8]] = []
     unreadable = []
     for path in paths:
         try:
             with Image.open(path) as image:
                 arrays.append(_pixels(image, mode, size))
+        except UnidentifiedImageError:
+            unreadable.append(f"{path} (not an image)")
         # Pillow's decoders raise many types; the user needs one thing, which files are damaged.
         except Exception as error:
             unreadable.append(f"{path} ({error or type(error).__name__})")
