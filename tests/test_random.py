@@ -110,15 +110,18 @@ def test_first_numbers_of_many_children_are_uniform():
     assert stats.kstest(first, "uniform").pvalue > 1e-3
 
 
-@given(seed=SEEDS, low=st.integers(-(2**63), 2**63 - 1), size=st.integers(1, 2**63))
-def test_integers_are_the_exact_product(seed, low, size):
-    """floor(U m / 2^128) of the 128-bit U, against Python's integers."""
-    high = min(low + size, 2**63)
-    rng = Generator(seed)
-    drawn = rng.integers(low, high, 20).numpy()
-    twin = Generator(seed)
-    words = [int(w) for w in twin._words(40)]
-    expected = [low + ((words[2 * i] + (words[2 * i + 1] << 64)) * (high - low) >> 128) for i in range(20)]
+@given(
+    seed=SEEDS,
+    size=st.one_of(st.integers(1, 2**40), st.integers(2**62, 2**63)),
+    place=st.floats(0, 1),
+)
+def test_integers_are_the_exact_product(seed, size, place):
+    """low + floor(U m / 2^128) of the 128-bit U, against Python's integers, for m up to 2^63."""
+    low = -(2**63) + int(place * (2**64 - size))
+    low = min(low, 2**63 - size)
+    drawn = Generator(seed).integers(low, low + size, 50).numpy()
+    words = [int(w) for w in Generator(seed)._words(100)]
+    expected = [low + ((words[2 * i] + (words[2 * i + 1] << 64)) * size >> 128) for i in range(50)]
     assert drawn.tolist() == expected
 
 

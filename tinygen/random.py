@@ -73,20 +73,14 @@ class Generator:
             algorithm, counter = state["algorithm"], operator.index(state["counter"])
             key = tuple(operator.index(word) for word in state["key"])
         except (KeyError, TypeError):
-            raise ValueError(
-                f'a state is {{"algorithm", "key": [int, int], "counter": int}}, not {state!r}'
-            ) from None
+            raise ValueError(f'a state is {{"algorithm", "key": [int, int], "counter": int}}, not {state!r}') from None
         if algorithm != ALGORITHM:
             raise ValueError(f"the state is of the algorithm {algorithm!r}; this generator is {ALGORITHM!r}")
         if len(key) != 2 or not all(0 <= word < 2**32 for word in key) or not 0 <= counter < 2**129:
-            raise ValueError(
-                f"a state has a key of two 32-bit words and a counter in [0, 2**129), not {state!r}"
-            )
+            raise ValueError(f"a state has a key of two 32-bit words and a counter in [0, 2**129), not {state!r}")
         self._key, self._counter = (key[0], key[1]), counter
 
-    def normal(
-        self, shape: Shape, dtype: DTypeLike = np.float32, device: str | Device | None = None
-    ) -> Tensor:
+    def normal(self, shape: Shape, dtype: DTypeLike = np.float32, device: str | Device | None = None) -> Tensor:
         """Standard normals; float32 ones are the float64 ones rounded.
 
         Raises:
@@ -95,9 +89,7 @@ class Generator:
         size, count = _shape(shape)
         return _tensor(self._draw("philox_normal", count, _floating(dtype)).reshape(size), device)
 
-    def uniform(
-        self, shape: Shape, dtype: DTypeLike = np.float32, device: str | Device | None = None
-    ) -> Tensor:
+    def uniform(self, shape: Shape, dtype: DTypeLike = np.float32, device: str | Device | None = None) -> Tensor:
         """Uniforms in [0, 1): multiples of 2^-24 in float32, of 2^-53 in float64, never 1.
 
         Raises:
