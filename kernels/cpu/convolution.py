@@ -39,10 +39,7 @@ def conv2d(
         return definition.conv2d(x, w, bias, stride, padding, dilation, groups)
     n, c, *image = x.shape
     k = w.shape[0]
-    h, v = (
-        direct.forward_axis(image[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a])
-        for a in (0, 1)
-    )
+    h, v = (direct.forward_axis(image[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1))
     plan = direct.plan((*image, c), (*size, k), groups, h, v, n)
     weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 2, 1)
     return direct.gather(_nhwc(x), weight, bias, plan, (n, *size, k)).transpose(0, 3, 1, 2)
@@ -67,8 +64,7 @@ def conv2d_input_grad(
     if g.dtype != np.float32 or g.size == 0 or w.size == 0:
         return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups)
     h, v = (
-        direct.adjoint_axis(input_size[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a])
-        for a in (0, 1)
+        direct.adjoint_axis(input_size[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1)
     )
     plan = direct.plan((*size, k), (*input_size, c), groups, h, v, n)
     weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 1, 2)
@@ -92,8 +88,7 @@ def conv2d_weight_grad(
     if x.dtype != np.float32 or x.size == 0 or g.size == 0:
         return definition.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups)
     h, v = (
-        direct.forward_axis(x.shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], size[a])
-        for a in (0, 1)
+        direct.forward_axis(x.shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1)
     )
     w = direct.weight_grad(_nhwc(x), _nhwc(g), h, v, groups)
     return np.ascontiguousarray(w.transpose(0, 4, 3, 1, 2)).reshape(shape)

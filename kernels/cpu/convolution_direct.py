@@ -16,22 +16,23 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.gemm import DEPTH, accumulate, multiply, pack, round_up, unpack
-from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore, vzero
+from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore, vzero
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
 BUFFER = 1 << 18  # floats of source rows that a thread holds: a megabyte, the second-level cache
+PHASE = 7  # numbers in a row of `Plan.phases`
 CELLS = 256  # small images are taken together until there are as many cells as this
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a gather: cell q of phase e writes pixel q * write + e + shift, tap i reads pixel q * read + base + i."""
+    """One axis of a gather: cell q writes pixel q * write + shift of each phase; a tap reads q * read + base + offset."""
 
     cells: int
     first: int  # the first cell
@@ -39,9 +40,7 @@ class Axis:
     base: int
     span: int  # pixels from the first to the last that one cell reads
     write: int
-    phases: tuple[
-        tuple[int, tuple[int, ...], tuple[int, ...]], ...
-    ]  # (e + shift, taps, their i), i ascending
+    phases: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]  # (shift, taps, their offsets, ascending)
 
 
 def forward_axis(size: int, kernel: int, stride: int, padding: int, dilation: int, out: int) -> Axis:
@@ -71,7 +70,9 @@ class Plan:
     buffer: int  # floats of source rows in a unit; 0 if the source is read in place
     most: int  # cells in the largest product
     geometry: NDArray[np.intp]  # the scalars the compiled loop needs
-    phases: NDArray[np.intp]  # per phase: row write offset, columns, table start, runs start, runs end, depth
+    phases: NDArray[
+        np.intp
+    ]  # per phase: row write offset, columns, table start, runs start, runs end, rows of weights, first of them
     source: NDArray[np.intp]
     target: NDArray[np.intp]
     runs: NDArray[np.intp]
@@ -90,9 +91,7 @@ def _runs(offsets: list[int], length: int) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def plan(
-    source: tuple[int, int, int], target: tuple[int, int, int], groups: int, h: Axis, w: Axis, n: int
-) -> Plan:
+def plan(source: tuple[int, int, int], target: tuple[int, int, int], groups: int, h: Axis, w: Axis, n: int) -> Plan:
     """Tables for images of `source` (H, W, C) to `target` (H, W, C), `n` images to share among the threads."""
     height, width, channels = source
     reach = (w.cells - 1) * w.read + w.span
@@ -109,8 +108,10 @@ def plan(
     if bands == 1:
         images = min(n, -(-CELLS // (h.cells * w.cells)), max(1, BUFFER // (rows * row * channels)))
     stride = (height * width if inside else rows * row) * channels
-    phases, sources, targets, runs, taps = [], [], [], [], []
-    start = most = 0
+    phases: list[list[int]] = []
+    runs: list[int] = []
+    sources, targets, taps = [], [], []
+    start = most = weights = 0
     for up, row_taps, row_offsets in h.phases:
         for across, column_taps, column_offsets in w.phases:
             i = np.arange(h.first, h.first + h.cells)
@@ -120,8 +121,9 @@ def plan(
             offsets = [(a * row + b) * channels for a in row_offsets for b in column_offsets]
             run = _runs(offsets, channels // groups)
             depth = len(offsets) * (channels // groups)
-            phases.append([up, j.size, start, len(runs), len(runs) + len(run), depth])
+            phases.append([up, j.size, start, len(runs), len(runs) + len(run), depth, weights])
             runs += run
+            weights += depth
             taps.append((row_taps, column_taps))
             image, i, j = np.ix_(np.arange(images), np.arange(i.size), j)
             sources.append((image * stride + (i * h.read * row + (j - w.first) * w.read) * channels).ravel())
@@ -169,6 +171,7 @@ def zero_floats(buffer, start, count):
 @njit(fastmath=FASTMATH, cache=True)
 def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, row):
     """Rows top, ..., top + rows - 1 of an image, columns left, ..., left + row - 1; zero outside the image."""
+    never_inline()
     first, last = max(left, 0), min(left + row, width)
     for r in range(rows):
         there = to + r * row * channels
@@ -182,121 +185,112 @@ def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, ro
             zero_floats(buffer, there + (last - left) * channels, (left + row - last) * channels)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
-def _gather(x, out, weight, bias, buffers, ragged, geometry, phases, source, target, runs, n, threads):
+@task
+def _gather(block, part, parts):
+    x, out, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    geometry, phases, runs = integers(block, 4), integers(block, 5), integers(block, 6)
+    source, target, dense = integers(block, 7), integers(block, 8), integers(block, 9)
+    buffer_size, rough_size, n, units = (integer(block, 12), integer(block, 13), integer(block, 14), integer(block, 15))
+    buffer = floats(block, 10)[part * buffer_size :]
+    rough = floats(block, 11)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
     row, rows, top, left, groups, cells, first, read, write = geometry[10:]
     columns = out_channels // groups
-    padded = -(-columns // LANES) * LANES
-    units = -(-n // images) * bands
-    identity = np.arange(ragged.shape[1] // padded) * padded
-    for t in prange(threads):
-        buffer, rough = buffers[t], ragged[t]
-        for unit in range(units * t // threads, units * (t + 1) // threads):
-            image = unit // bands * images
-            here = min(images, n - image)
-            q0 = first + unit % bands * band
-            q1 = min(q0 + band, first + cells)
-            if not inside:
-                for i in range(here):
-                    to = i * rows * row * channels
-                    copy_band(
-                        x,
-                        image + i,
-                        height,
-                        width,
-                        channels,
-                        buffer,
-                        to,
-                        top + (q0 - first) * read,
-                        rows,
-                        left,
-                        row,
-                    )
-            w_start = 0
-            for f in range(phases.shape[0]):
-                up, across, begin, run0, run1, depth = phases[f]
-                qa = max(q0, -(up // write))
-                qb = min(q1, (out_height - 1 - up) // write + 1)
-                count = here * max(qb - qa, 0) * across
-                s, d, r = source[begin:], target[begin:], runs[run0:run1]
-                start = (qa - q0) * read * row * channels
-                to = (image * out_height + qa * write + up) * out_width * out_channels
-                for g in range(groups):
-                    a = start + g * (channels // groups)
-                    c = to + g * columns
-                    b = weight[w_start:]
-                    if inside:
-                        origin = (image * height + top + (q0 - first) * read) * width + left
-                        a += origin * channels
-                    which = x if inside else buffer
-                    if padded == columns:
-                        multiply(which, a, s, count, r, b, padded, out, c, d, bias[g])
-                    else:
-                        multiply(which, a, s, count, r, b, padded, rough, 0, identity, bias[g])
-                        for m in range(count):
-                            for j in range(columns):
-                                out[c + d[m] + j] = rough[m * padded + j]
-                    w_start += depth * padded
+    padded = bias.size // groups
+    for unit in range(units * part // parts, units * (part + 1) // parts):
+        image = unit // bands * images
+        here = min(images, n - image)
+        q0 = first + unit % bands * band
+        q1 = min(q0 + band, first + cells)
+        up = top + (q0 - first) * read
+        which = x if inside else buffer
+        origin = ((image * height + up) * width + left) * channels if inside else 0
+        if not inside:
+            for i in range(here):
+                to = i * rows * row * channels
+                copy_band(x, image + i, height, width, channels, buffer, to, up, rows, left, row)
+        for f in range(phases.size // PHASE):
+            shift, across, table, run0, run1, depth, w_start = phases[f * PHASE : (f + 1) * PHASE]
+            qa = max(q0, -(shift // write))
+            qb = min(q1, (out_height - 1 - shift) // write + 1)
+            count = here * max(qb - qa, 0) * across
+            s, d, r = source[table:], target[table:], runs[run0:run1]
+            start = origin + (qa - q0) * read * row * channels
+            there = (image * out_height + qa * write + shift) * out_width * out_channels
+            for g in range(groups):
+                a = start + g * (channels // groups)
+                b = (w_start * groups + g * depth) * padded
+                c = there + g * columns
+                if padded == columns:
+                    multiply(which, a, s, count, r, weight, b, padded, out, c, d, bias, g * padded)
+                else:
+                    multiply(which, a, s, count, r, weight, b, padded, rough, g - g, dense, bias, g * padded)
+                    for m in range(count):
+                        to = c + d[m]
+                        for j in range(columns):
+                            out[to + j] = rough[m * padded + j]
 
 
 def gather(x: Array, w: NDArray[Any], bias: NDArray[Any] | None, p: Plan, shape: tuple[int, ...]) -> Array:
     """NHWC source x, weight (groups, KH, KW, channels in, channels out) -> NHWC array of `shape`."""
     groups, columns = w.shape[0], w.shape[-1]
     padded = round_up(columns)
-    weight = np.concatenate(
-        [pack(w[g][np.ix_(*taps)].reshape(-1, columns)) for taps in p.taps for g in range(groups)]
-    )
+    weight = np.concatenate([pack(w[g][np.ix_(*taps)].reshape(-1, columns)) for taps in p.taps for g in range(groups)])
     start = np.zeros((groups, padded), np.float32)
     if bias is not None:
         start[:, :columns] = bias.reshape(groups, columns)
     out = np.empty(shape, np.float32)
     n = shape[0]
-    threads = thread_count(-(-n // p.images) * p.bands)
+    units = -(-n // p.images) * p.bands
+    threads = thread_count(units)
     buffers = scratch("convolution source", threads, p.buffer)
-    ragged = scratch("convolution target", threads, 0 if padded == columns else p.most * padded)
-    tables = (p.geometry, p.phases, p.source, p.target, p.runs)
-    _gather(x.reshape(-1), out.reshape(-1), weight, start, buffers, ragged, *tables, n, threads)
+    roughs = scratch("convolution target", threads, 0 if padded == columns else p.most * padded)
+    dense = np.arange(0 if padded == columns else p.most) * padded
+    tables = (p.geometry, p.phases, p.runs, p.source, p.target, dense)
+    sizes = (buffers.shape[1], roughs.shape[1], n, units)
+    launch(_gather, threads, x, out, weight, start, *tables, buffers, roughs, *sizes)
     return out
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
-def _weight_grad(x, g, sums, buffers, ragged, geometry, source, tap_rows, n, threads):
+@task
+def _weight_grad(block, part, parts):
+    x, g, geometry = floats(block, 0), floats(block, 1), integers(block, 2)
+    source, tap_rows = integers(block, 3), integers(block, 4)
+    size, buffer_size, rough_size = integer(block, 8), integer(block, 9), integer(block, 10)
+    padded, n, units = integer(block, 11), integer(block, 12), integer(block, 13)
+    total = floats(block, 5)[part * size : (part + 1) * size]
+    buffer = floats(block, 6)[part * buffer_size :]
+    rough = floats(block, 7)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
-    row, rows, top, left, groups, cells, first, read, write = geometry[10:]
+    row, rows, top, left, groups, cells, _, read, _ = geometry[10:]
     columns = out_channels // groups
-    padded = -(-columns // LANES) * LANES
-    units = -(-n // images) * bands
-    for t in prange(threads):
-        buffer, rough, c = buffers[t], ragged[t], sums[t]
-        zero_floats(c, 0, c.size)
-        for unit in range(units * t // threads, units * (t + 1) // threads):
-            image = unit // bands * images
-            here = min(images, n - image)
-            q0 = unit % bands * band
-            count = here * (min(q0 + band, cells) - q0) * out_width
-            if not inside:
-                for i in range(here):
-                    to = i * rows * row * channels
-                    copy_band(
-                        x, image + i, height, width, channels, buffer, to, top + q0 * read, rows, left, row
-                    )
-            which = x if inside else buffer
-            start = ((image * height + top + q0 * read) * width + left) * channels if inside else 0
-            pixel = (image * out_height + q0) * out_width * out_channels
-            for k in range(groups):
-                a = start + k * (channels // groups)
-                p = pixel + k * columns
-                to = k * tap_rows.size * padded
-                if padded == columns:
-                    accumulate(which, a, source, count, tap_rows, g, p, out_channels, padded, c, to)
-                else:
-                    for m in range(count):
-                        for j in range(columns):
-                            rough[m * padded + j] = g[p + m * out_channels + j]
-                        for j in range(columns, padded):
-                            rough[m * padded + j] = np.float32(0)
-                    accumulate(which, a, source, count, tap_rows, rough, 0, padded, padded, c, to)
+    zero_floats(total, 0, size)
+    for unit in range(units * part // parts, units * (part + 1) // parts):
+        image = unit // bands * images
+        here = min(images, n - image)
+        q0 = unit % bands * band
+        up = top + q0 * read
+        count = here * (min(q0 + band, cells) - q0) * out_width
+        which = x if inside else buffer
+        start = ((image * height + up) * width + left) * channels if inside else 0
+        if not inside:
+            for i in range(here):
+                to = i * rows * row * channels
+                copy_band(x, image + i, height, width, channels, buffer, to, up, rows, left, row)
+        pixel = (image * out_height + q0) * out_width * out_channels
+        for k in range(groups):
+            a = start + k * (channels // groups)
+            b = pixel + k * columns
+            c = k * tap_rows.size * padded
+            if padded == columns:
+                accumulate(which, a, source, count, tap_rows, g, b, out_channels, padded, total, c)
+            else:
+                for m in range(count):
+                    for j in range(columns):
+                        rough[m * padded + j] = g[b + m * out_channels + j]
+                    for j in range(columns, padded):
+                        rough[m * padded + j] = np.float32(0)
+                accumulate(which, a, source, count, tap_rows, rough, k - k, padded, padded, total, c)
 
 
 def weight_grad(x: Array, g: Array, h: Axis, w: Axis, groups: int) -> Array:
@@ -312,14 +306,11 @@ def weight_grad(x: Array, g: Array, h: Axis, w: Axis, groups: int) -> Array:
     threads = thread_count(units)
     sums = scratch("convolution sums", threads, groups * tap_rows.size * padded)
     buffers = scratch("convolution source", threads, p.buffer)
-    ragged = scratch("convolution target", threads, 0 if padded == columns else p.most * padded)
-    _weight_grad(
-        x.reshape(-1), g.reshape(-1), sums, buffers, ragged, p.geometry, p.source, tap_rows, n, threads
-    )
-    total = sums[0]
-    for other in sums[1:]:
-        total += other
-    total = total.reshape(groups, -1)
+    roughs = scratch("convolution target", threads, 0 if padded == columns else p.most * padded)
+    tables = (p.geometry, p.source, tap_rows)
+    sizes = (sums.shape[1], buffers.shape[1], roughs.shape[1], padded, n, units)
+    launch(_weight_grad, threads, x, g, *tables, sums, buffers, roughs, *sizes)
+    total = sums[:, : groups * tap_rows.size * padded].sum(axis=0).reshape(groups, -1)
     return np.stack([unpack(part, tap_rows.size, columns) for part in total]).reshape(
         groups, len(h.phases[0][1]), len(w.phases[0][1]), channels, columns
     )

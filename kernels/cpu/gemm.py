@@ -20,16 +20,24 @@ from numba.core import cgutils
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, llvm_call, njit, splat
+from tinygen.kernels.cpu.simd import (
+    FASTMATH,
+    FLOATS,
+    LANES,
+    REGISTERS,
+    intrinsic,
+    llvm_call,
+    never_inline,
+    njit,
+    splat,
+)
 
 WIDEST = 4 if REGISTERS == 32 else 2  # vectors in a panel, while as many columns are left
 # Rows of a tile by vectors in its panel: the sums, one row of B and one broadcast fit the registers.
 ROWS = {4: 6, 2: 10, 1: 12} if REGISTERS == 32 else {4: 2, 2: 5, 1: 10}
 ROWS_4, ROWS_2, ROWS_1 = ROWS[4], ROWS[2], ROWS[1]
 DEPTH = 1024  # rows of B taken at a time, so that their part of a panel stays in the second-level cache
-PIXELS = (
-    128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
-)
+PIXELS = 128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
 
 _INT = ir.IntType(64)
 Matrix = NDArray[np.float32]
@@ -67,9 +75,7 @@ def unpack(packed: Matrix, rows: int, columns: int) -> Matrix:
     matrix = np.empty((rows, columns), np.float32)
     for start, width in panels(round_up(columns)):
         valid = min(width, columns - start)
-        matrix[:, start : start + valid] = packed[rows * start : rows * (start + width)].reshape(rows, -1)[
-            :, :valid
-        ]
+        matrix[:, start : start + valid] = packed[rows * start : rows * (start + width)].reshape(rows, -1)[:, :valid]
     return matrix
 
 
@@ -100,6 +106,8 @@ def _vectors(builder: Any, pointer: Any) -> Any:
 
 def _fma(builder: Any, sums: Any, scalars: Any, row: Any) -> None:
     """sums[i][j] += *scalars[i] * row[j]."""
+    barrier = builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], True)
+    barrier.attributes.add("convergent")
     b = [_load(builder, _at(builder, row, j)) for j in range(len(sums[0]))]
     for i, pointer in enumerate(scalars):
         a = splat(builder, builder.load(pointer), FLOATS)
@@ -168,9 +176,7 @@ def _product_tile(rows: int, vectors: int) -> Any:
             index = [_clamped(builder, m, i, end) for i in range(rows)]
             origin = [builder.add(start, builder.load(_at(builder, source, i))) for i in index]
             out = [
-                _vectors(
-                    builder, _at(builder, c, builder.add(c_start, builder.load(_at(builder, target, i))))
-                )
+                _vectors(builder, _at(builder, c, builder.add(c_start, builder.load(_at(builder, target, i)))))
                 for i in index
             ]
             initial = _vectors(builder, _at(builder, initial, i_start))
@@ -210,9 +216,7 @@ def _outer_tile(rows: int, vectors: int) -> Any:
             index = [_clamped(builder, r, i, end) for i in range(rows)]
             begin = [_at(builder, a, builder.add(start, builder.load(_at(builder, row, i)))) for i in index]
             width = ir.Constant(_INT, vectors * LANES)
-            out = [
-                _vectors(builder, _at(builder, c, builder.add(c_start, builder.mul(i, width)))) for i in index
-            ]
+            out = [_vectors(builder, _at(builder, c, builder.add(c_start, builder.mul(i, width)))) for i in index]
             sums = _sums(builder, rows, vectors)
             for i in range(rows):
                 for j in range(vectors):
@@ -240,12 +244,13 @@ _outer_4, _outer_2, _outer_1 = (_outer_tile(ROWS[v], v) for v in (4, 2, 1))
 
 
 @njit(fastmath=FASTMATH, cache=True)
-def multiply(a, start, source, count, runs, b, columns, c, c_start, target, bias):
-    """C[c_start + target[m] + j] = bias[j] + sum_r A[start + source[m] + r] B[r, j] for m < count, j < columns.
+def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, target, bias, bias_start):
+    """C[c_start + target[m] + j] = bias[bias_start + j] + sum_r A[start + source[m] + r] B[r, j].
 
-    `runs` lists (offset, length) pairs, lengths at most `DEPTH`: r takes offset, ..., offset + length - 1 of each
-    in turn. B is packed; A, C are flat.
+    m < count, j < columns. `runs` lists (offset, length) pairs, lengths at most `DEPTH`: r takes offset, ...,
+    offset + length - 1 of each in turn. B is packed, from b_start; all arrays are flat.
     """
+    never_inline()
     depth = 0
     for i in range(1, runs.size, 2):
         depth += runs[i]
@@ -253,7 +258,8 @@ def multiply(a, start, source, count, runs, b, columns, c, c_start, target, bias
     while column < columns:
         vectors = (columns - column) // LANES
         vectors = WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1)
-        p = depth * column
+        p = b_start + depth * column
+        i = bias_start + column
         q = c_start + column
         r0 = 0
         while r0 < runs.size // 2:
@@ -265,19 +271,13 @@ def multiply(a, start, source, count, runs, b, columns, c, c_start, target, bias
             fresh = r0 == 0
             if vectors == 4:
                 for m in range(0, count, ROWS_4):
-                    _product_4(
-                        a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, column, fresh
-                    )
+                    _product_4(a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, i, fresh)
             elif vectors == 2:
                 for m in range(0, count, ROWS_2):
-                    _product_2(
-                        a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, column, fresh
-                    )
+                    _product_2(a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, i, fresh)
             else:
                 for m in range(0, count, ROWS_1):
-                    _product_1(
-                        a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, column, fresh
-                    )
+                    _product_1(a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, i, fresh)
             p += rows * vectors * LANES
             r0 = r1
         column += vectors * LANES
@@ -286,6 +286,7 @@ def multiply(a, start, source, count, runs, b, columns, c, c_start, target, bias
 @njit(fastmath=FASTMATH, cache=True)
 def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c_start):
     """C[r, j] += sum over m < count of A[start + source[m] + row[r]] B[b_start + m b_stride + j], C packed."""
+    never_inline()
     rows = row.size
     for m0 in range(0, count, PIXELS):
         m1 = min(m0 + PIXELS, count)

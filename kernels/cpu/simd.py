@@ -36,9 +36,7 @@ def _features() -> frozenset[str]:
 
 
 FEATURES = _features()
-LANES = int(
-    os.environ.get("TINYGEN_LANES") or (16 if "avx512f" in FEATURES else 8 if "avx" in FEATURES else 4)
-)
+LANES = int(os.environ.get("TINYGEN_LANES") or (16 if "avx512f" in FEATURES else 8 if "avx" in FEATURES else 4))
 # Vector registers to plan a microkernel for: AVX-512 and NEON have 32, SSE and AVX2 have 16.
 REGISTERS = 32 if LANES == 16 or "neon" in FEATURES else 16
 
@@ -132,9 +130,7 @@ def vload_first(typing: Any, array: Any, index: Any, count: Any, fill: Any) -> A
         pointer = address(context, builder, sig.args, args, FLOATS)
         mask = _first_lanes(context, builder, sig.args[2], args[2])
         rest = splat(builder, context.cast(builder, args[3], sig.args[3], types.float32), FLOATS)
-        return llvm_call(
-            builder, f"llvm.masked.load.{_SUFFIX}.p0", FLOATS, [pointer, ir.Constant(_INT, 4), mask, rest]
-        )
+        return llvm_call(builder, f"llvm.masked.load.{_SUFFIX}.p0", FLOATS, [pointer, ir.Constant(_INT, 4), mask, rest])
 
     return (vector(array, index, count, fill), build) if is_float32(array) else None
 
@@ -177,6 +173,17 @@ def vfill(typing: Any, scalar: Any) -> Any:
 def vzero(typing: Any) -> Any:
     """Every lane zero."""
     return vector(), lambda context, builder, sig, args: ir.Constant(FLOATS, [0.0] * LANES)
+
+
+@intrinsic
+def never_inline(typing: Any) -> Any:
+    """Keeps the function that calls this one out of its callers' code, which would be compiled with each."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), build
 
 
 # ---- arithmetic

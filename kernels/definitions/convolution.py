@@ -24,9 +24,7 @@ def output_size(size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dila
     for name, pair, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
         if min(pair) < least:
             raise ValueError(f"convolution: {name} must be at least {least}, found {pair}")
-    out = tuple(
-        (size[a] + 2 * padding[a] - dilation[a] * (kernel_size[a] - 1) - 1) // stride[a] + 1 for a in (0, 1)
-    )
+    out = tuple((size[a] + 2 * padding[a] - dilation[a] * (kernel_size[a] - 1) - 1) // stride[a] + 1 for a in (0, 1))
     if min(out) < 1:
         raise ValueError(
             f"convolution: a {kernel_size} kernel with dilation {dilation} does not fit "
@@ -46,9 +44,7 @@ def check(
 ) -> Pair:
     """(OH, OW) if the shapes of image, weight, output (None: any) and bias belong together, or ValueError."""
     if len(x_shape) != 4 or len(w_shape) != 4:
-        raise ValueError(
-            f"convolution: image and weight must have 4 dimensions, found shapes {x_shape}, {w_shape}"
-        )
+        raise ValueError(f"convolution: image and weight must have 4 dimensions, found shapes {x_shape}, {w_shape}")
     channels, out_channels = x_shape[1], w_shape[0]
     if groups < 1 or channels != w_shape[1] * groups or out_channels % groups:
         raise ValueError(

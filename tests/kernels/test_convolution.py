@@ -124,9 +124,7 @@ def close(got, want, terms):
     """Equal within float32 rounding of sums of `terms` products of numbers of order one."""
     assert got.shape == want.shape
     assert got.dtype == np.float32
-    np.testing.assert_allclose(
-        got, want, rtol=0, atol=2e-6 * np.sqrt(terms) + 2e-6 * abs(want).max(initial=0)
-    )
+    np.testing.assert_allclose(got, want, rtol=0, atol=2e-6 * np.sqrt(terms) + 2e-6 * abs(want).max(initial=0))
 
 
 def check_against_definition(case, arrays):

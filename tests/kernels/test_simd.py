@@ -42,9 +42,7 @@ def test_lanes_follow_numpy():
     wide = x.astype(np.float64)
     np.testing.assert_allclose(exp, np.exp(wide), rtol=2.5e-7)
     np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-wide)), rtol=4e-7)
-    np.testing.assert_allclose(
-        mixed, (wide * y - y) / np.abs(y) - np.sqrt(np.abs(wide)), rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(mixed, (wide * y - y) / np.abs(y) - np.sqrt(np.abs(wide)), rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(largest, np.maximum(x, y))
     np.testing.assert_array_equal(least, np.minimum(x, y))
     np.testing.assert_array_equal(chosen, np.where(x < y, 0, np.rint(x)))

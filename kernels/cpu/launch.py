@@ -1,0 +1,109 @@
+"""Running one compiled function on every thread: small to compile, no specialisations.
+
+Numba compiles a `parallel=True` function several times over, with everything it calls, once more for each type or
+flag of an argument. Here a kernel is a `@task`: a C function task(block, part, parts) that does its share of the
+work. `block` is a table of the arguments, read by `floats(block, i)`, `integers(block, i)` and `integer(block, i)`.
+One parallel loop, compiled once for all tasks, calls them. A task compiles when first launched, and is cached.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import prange, types
+from numba.np.arrayobj import make_array, populate_array
+from numpy.typing import NDArray
+
+from tinygen.kernels.cpu.simd import FASTMATH, intrinsic, njit
+
+_INT = ir.IntType(64)
+
+
+class task:
+    """Decorator: the function task(block, part, parts) -> None, compiled to C when its address is first asked for."""
+
+    def __init__(self, function: Callable[[int, int, int], None]) -> None:
+        self.function = function
+
+    @cached_property
+    def address(self) -> int:
+        """Where the machine code is."""
+        n = types.intp
+        options: dict[str, Any] = {"cache": True, "fastmath": FASTMATH, "error_model": "numpy"}
+        compiled: Any = numba.cfunc(types.void(n, n, n), **options)(self.function)
+        self.kept = compiled
+        return compiled.address
+
+
+@intrinsic
+def _call(typing: Any, address: Any, block: Any, part: Any, parts: Any) -> Any:
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [_INT, _INT, _INT])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, n, n, n), build
+
+
+@njit(parallel=True, cache=True)
+def _launch(address, block, parts):
+    for part in prange(parts):
+        _call(address, block, part, parts)
+
+
+def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
+    """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of float32 or of intp."""
+    block = np.empty((len(arguments), 2), np.intp)
+    for i, argument in enumerate(arguments):
+        if isinstance(argument, np.ndarray):
+            block[i] = argument.__array_interface__["data"][0], argument.size
+        else:
+            block[i, 0] = argument
+    _launch(work.address, block.__array_interface__["data"][0], parts)
+
+
+def _slot(builder: Any, block: Any, index: Any, place: int) -> Any:
+    pointer = builder.inttoptr(block, _INT.as_pointer())
+    offset = builder.add(builder.shl(index, ir.Constant(_INT, 1)), ir.Constant(_INT, place))
+    return builder.load(builder.gep(pointer, [offset]))
+
+
+def _array(dtype: Any, size: int) -> Any:
+    kind = types.Array(dtype, 1, "C")
+
+    def function(typing: Any, block: Any, index: Any) -> Any:
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            array = make_array(kind)(context, builder)
+            address = _slot(builder, *args, 0)
+            element = context.get_data_type(dtype).as_pointer()
+            itemsize = ir.Constant(_INT, size)
+            populate_array(
+                array,
+                data=builder.inttoptr(address, element),
+                shape=[_slot(builder, *args, 1)],
+                strides=[itemsize],
+                itemsize=itemsize,
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return kind(types.intp, types.intp), build
+
+    return intrinsic(function)
+
+
+floats = _array(types.float32, 4)  # floats(block, i): argument i as a flat array of float32
+integers = _array(types.intp, 8)  # integers(block, i): argument i as a flat array of intp
+
+
+@intrinsic
+def integer(typing: Any, block: Any, index: Any) -> Any:
+    """integer(block, i): argument i as an intp."""
+    return (
+        types.intp(types.intp, types.intp),
+        lambda context, builder, sig, args: _slot(builder, *args, 0),
+    )
