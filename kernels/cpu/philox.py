@@ -85,7 +85,7 @@ _bits_of = _reinterpret(types.float64, types.int64)
 _float_of = _reinterpret(types.int64, types.float64)
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _philox(k0, k1, low, high, first, words):
     """Fill `words` (an even number of them) from the block `first` after the counter (high, low)."""
     for i in range(words.size // 2):
@@ -101,12 +101,12 @@ def _philox(k0, k1, low, high, first, words):
         words[2 * i + 1] = x2 | x3 << _B32
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _horner(c, x):
     return ((((((c[7] * x + c[6]) * x + c[5]) * x + c[4]) * x + c[3]) * x + c[2]) * x + c[1]) * x + c[0]
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _artanh_ratio(x):
     c = ATANH
     value = (((c[11] * x + c[10]) * x + c[9]) * x + c[8]) * x + c[7]
@@ -114,7 +114,7 @@ def _artanh_ratio(x):
     return ((value * x + c[2]) * x + c[1]) * x + c[0]
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _logarithm(x):
     bits = _bits_of(x)
     m = _float_of((bits & _MANTISSA) | _HALF_EXPONENT)
@@ -125,7 +125,7 @@ def _logarithm(x):
     return e * LOG2_HIGH + (2.0 * s * _artanh_ratio(s * s) + e * LOG2_LOW)
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _uniform_chunk(words, out):
     if out.itemsize == 4:
         for i in range(out.size):
@@ -135,7 +135,7 @@ def _uniform_chunk(words, out):
             out[i] = np.float64(np.int64(words[i] >> _B11)) * 2.0**-53
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _normal_chunk(words, p, r, where, out):
     n = out.size
     for i in range(n):
@@ -166,7 +166,7 @@ def _normal_chunk(words, p, r, where, out):
         out[i] = p[j] if words[i] >> _B63 == _B1 else -p[j]
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _bits_at(k0, k1, low, high, start, out):
     stop = min(start + CHUNK, out.size)
     words = np.empty(stop - start + ((stop - start) & 1), np.uint64)
@@ -174,7 +174,7 @@ def _bits_at(k0, k1, low, high, start, out):
     out[start:stop] = words[: stop - start]
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _uniform_at(k0, k1, low, high, start, out):
     stop = min(start + CHUNK, out.size)
     words = np.empty(CHUNK, np.uint64)[: stop - start + ((stop - start) & 1)]
@@ -182,7 +182,7 @@ def _uniform_at(k0, k1, low, high, start, out):
     _uniform_chunk(words, out[start:stop])
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _normal_at(k0, k1, low, high, start, out):
     stop = min(start + CHUNK, out.size)
     words = np.empty(CHUNK, np.uint64)[: stop - start + ((stop - start) & 1)]
@@ -191,7 +191,7 @@ def _normal_at(k0, k1, low, high, start, out):
     _normal_chunk(words, p, r, where, out[start:stop])
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _fill_bits(k0, k1, low, high, out):
     for start in range(0, out.size, CHUNK):
         _bits_at(k0, k1, low, high, start, out)
@@ -203,7 +203,7 @@ def _fill_bits_parallel(k0, k1, low, high, out):
         _bits_at(k0, k1, low, high, c * CHUNK, out)
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _fill_uniform(k0, k1, low, high, out):
     for start in range(0, out.size, CHUNK):
         _uniform_at(k0, k1, low, high, start, out)
@@ -215,7 +215,7 @@ def _fill_uniform_parallel(k0, k1, low, high, out):
         _uniform_at(k0, k1, low, high, c * CHUNK, out)
 
 
-@njit(cache=True)
+@njit(error_model="numpy", cache=True)
 def _fill_normal(k0, k1, low, high, out):
     for start in range(0, out.size, CHUNK):
         _normal_at(k0, k1, low, high, start, out)

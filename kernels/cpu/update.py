@@ -1,0 +1,109 @@
+"""Adam, AdamW and the moving average of weights in one pass over memory, in place, on every thread.
+
+The same functions as kernels/definitions/update.py, held to it by tests/kernels/test_update.py. The arithmetic
+is in the arrays' own dtype. Arrays dense in any one order of axes (channels last, transposed) are updated where
+they lie; one with gaps is left to the definition.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from ..definitions import update as definition
+from .threads import thread_count
+
+Array = np.ndarray
+njit: Any = numba.njit
+prange: Any = numba.prange
+
+SERIAL = 16384  # elements worth a thread
+
+
+def adam_update(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+    decoupled: bool,
+) -> None:
+    """One step of Adam (AdamW if `decoupled`) on p, m and v, written in place; see the definition."""
+    definition.check_adam(p, g, m, v, step)
+    dense = _dense(p, (m, v), g)
+    if dense is None:
+        definition.adam_update(
+            p, g, m, v, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay, step=step,
+            decoupled=decoupled,
+        )  # fmt: skip
+        return
+    scalars = (
+        1 - lr * weight_decay if decoupled else 1.0,
+        0.0 if decoupled else weight_decay,
+        1 - beta1,
+        beta2,
+        1 - beta2,
+        lr / (1 - beta1**step),
+        (1 - beta2**step) ** -0.5,
+        eps,
+    )
+    _adam(*dense, tuple(p.dtype.type(x) for x in scalars), thread_count(p.size, SERIAL))
+
+
+def ema_update(average: Array, new: Array, decay: float) -> None:
+    """average <- decay average + (1 - decay) new, in place; see the definition."""
+    definition.check_ema(average, new)
+    dense = _dense(average, (), new)
+    if dense is None:
+        definition.ema_update(average, new, decay)
+        return
+    _ema(*dense, average.dtype.type(1 - decay), thread_count(average.size, SERIAL))
+
+
+def _dense(first: Array, others: tuple[Array, ...], read: Array) -> tuple[Array, ...] | None:
+    """Flat views (first, read, *others) in the memory order of `first`; None if one that is written has gaps.
+
+    `read`, which is only read, is copied if it lies otherwise.
+    """
+    order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
+    written = [x.transpose(order) for x in (first, *others)]
+    if not all(x.flags.c_contiguous and x.dtype == first.dtype for x in written):
+        return None
+    flat = [x.reshape(-1) for x in written]
+    return flat[0], np.ascontiguousarray(read.transpose(order), first.dtype).reshape(-1), *flat[1:]
+
+
+@njit(fastmath={"contract"}, error_model="numpy", cache=True)
+def _adam_part(p, g, m, v, scalars):
+    keep, penalty, new1, beta2, new2, rate, correction, eps = scalars
+    for i in range(p.size):
+        gradient = g[i] + penalty * p[i]
+        m[i] += new1 * (gradient - m[i])
+        v[i] = beta2 * v[i] + new2 * gradient * gradient
+        p[i] = keep * p[i] - rate * m[i] / (np.sqrt(v[i]) * correction + eps)
+
+
+@njit(parallel=True, fastmath={"contract"}, cache=True)
+def _adam(p, g, m, v, scalars, parts):
+    for part in prange(parts):
+        of = slice(p.size * part // parts, p.size * (part + 1) // parts)
+        _adam_part(p[of], g[of], m[of], v[of], scalars)
+
+
+@njit(fastmath={"contract"}, error_model="numpy", cache=True)
+def _ema_part(average, new, share):
+    for i in range(average.size):
+        average[i] += share * (new[i] - average[i])
+
+
+@njit(parallel=True, fastmath={"contract"}, cache=True)
+def _ema(average, new, share, parts):
+    for part in prange(parts):
+        of = slice(average.size * part // parts, average.size * (part + 1) // parts)
+        _ema_part(average[of], new[of], share)

@@ -1,0 +1,166 @@
+"""Adam, AdamW and the moving average: versions agree, PyTorch's formulas, closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygen.kernels.cpu import update as cpu
+from tinygen.kernels.definitions import update as definition
+
+VERSIONS = pytest.mark.parametrize("version", [definition, cpu], ids=["definition", "cpu"])
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+OPTIONS = {
+    "lr": 0.01,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "weight_decay": 0.0,
+    "decoupled": False,
+}
+
+
+def laid_out(rng, shape, layout, dtype):
+    """Normal numbers: contiguous, with the second axis last in memory, or with gaps."""
+    if layout == "channels last" and len(shape) > 2:
+        return np.moveaxis(rng.standard_normal((shape[0], *shape[2:], shape[1])).astype(dtype), -1, 1)
+    if layout == "gaps" and shape:
+        return rng.standard_normal((*shape[:-1], 2 * shape[-1])).astype(dtype)[..., ::2]
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def close(ours, theirs, dtype):
+    return np.abs(ours - theirs).max(initial=0) <= 4 * np.finfo(dtype).eps * (1 + np.abs(theirs).max(initial=0))
+
+
+@given(
+    shape=st.sampled_from([(), (1,), (7,), (40_001,), (5, 3), (4, 6, 5, 5), (0, 3)]),
+    layouts=st.lists(st.sampled_from(["contiguous", "channels last", "gaps"]), min_size=4, max_size=4),
+    dtype=st.sampled_from(["float32", "float64"]),
+    weight_decay=st.sampled_from([0.0, 0.1]),
+    decoupled=st.booleans(),
+    step=st.sampled_from([1, 2, 1000]),
+    seed=st.integers(0, 99),
+)
+def test_adam_on_the_cpu_is_the_definition(shape, layouts, dtype, weight_decay, decoupled, step, seed):
+    rng = np.random.default_rng(seed)
+    p, g, m, v = (laid_out(rng, shape, layout, dtype) for layout in layouts)
+    np.square(v, out=v)
+    options = {**OPTIONS, "weight_decay": weight_decay, "decoupled": decoupled, "step": step, "eps": 1e-3}
+    expected = [x.copy() for x in (p, g, m, v)]
+    definition.adam_update(*expected, **options)
+    given_gradient = g.copy()
+    cpu.adam_update(p, g, m, v, **options)
+    assert (g == given_gradient).all()
+    assert all(close(ours, theirs, dtype) for ours, theirs in zip((p, m, v), (expected[0], *expected[2:])))
+
+
+@given(
+    shape=st.sampled_from([(), (7,), (40_001,), (4, 6, 5, 5), (0, 3)]),
+    layouts=st.lists(st.sampled_from(["contiguous", "channels last", "gaps"]), min_size=2, max_size=2),
+    dtype=st.sampled_from(["float32", "float64"]),
+    decay=st.sampled_from([0.0, 0.5, 0.9999, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_ema_on_the_cpu_is_the_definition(shape, layouts, dtype, decay, seed):
+    rng = np.random.default_rng(seed)
+    average, new = (laid_out(rng, shape, layout, dtype) for layout in layouts)
+    expected = average.copy()
+    definition.ema_update(expected, new, decay)
+    cpu.ema_update(average, new, decay)
+    assert close(average, expected, dtype)
+
+
+@VERSIONS
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.03])
+def test_adam_is_pytorch_s_loop(version, decoupled, weight_decay):
+    """Fifty steps against the loop in torch.optim's documentation, one number at a time."""
+    rng = np.random.default_rng(0)
+    gradients = rng.standard_normal((50, 6))
+    options = {**OPTIONS, "weight_decay": weight_decay, "decoupled": decoupled}
+    p = rng.standard_normal(6)
+    expected = []
+    for theta, column in zip(p, gradients.T):
+        m = v = 0.0
+        for t, g in enumerate(column, 1):
+            if decoupled:
+                theta -= options["lr"] * weight_decay * theta
+            else:
+                g += weight_decay * theta
+            m = 0.9 * m + (1 - 0.9) * g
+            v = 0.999 * v + (1 - 0.999) * g**2
+            m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
+            theta -= options["lr"] * m_hat / (math.sqrt(v_hat) + options["eps"])
+        expected.append(theta)
+    moments = np.zeros((2, 6))
+    for t, g in enumerate(gradients, 1):
+        version.adam_update(p, g, *moments, step=t, **options)
+    assert np.abs(p - expected).max() < 1e-14
+
+
+@VERSIONS
+@DTYPES
+def test_adam_s_first_step_is_the_sign_of_the_gradient(version, dtype):
+    """-lr g / (|g| + eps) whatever the betas: CHECKS 41."""
+    g = np.array([3.0, -1e-3, 1e4, -2.0, 0.0], dtype)
+    p, m, v = np.zeros(5, dtype), np.zeros(5, dtype), np.zeros(5, dtype)
+    version.adam_update(p, g, m, v, **{**OPTIONS, "eps": 1e-12}, step=1)
+    assert np.abs(p + 0.01 * np.sign(g)).max() < 1e-2 * 4 * np.finfo(dtype).eps + 1e-11
+
+
+@VERSIONS
+def test_decoupled_decay_shrinks_whatever_the_gradient(version):
+    """With no gradient AdamW multiplies by 1 - lr wd each step; Adam's penalty is normalised to a step of lr."""
+    p, zero = np.full(3, 2.0), np.zeros(3)
+    m, v = np.zeros(3), np.zeros(3)
+    for t in range(1, 11):
+        version.adam_update(p, zero, m, v, **{**OPTIONS, "weight_decay": 0.5, "decoupled": True}, step=t)
+    assert np.abs(p - 2 * (1 - 0.01 * 0.5) ** 10).max() < 1e-14
+    p = np.full(3, 2.0)
+    version.adam_update(p, zero, np.zeros(3), np.zeros(3), **{**OPTIONS, "weight_decay": 0.5}, step=1)
+    assert np.abs(p - (2 - 0.01)).max() < 1e-9
+
+
+@VERSIONS
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.99])
+def test_average_of_a_constant_is_geometric(version, decay):
+    """After n steps towards w: w + d^n (w0 - w), CHECKS 40."""
+    rng = np.random.default_rng(1)
+    start, w = rng.standard_normal((2, 100))
+    average = start.copy()
+    for _ in range(40):
+        version.ema_update(average, w, decay)
+    assert np.abs(average - (w + decay**40 * (start - w))).max() < 1e-14
+
+
+@VERSIONS
+@DTYPES
+def test_average_that_has_arrived_stays(version, dtype):
+    w = np.random.default_rng(2).standard_normal(1000).astype(dtype)
+    average = w.copy()
+    version.ema_update(average, w, 0.999)
+    assert (average == w).all()
+
+
+@VERSIONS
+def test_nan_in_one_gradient_spoils_one_parameter(version):
+    p, m, v = np.zeros(40, np.float32), np.zeros(40, np.float32), np.zeros(40, np.float32)
+    g = np.ones(40, np.float32)
+    g[7] = np.nan
+    version.adam_update(p, g, m, v, **OPTIONS, step=1)
+    for x in (p, m, v):
+        assert np.isnan(x).nonzero()[0].tolist() == [7]
+
+
+@VERSIONS
+def test_misfits_are_told(version):
+    a, b = np.zeros(3), np.zeros(4)
+    with pytest.raises(ValueError, match=r"one shape.*\(4,\)"):
+        version.adam_update(a, b, a, a, **OPTIONS, step=1)
+    with pytest.raises(ValueError, match="from 1, not 0"):
+        version.adam_update(a, a, a, a, **OPTIONS, step=0)
+    with pytest.raises(ValueError, match=r"one shape.*\(4,\)"):
+        version.ema_update(a, b, 0.9)
