@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(OVERVIEW.format(commands="\n".join(rows)))
         return 0
     if args[0] == "--version":
-        from importlib import metadata
+        from tinygen import __version__
 
-        print(f"tinygen {metadata.version('tinygen')}")
+        print(f"tinygen {__version__}")
         return 0
     from tinygen.training.contract import RunError, UsageError
 

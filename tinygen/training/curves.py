@@ -76,9 +76,7 @@ def _figure(records: Sequence[Mapping[str, Any]], ground: str) -> Any:
     axes.grid(color=COLOURS["line"], linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
-    axes.tick_params(
-        colors=COLOURS["muted"], labelcolor=COLOURS["muted"], length=0, labelsize=8, which="both"
-    )
+    axes.tick_params(colors=COLOURS["muted"], labelcolor=COLOURS["muted"], length=0, labelsize=8, which="both")
     axes.set_xlabel("step", color=COLOURS["muted"], fontsize=8.5)
     axes.set_ylabel("loss", color=COLOURS["muted"], fontsize=8.5)
     return figure

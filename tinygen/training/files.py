@@ -44,9 +44,7 @@ def synchronise(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError:
-        if (
-            not path.is_dir()
-        ):  # some file systems cannot synchronise a folder; its files are safe all the same
+        if not path.is_dir():  # some file systems cannot synchronise a folder; its files are safe all the same
             raise
     finally:
         os.close(descriptor)

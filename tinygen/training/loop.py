@@ -20,7 +20,7 @@ from tinygen.training.metrics_log import MetricsLog, Window
 from tinygen.training.pictures import can_draw, save_samples
 from tinygen.training.progress import Meter, Progress
 from tinygen.training.report import write_report
-from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command
+from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command, step_of
 from tinygen.training.stop import Stop
 from tinygen.training.tree import as_numpy
 
@@ -34,9 +34,7 @@ class Outcome:
     seconds: float
 
 
-def train(
-    directory: RunDirectory, config: RunConfig, progress: Progress, parts: Parts | None = None
-) -> Outcome:
+def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts: Parts | None = None) -> Outcome:
     """Train from the newest good checkpoint of `directory`, or from the start, to the end or to a Ctrl-C.
 
     Raises UsageError (another process is there, a checkpoint of another model) and RunError (NaN, full disk).
@@ -64,6 +62,7 @@ class Run:
         self.progress = progress
         self.parts = parts
         self.step = 0
+        self.current = 0
         self.seconds = 0.0
         self.window = Window()
         self.saved: int | None = None
@@ -79,23 +78,27 @@ class Run:
             if self.saved is None:
                 self.save(log)
             meter = Meter(self.step, steps)
+            self.draw(stop)  # what was due when the run was stopped
             while self.step < steps and not stop.requested:
                 self.one_step(meter)
-                last = self.step == steps
-                if last or self.step % self.config.log_every == 0:
+                if self.due(self.config.log_every):
                     log.append({"step": self.step, "seconds": round(self.seconds, 3), **self.window.means()})
-                if last or self.step % self.config.recipe.sample_every == 0:
-                    meter.exclude(self.draw(stop))
-                if last or stop.requested or self.step % self.config.save_every == 0:
+                if self.due(self.config.save_every) or self.due(self.config.recipe.sample_every) or stop.requested:
                     self.save(log)
+                meter.exclude(self.draw(stop))
         finally:
             log.close()
         write_report(self.directory)
         return Outcome(self.step, self.step >= steps, self.seconds)
 
+    def due(self, every: int) -> bool:
+        """Whether what is done every so many steps, and after the last one, is to be done now."""
+        return self.step > 0 and (self.step % every == 0 or self.step == self.config.recipe.steps)
+
     def one_step(self, meter: Meter) -> None:
         """Draw a batch and take one step."""
         started = time.perf_counter()
+        self.current = self.step + 1
         batch = next(self.parts.loader)
         before = self.parts.rng.state
         self._redo = lambda: self._step_again(batch, before)
@@ -107,19 +110,20 @@ class Run:
         self.progress.step(meter, figures)
 
     def draw(self, stop: Stop) -> float:
-        """Draw a picture of samples, and the report with it; a stop asked for meanwhile leaves it.
+        """Draw a picture of samples where one is due and missing, and the report with it; seconds spent.
 
-        Seconds spent.
+        A stop that is asked for meanwhile leaves the picture to the resumed run.
         """
         started = time.perf_counter()
-        dataset = self.parts.dataset
-        if can_draw(dataset.shape):
+        path, dataset = self.directory.sample_picture(self.step), self.parts.dataset
+        if self.due(self.config.recipe.sample_every) and can_draw(dataset.shape) and not path.exists():
+            self.progress.drawing()
             samples = stop.optional(self._samples)
             if samples is not None:
-                path = self.directory.sample_picture(self.step)
                 save_samples(path, samples, dataset.value_range)
                 self.progress.picture(str(path))
-                write_report(self.directory)
+                if self.step < self.config.recipe.steps:
+                    write_report(self.directory)
         return time.perf_counter() - started
 
     def _samples(self) -> Any:
@@ -142,7 +146,10 @@ class Run:
         self.saved = self.step
 
     def restore(self) -> None:
-        """Take over the newest good checkpoint, if there is any, and say which one were damaged."""
+        """Take over the newest good checkpoint, if there is any, and say which ones were damaged.
+
+        Pictures of later steps go, as the log's later lines do: those steps are taken again.
+        """
 
         def damaged(path: Any, why: str) -> None:
             self.progress.note(f"damaged checkpoint, set aside: {why}")
@@ -156,20 +163,20 @@ class Run:
         self.parts.learner.load_state_dict(state)
         self.parts.rng.state = state["rng"]
         self.parts.loader.load_state_dict(state["loader"])
-        self.step, self.seconds, self.saved = found.step, state["seconds"], found.step
+        self.step = self.current = self.saved = found.step
+        self.seconds = state["seconds"]
         self.window = Window(state["window"])
-        more = (
-            ""
-            if self.step < self.config.recipe.steps
-            else ", where it was finished; --steps N trains on to N"
-        )
+        for picture in self.directory.pictures():
+            if step_of(picture) > self.step:
+                picture.unlink()
+        more = "" if self.step < self.config.recipe.steps else ", where it was finished; --steps N trains on to N"
         self.progress.note(f"going on from step {self.step} ({found.path}){more}")
 
     # -- what is said when it fails --------------------------------------------------------------------------
 
     def at(self) -> str:
-        """The step that was being taken."""
-        return f"step {self.step + 1}"
+        """The step that was being taken, or was taken last."""
+        return f"step {self.current}"
 
     def way_on(self) -> str:
         """The last good checkpoint and the command that goes on from it."""
@@ -203,9 +210,7 @@ def check_owner(found: Checkpoint, config: RunConfig) -> None:
     if found.owner == config.owner:
         return
     if found.owner.get("model") != config.model:
-        raise UsageError(
-            f"{found.path} is of the model {found.owner.get('model')}; this run trains {config.model}"
-        )
+        raise UsageError(f"{found.path} is of the model {found.owner.get('model')}; this run trains {config.model}")
     theirs, ours = found.owner.get("options", {}), config.owner["options"]
     differing = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
     difference = ", ".join(f"{name} {theirs.get(name)}, not {ours.get(name)}" for name in differing)

@@ -40,7 +40,7 @@ class MetricsLog:
         """Open `path`, keeping only the lines of the first `after` steps. Raises OSError."""
         self.path = Path(path)
         kept = [record for record in read(self.path) if record["step"] <= after]
-        if self.path.exists() and not self.path.is_char_device():
+        if self.path.exists():
             write_atomically(self.path, "".join(map(_line, kept)))
         self._file: IO[str] = self.path.open("a")
 

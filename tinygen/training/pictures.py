@@ -13,9 +13,9 @@ from tinygen.training.files import replacing
 
 Pixels = npt.NDArray[np.uint8]
 
-GRID_SIDE = 640
-"""A grid is enlarged by the greatest whole factor that keeps its longer side within this many pixels."""
-GAP = 1
+SIDE = 1024
+"""Images are enlarged by the greatest whole factor that keeps the grid's longer side near this many pixels."""
+GAP = 4
 GROUND = 128
 
 
@@ -31,29 +31,32 @@ def save_samples(path: Path, samples: npt.NDArray, limits: tuple[float, float]) 
     samples that cannot be drawn, OSError when the file cannot be written.
     """
     if not can_draw(samples.shape[1:]):
-        raise ValueError(
-            f"samples of shape {samples.shape[1:]} are neither images (1 or 3, H, W) nor points (2,)"
-        )
+        raise ValueError(f"samples of shape {samples.shape[1:]} are neither images (1 or 3, H, W) nor points (2,)")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         if samples.ndim == 4:
-            save_pixels(temporary, enlarge(image_grid(samples)))
+            save_pixels(temporary, image_grid(samples))
         else:
             _save_points(temporary, samples, limits)
     return path
 
 
-def image_grid(images: npt.NDArray, columns: int | None = None) -> Pixels:
-    """(N, C, H, W) in [-1, 1] as one (rows, columns, 3) picture, as square as N allows, with thin gaps."""
+def image_grid(images: npt.NDArray, columns: int | None = None, side: int = SIDE) -> Pixels:
+    """(N, C, H, W) in [-1, 1] as one (rows, columns, 3) picture, as square as N allows.
+
+    Every pixel becomes a square of whole pixels; between the images is a thin gap.
+    """
     n, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    tall, wide = height + GAP, width + GAP
-    grid = np.full((rows * tall + GAP, columns * wide + GAP, 3), GROUND, np.uint8)
-    for index, pixels in enumerate(to_pixels(images)):
-        top, left = GAP + index // columns * tall, GAP + index % columns * wide
-        grid[top : top + height, left : left + width] = pixels
+    factor = max(1, side // max(rows * height, columns * width))
+    tiles = to_pixels(images).repeat(factor, axis=1).repeat(factor, axis=2)
+    tall, wide = height * factor, width * factor
+    grid = np.full((rows * (tall + GAP) + GAP, columns * (wide + GAP) + GAP, 3), GROUND, np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = GAP + index // columns * (tall + GAP), GAP + index % columns * (wide + GAP)
+        grid[top : top + tall, left : left + wide] = tile
     return grid
 
 
@@ -61,12 +64,6 @@ def to_pixels(images: npt.NDArray) -> Pixels:
     """(N, C, H, W) in [-1, 1] as (N, H, W, C) in 0..255, rounded to nearest; what lies outside is clipped."""
     levels = np.rint((np.clip(images, -1, 1) + 1) * 127.5)
     return np.nan_to_num(levels).astype(np.uint8).transpose(0, 2, 3, 1)
-
-
-def enlarge(pixels: Pixels, side: int = GRID_SIDE) -> Pixels:
-    """Every pixel repeated by the greatest whole factor that keeps the longer side within `side`."""
-    factor = max(1, side // max(pixels.shape[:2]))
-    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def save_pixels(path: Path, pixels: Pixels) -> None:

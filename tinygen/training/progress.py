@@ -55,6 +55,10 @@ class Progress(Protocol):
         """After every step."""
         ...
 
+    def drawing(self) -> None:
+        """Samples are being drawn, which may take a while."""
+        ...
+
     def picture(self, path: str) -> None:
         """A new picture has been drawn."""
         ...
@@ -88,6 +92,9 @@ class PlainProgress:
                 f"{duration(meter.seconds_left)} left"
             )
 
+    def drawing(self) -> None:
+        """Nothing: the line comes with the picture."""
+
     def picture(self, path: str) -> None:
         """A line with the path."""
         self.note(f"samples: {path}")
@@ -106,10 +113,10 @@ class LiveProgress:
 
         self._title = title
         self._console = console or Console()
-        self._live = Live(console=self._console, refresh_per_second=8, get_renderable=self._render)
         self._meter: Meter | None = None
         self._figures: Mapping[str, float] = {}
         self._picture = ""
+        self._live = Live(console=self._console, refresh_per_second=8, get_renderable=self._render)
 
     def __enter__(self) -> "LiveProgress":
         self._live.start()
@@ -124,6 +131,10 @@ class LiveProgress:
         """Show the newest figures at the next refresh."""
         self._meter = meter
         self._figures = figures
+
+    def drawing(self) -> None:
+        """Say so in place of the path."""
+        self._picture = "are being drawn"
 
     def picture(self, path: str) -> None:
         """Show where the newest picture lies."""
@@ -147,9 +158,7 @@ class LiveProgress:
             Text(self._title, style="bold"),
             ProgressBar(total=meter.steps, completed=meter.step, width=32),
             Text(f"{meter.step:,} / {meter.steps:,}"),
-            Text(
-                f"{duration(meter.seconds_left)} left" if meter.step < meter.steps else "done", style="cyan"
-            ),
+            Text(f"{duration(meter.seconds_left)} left" if meter.step < meter.steps else "done", style="cyan"),
         )
         line = Text("loss ", style="dim")
         line.append(f"{meter.loss:.4f}", style="bold")
@@ -168,17 +177,15 @@ def choose(title: str) -> Progress:
     from rich.console import Console
 
     console = Console()
-    return (
-        LiveProgress(title, console)
-        if console.is_terminal and not console.is_dumb_terminal
-        else PlainProgress()
-    )
+    return LiveProgress(title, console) if console.is_terminal and not console.is_dumb_terminal else PlainProgress()
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3 min 05 s, 2 h 10 min."""
+    """Seconds as people say them: 4.2 s, 42 s, 3 min 05 s, 2 h 10 min."""
     if seconds != seconds:
         return "?"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

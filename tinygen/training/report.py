@@ -14,7 +14,7 @@ from typing import Any
 from tinygen.training import curves, metrics_log
 from tinygen.training.files import write_atomically
 from tinygen.training.progress import duration
-from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command
+from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command, step_of
 
 EARLIER = 6
 """How many earlier pictures stand beside the newest, at most: spread evenly over the run."""
@@ -32,7 +32,7 @@ def write_report(directory: RunDirectory) -> Path:
 
 def render(directory: RunDirectory, config: RunConfig, records: Sequence[Mapping[str, Any]]) -> str:
     """The page as text."""
-    pictures = sorted(directory.samples.glob("step-*.png"))
+    pictures = directory.pictures()
     steps = config.recipe.steps
     done = records[-1]["step"] if records else 0
     command = config.provenance.get("command", "")
@@ -47,9 +47,7 @@ def render(directory: RunDirectory, config: RunConfig, records: Sequence[Mapping
         curve=curves.svg_curve(records) if records else "<p>No step has been logged yet.</p>",
         recipe=_table({"seed": config.seed, "device": config.device, **vars(config.recipe)}),
         options=_table(config.options),
-        versions=_table(
-            {**config.provenance.get("versions", {}), "machine": config.provenance.get("machine", "")}
-        ),
+        versions=_table({**config.provenance.get("versions", {}), "machine": config.provenance.get("machine", "")}),
         command=html.escape(command),
         resume="" if done >= steps else _resume(directory),
     )
@@ -64,7 +62,8 @@ def _figures(config: RunConfig, records: Sequence[Mapping[str, Any]]) -> str:
         figures.append(("steps", f"{last['step']:,}"))
         if last.get("seconds"):
             figures.append(("time", duration(last["seconds"])))
-            figures.append(("steps per second", f"{last['step'] / last['seconds']:.1f}"))
+            rate = last["step"] / last["seconds"]
+            figures.append(("steps per second", f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"))
         tail = records[-max(1, len(records) // 20) :]
         figures.append(("loss, last 5 %", f"{sum(record['loss'] for record in tail) / len(tail):.4f}"))
         figures.append(("least loss", f"{min(record['loss'] for record in records):.4f}"))
@@ -84,7 +83,7 @@ def _pictures(paths: Sequence[Path]) -> str:
 
 
 def _picture(path: Path) -> str:
-    step = int(path.stem.partition("-")[2])
+    step = step_of(path)
     data = base64.b64encode(path.read_bytes()).decode()
     return (
         f'<img alt="samples after {step:,} steps" src="data:image/png;base64,{data}">'

@@ -15,7 +15,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -99,6 +99,10 @@ class RunDirectory:
         """Where the picture drawn after `step` steps lies."""
         return self.samples / f"step-{step:08d}.png"
 
+    def pictures(self) -> list[Path]:
+        """The pictures drawn while training, oldest first."""
+        return sorted(self.samples.glob("step-*.png"))
+
     @classmethod
     def create(cls, path: Path, config: RunConfig) -> "RunDirectory":
         """A new run at `path`, which may not exist yet or be empty.
@@ -116,13 +120,9 @@ class RunDirectory:
         """The run at `path`. Raises UsageError when there is none."""
         directory = cls(Path(path))
         if not directory.path.is_dir():
-            raise UsageError(
-                f"{path} is no directory; the directory of a run is wanted, such as runs/ddpm-digits"
-            )
+            raise UsageError(f"{path} is no directory; the directory of a run is wanted, such as runs/ddpm-digits")
         if not directory.config_file.exists():
-            raise UsageError(
-                f"{path} holds no run (it has no config.json); start one with tinygen train MODEL"
-            )
+            raise UsageError(f"{path} holds no run (it has no config.json); start one with tinygen train MODEL")
         return directory
 
     def read_config(self) -> RunConfig:
@@ -163,11 +163,14 @@ def check_free(path: Path) -> None:
                 "or give a directory of its own with --out"
             )
         if any(not entry.name.endswith(TEMPORARY) for entry in path.iterdir()):
-            raise UsageError(
-                f"{path} is not empty and holds no run; give a new or empty directory with --out"
-            )
+            raise UsageError(f"{path} is not empty and holds no run; give a new or empty directory with --out")
     elif path.exists():
         raise UsageError(f"{path} is a file; give a new or empty directory with --out")
+
+
+def step_of(path: Path) -> int:
+    """The step in a name such as step-00000200.png."""
+    return int(path.stem.removeprefix("step-"))
 
 
 def default_path(model: str, data: str) -> Path:
@@ -191,7 +194,9 @@ def provenance(command: str) -> dict[str, Any]:
 
 def version() -> str:
     """The version of tinygen."""
-    return metadata.version("tinygen")
+    from tinygen import __version__
+
+    return __version__
 
 
 def _tuples(value: Any) -> Any:
@@ -204,6 +209,3 @@ def resume_command(path: Path) -> str:
 
     program = "tinygen" if Path(sys.argv[0]).stem == "tinygen" else "python -m tinygen"
     return f"{program} train --resume {shlex.quote(str(path))}"
-
-
-__all__ = ["Mapping", "RunConfig", "RunDirectory"]

@@ -35,9 +35,7 @@ class Stop:
     @contextmanager
     def listening(self) -> Iterator["Stop"]:
         """Within the block SIGINT and SIGTERM set `requested`; a second one raises KeyboardInterrupt."""
-        before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
         finally:
