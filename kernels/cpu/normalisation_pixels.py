@@ -21,18 +21,21 @@ from .simd import FASTMATH, LANES, vfill, vfma, vload, vload_first, vsigmoid, vs
 njit: Any = numba.njit
 prange: Any = numba.prange
 
+# As simd.FASTMATH without leave to reassociate: sums of x - mean must stay sums of differences.
+_FLAGS = FASTMATH - {"reassoc"}
+
 _ONE = np.float32(1)
 WIDTH = 4 * LANES  # channels swept at once: memory is then read in order, and sums stay in registers
 _FLUSH = 512  # pixels summed in float32 before the sums move to float64
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _load(x, i, left):
     """The vector at x[i:]; zero from `left` elements on."""
     return vload(x, i) if left >= LANES else vload_first(x, i, left, 0)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _store(x, i, v, left):
     if left >= LANES:
         vstore(x, i, v)
@@ -40,7 +43,7 @@ def _store(x, i, v, left):
         vstore_first(x, i, v, left)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _store_wide(x, i, v0, v1, v2, v3, left):
     _store(x, i, v0, left)
     _store(x, i + LANES, v1, left - LANES)
@@ -48,7 +51,7 @@ def _store_wide(x, i, v0, v1, v2, v3, left):
     _store(x, i + 3 * LANES, v3, left - 3 * LANES)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _sum_moments(x, start, pixels, channels, shift, s, q):
     """s = sum of x - shift, q = sum of (x - shift)^2, per channel."""
     for c in range(0, channels, WIDTH):
@@ -68,7 +71,7 @@ def _sum_moments(x, start, pixels, channels, shift, s, q):
         _store_wide(q, c, q0, q1, q2, q3, WIDTH)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _sum_products(g, x, start, pixels, channels, mean, s, q):
     """s = sum of g, q = sum of g (x - mean), per channel."""
     for c in range(0, channels, WIDTH):
@@ -89,7 +92,7 @@ def _sum_products(g, x, start, pixels, channels, mean, s, q):
         _store_wide(q, c, q0, q1, q2, q3, WIDTH)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _moments(x, start, pixels, channels, work, mean, square):
     """mean and sum of squared deviations per channel (float64) of the `pixels` from element `start` on."""
     shift, s, q = work[0], work[1], work[2]
@@ -113,7 +116,7 @@ def _moments(x, start, pixels, channels, work, mean, square):
         mean[c] = shift[c] + d
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _products(g, x, start, pixels, channels, mean, work, s64, q64):
     """s64 = sum of g, q64 = sum of g (x - mean), per channel (float64)."""
     s, q = work[0], work[1]
@@ -126,24 +129,24 @@ def _products(g, x, start, pixels, channels, mean, work, s64, q64):
             q64[c] += q[c]
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _scaled(x, i, n, mean, scale, offset):
     """(x - mean) scale + offset."""
     return vfma(_load(x, i, n) - mean, scale, offset)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _silu(z):
     return z * vsigmoid(z)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _silu_slope(z):
     t = vsigmoid(z)
     return t * vfma(z, vfill(_ONE) - t, vfill(_ONE))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _affine(x, y, start, pixels, channels, mean, scale, offset, silu):
     """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`."""
     for c in range(0, channels, WIDTH):
@@ -163,7 +166,7 @@ def _affine(x, y, start, pixels, channels, mean, scale, offset, silu):
             i += channels
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _silu_gradient(g, x, y, start, pixels, channels, mean, scale, offset):
     """y = g times the slope of silu at (x - mean) scale + offset."""
     for c in range(0, channels, WIDTH):
@@ -184,7 +187,7 @@ def _silu_gradient(g, x, y, start, pixels, channels, mean, scale, offset):
             i += channels
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset):
     """y = g of_g + (x - mean) of_x + offset."""
     for c in range(0, channels, WIDTH):
@@ -208,12 +211,12 @@ def _combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset):
             i += channels
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _padded(channels):
     return (channels + WIDTH - 1) // WIDTH * WIDTH
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def group_norm_sweep(x, y, fold, weight, bias, eps, mean, rstd, silu, parts):
     """y, mean and rstd (N, G) from x (N, pixels, fold C). Threads take whole images."""
     images, pixels, width = x.shape
@@ -247,7 +250,7 @@ def group_norm_sweep(x, y, fold, weight, bias, eps, mean, rstd, silu, parts):
             _affine(x, y, start, pixels, width, work[1], work[2], work[3], silu)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def group_norm_backward_sweep(g, x, dx, fold, weight, bias, mean, rstd, silu, sums, parts):
     """dx like x (N, pixels, fold C), and for each thread sums[part] = (dweight, dbias) (2, C) in float64."""
     images, pixels, width = x.shape
@@ -286,7 +289,7 @@ def group_norm_backward_sweep(g, x, dx, fold, weight, bias, mean, rstd, silu, su
             _combine(dx if silu else g, x, dx, start, pixels, width, work[2], work[3], work[4], work[5])
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def batch_norm_sweep(x, y, fold, weight, bias, eps, mean, rstd, parts):
     """y, mean and rstd (C,) from x (pixels, fold C). Threads take runs of pixels."""
     pixels, width = x.shape
@@ -323,7 +326,7 @@ def batch_norm_sweep(x, y, fold, weight, bias, eps, mean, rstd, parts):
         _affine(x, y, first * width, last - first, width, m, k, b, False)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def batch_norm_backward_sweep(g, x, dx, fold, weight, mean, rstd, dweight, dbias, parts):
     """dx like x (pixels, fold C), dweight (C,), dbias (C,)."""
     pixels, width = x.shape

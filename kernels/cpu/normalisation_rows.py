@@ -15,16 +15,19 @@ from .simd import FASTMATH, LANES, vfill, vfma, vload, vload_first, vstore, vsto
 njit: Any = numba.njit
 prange: Any = numba.prange
 
+# As simd.FASTMATH without leave to reassociate: sums of x - mean must stay sums of differences.
+_FLAGS = FASTMATH - {"reassoc"}
+
 _FLUSH = 512  # rows whose parameter gradients are summed in float32 before they move to float64
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _load(x, i, left, fill):
     """The vector at x[i:], equal to `fill` from `left` elements on."""
     return vload(x, i) if left >= LANES else vload_first(x, i, left, fill)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _store(x, i, v, left):
     if left >= LANES:
         vstore(x, i, v)
@@ -32,7 +35,7 @@ def _store(x, i, v, left):
         vstore_first(x, i, v, left)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def norm_rows_sweep(x, y, weight, bias, eps, mean, rstd, centred, parts):
     """y, mean and rstd (rows,) from x (rows, D)."""
     rows, size = x.shape
@@ -62,7 +65,7 @@ def norm_rows_sweep(x, y, weight, bias, eps, mean, rstd, centred, parts):
                 _store(y, start + c, vfma(x_hat, _load(weight, c, left, 0), _load(bias, c, left, 0)), left)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def norm_rows_backward_sweep(g, x, dx, weight, mean, rstd, centred, sums, parts):
     """dx like x (rows, D), and per thread sums[part] = (dweight, dbias) (parts, 2, D), float64."""
     rows, size = x.shape

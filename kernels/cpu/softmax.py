@@ -33,17 +33,20 @@ Array = np.ndarray
 njit: Any = numba.njit
 prange: Any = numba.prange
 
+# As simd.FASTMATH without leave to reassociate: (x - m) - log_sum must not become x - (m + log_sum).
+_FLAGS = FASTMATH - {"reassoc"}
+
 _SERIAL = 16384  # elements below which a second thread costs more than it saves
 _MINUS_INFINITY = np.float32(-np.inf)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _load(x, i, stop, fill):
     """The vector at x[i:], lanes from `stop` on equal to `fill`."""
     return vload(x, i) if i + LANES <= stop else vload_first(x, i, stop - i, fill)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _store(x, i, stop, v):
     if i + LANES <= stop:
         vstore(x, i, v)
@@ -51,7 +54,7 @@ def _store(x, i, stop, v):
         vstore_first(x, i, v, stop - i)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _greatest(x, start, stop):
     a = vfill(_MINUS_INFINITY)
     b = a
@@ -62,7 +65,7 @@ def _greatest(x, start, stop):
     return vmax_lane(vmax(a, b))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=_FLAGS, cache=True)
 def _sum_of_exponentials(x, start, stop, shift):
     total, m = vzero(), vfill(shift)
     for i in range(start, stop, LANES):
@@ -70,7 +73,7 @@ def _sum_of_exponentials(x, start, stop, shift):
     return vsum(total)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def _softmax(x, y, parts):
     rows, size = x.shape
     for part in prange(parts):
@@ -87,7 +90,7 @@ def _softmax(x, y, parts):
                 _store(y, i, stop, _load(y, i, stop, 0) * scale)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def _softmax_backward(g, y, dx, parts):
     rows, size = y.shape
     for part in prange(parts):
@@ -101,7 +104,7 @@ def _softmax_backward(g, y, dx, parts):
                 _store(dx, i, stop, _load(y, i, stop, 0) * (_load(g, i, stop, 0) - mean))
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def _log_softmax(x, y, parts):
     rows, size = x.shape
     for part in prange(parts):
@@ -113,7 +116,7 @@ def _log_softmax(x, y, parts):
                 _store(y, i, stop, (_load(x, i, stop, 0) - vfill(m)) - log_sum)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def _log_softmax_backward(g, y, dx, parts):
     rows, size = y.shape
     for part in prange(parts):
@@ -127,7 +130,7 @@ def _log_softmax_backward(g, y, dx, parts):
                 _store(dx, i, stop, vfma(sum_g, vexp(_load(y, i, stop, 0)), _load(g, i, stop, 0)))
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def _cross_entropy(x, target, loss, lse, parts):
     rows, size = x.shape
     for part in prange(parts):
@@ -138,7 +141,7 @@ def _cross_entropy(x, target, loss, lse, parts):
             loss[row] = log_sum - (x[row, target[row]] - m)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@njit(parallel=True, fastmath=_FLAGS, cache=True)
 def _cross_entropy_backward(g, x, target, lse, dx, parts):
     rows, size = x.shape
     for part in prange(parts):
@@ -201,9 +204,7 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
         return definition.cross_entropy(logits, target)
     definition.check_targets(logits, target)
     loss, lse = np.empty(len(target), np.float32), np.empty(len(target), np.float32)
-    _cross_entropy(
-        np.ascontiguousarray(logits), _indices(target), loss, lse, thread_count(logits.size, _SERIAL)
-    )
+    _cross_entropy(np.ascontiguousarray(logits), _indices(target), loss, lse, thread_count(logits.size, _SERIAL))
     return loss, lse
 
 

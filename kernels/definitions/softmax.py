@@ -13,16 +13,17 @@ import numpy as np
 Array = np.ndarray
 
 
-def _log_sum_exp(x: Array, axis: int) -> Array:
-    """log sum exp over `axis`, which stays as a one."""
+def _shifted(x: Array, axis: int) -> tuple[Array, Array, Array]:
+    """x - m, m, and log sum exp(x - m), for m the greatest along `axis`, which stays as a one."""
     m = x.max(axis, keepdims=True, initial=-np.inf)
     with np.errstate(invalid="ignore", divide="ignore"):  # -inf - -inf is NaN, and the whole row with it
-        return m + np.log(np.exp(x - m).sum(axis, keepdims=True))
+        return x - m, m, np.log(np.exp(x - m).sum(axis, keepdims=True))
 
 
 def softmax(x: Array, axis: int) -> Array:
     """exp(x) normalised to sum 1 along `axis`; same shape as x."""
-    return np.exp(_log_softmax(x.astype(np.float64), axis)).astype(x.dtype)
+    shifted, _, log_sum = _shifted(x.astype(np.float64), axis)
+    return np.exp(shifted - log_sum).astype(x.dtype)
 
 
 def softmax_backward(g: Array, y: Array, axis: int) -> Array:
@@ -33,12 +34,8 @@ def softmax_backward(g: Array, y: Array, axis: int) -> Array:
 
 def log_softmax(x: Array, axis: int) -> Array:
     """x - log sum exp(x) along `axis`; same shape as x."""
-    return _log_softmax(x.astype(np.float64), axis).astype(x.dtype)
-
-
-def _log_softmax(x: Array, axis: int) -> Array:
-    with np.errstate(invalid="ignore"):
-        return x - _log_sum_exp(x, axis)
+    shifted, _, log_sum = _shifted(x.astype(np.float64), axis)
+    return (shifted - log_sum).astype(x.dtype)
 
 
 def log_softmax_backward(g: Array, y: Array, axis: int) -> Array:
@@ -68,11 +65,9 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     logits (N, C), target (N,) integers in [0, C): ValueError names one outside.
     """
     check_targets(logits, target)
-    wide = logits.astype(np.float64)
-    lse = _log_sum_exp(wide, 1)[:, 0]
-    with np.errstate(invalid="ignore"):
-        loss = lse - wide[np.arange(len(target)), target]
-    return loss.astype(logits.dtype), lse.astype(logits.dtype)
+    shifted, m, log_sum = _shifted(logits.astype(np.float64), 1)
+    loss = log_sum[:, 0] - shifted[np.arange(len(target)), target]
+    return loss.astype(logits.dtype), (m + log_sum)[:, 0].astype(logits.dtype)
 
 
 def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -> Array:

@@ -1,0 +1,115 @@
+"""SiLU, GELU, sigmoid, softplus: the definitions against SciPy and their symmetries, the kernels against them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+
+from tinygen.kernels.cpu import elementwise as cpu
+from tinygen.kernels.definitions import elementwise as definition
+
+VERSIONS = [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu")]
+FUNCTIONS = ("silu", "gelu", "sigmoid", "softplus")
+GRADIENTS = ("silu", "gelu")
+EDGES = [0.0, -0.0, 1e-30, -1e-30, 88.0, -86.0, -1e4, 1e4, 3e38, -3e38, np.inf, -np.inf, np.nan]
+
+# The kernels' exp takes all below e^-86.64 for 0: results that small are held to an absolute bound alone.
+ERROR = {"rtol": 2e-6, "atol": 1e-35}
+GELU_ERROR = {"rtol": 2e-6, "atol": 2e-7}  # the square of x in the exponent is rounded too
+
+
+def same(actual, expected, dtype, bound):
+    assert actual.dtype == dtype
+    if dtype == np.float64:
+        np.testing.assert_array_equal(actual, expected)
+    else:
+        np.testing.assert_allclose(actual, expected, **bound)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [40000, 13, 1, 0])
+def test_kernels_equal_their_definitions_over_the_line_and_at_its_edges(dtype, size):
+    rng = np.random.default_rng(size)
+    x = np.concatenate([rng.normal(0, 6, size), rng.uniform(-100, 100, size), EDGES]).astype(dtype)
+    g = rng.normal(size=x.shape).astype(dtype)
+    for name in FUNCTIONS:
+        expected = getattr(definition, name)(x)
+        same(getattr(cpu, name)(x), expected, dtype, GELU_ERROR if name == "gelu" else ERROR)
+    for name in GRADIENTS:
+        expected = getattr(definition, f"{name}_backward")(g, x)
+        same(getattr(cpu, f"{name}_backward")(g, x), expected, dtype, {"rtol": 2e-6, "atol": 4e-6})
+
+
+@given(
+    st.lists(st.integers(0, 5), max_size=4),
+    st.sampled_from([np.float32, np.float64]),
+    st.data(),
+)
+def test_results_lie_in_memory_as_x_does(shape, dtype, data):
+    order = data.draw(st.permutations(range(len(shape))))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=[shape[i] for i in order]).astype(dtype).transpose(np.argsort(order))
+    g = rng.normal(size=shape).astype(dtype)
+    if shape and data.draw(st.booleans()):
+        x, g = x[::-2], g[::-2]
+    kept = x.copy()
+    for version in (definition, cpu):
+        y, dx = version.silu(x), version.silu_backward(g, x)
+        assert y.strides == dx.strides == np.empty_like(x).strides
+        assert y.shape == dx.shape == x.shape
+    same(y, definition.silu(x), dtype, ERROR)
+    same(dx, definition.silu_backward(g, x), dtype, {"rtol": 2e-6, "atol": 1e-6})
+    assert np.array_equal(x, kept)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_functions_are_scipys(version):
+    x = np.linspace(-30, 30, 2001)
+    bound = {"rtol": 1e-13, "atol": 1e-15}
+    np.testing.assert_allclose(version.sigmoid(x), special.expit(x), **bound)
+    np.testing.assert_allclose(version.silu(x), x * special.expit(x), **bound)
+    np.testing.assert_allclose(version.gelu(x), x * special.ndtr(x), **bound)
+    np.testing.assert_allclose(version.softplus(x), -special.log_expit(-x), **bound)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_reflection(version, dtype):
+    """sigmoid(x) + sigmoid(-x) = 1, and f(x) - f(-x) = x for the three others."""
+    x = np.random.default_rng(1).normal(0, 4, 1000).astype(dtype)
+    bound = {"rtol": 0, "atol": 40 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(version.sigmoid(x) + version.sigmoid(-x), 1, **bound)
+    for f in (version.silu, version.gelu, version.softplus):
+        np.testing.assert_allclose(f(x) - f(-x), x, **bound)
+
+
+def test_gradients_are_the_slopes_of_the_forward():
+    x = np.random.default_rng(2).normal(0, 3, 500)
+    h = 1e-3
+    for name in GRADIENTS:
+        f, backward = getattr(definition, name), getattr(definition, f"{name}_backward")
+        near, far = (f(x + k * h) - f(x - k * h) for k in (1, 2))
+        numeric = (8 * near - far) / (12 * h)
+        np.testing.assert_allclose(backward(np.ones_like(x), x), numeric, atol=1e-9)
+        np.testing.assert_allclose(backward(2 * x, x), 2 * x * numeric, atol=1e-8)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ten_thousand_is_no_overflow(version, dtype):
+    x = np.array([-1e4, 1e4], dtype)
+    with np.errstate(over="raise", invalid="raise"):
+        assert version.sigmoid(x).tolist() == [0, 1]
+        for name in ("silu", "gelu", "softplus"):
+            assert getattr(version, name)(x).tolist() == [0, 1e4]
+        for name in GRADIENTS:
+            assert getattr(version, f"{name}_backward")(np.ones_like(x), x).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nan_stays_nan_and_softplus_of_infinity_is_infinite(version):
+    x = np.full(20, np.nan, np.float32)
+    for name in FUNCTIONS:
+        assert np.isnan(getattr(version, name)(x)).all()
+    assert version.softplus(np.float32([np.inf, -np.inf])).tolist() == [np.inf, 0]
