@@ -1,6 +1,7 @@
 """The forward process and its posterior: Gaussians in closed form (Ho et al. 2020, eqs. 2, 4, 6, 7).
 
-q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I), hence q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I).
+q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I), hence
+q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I).
 Held by tests/diffusion/test_process.py (CHECKS 11): composing the steps, and conditioning the joint Gaussian.
 """
 

@@ -1,7 +1,7 @@
 """Ancestral sampling: Algorithm 2 of Ho et al. 2020, from x_T ~ N(0, I) down to x_0.
 
-x_{t-1} = mean of q(x_{t-1} | x_t, predicted x_0) + sigma_t z, with no noise at the last step (t = 1). The choice of
-sigma_t^2 is beta_t (right when the data is N(0, I)) or the posterior variance (right when it is one point); section 3.2.
+x_{t-1} = mean of q(x_{t-1} | x_t, predicted x_0) + sigma_t z, with no noise at the last step (t = 1). sigma_t^2 is
+beta_t (right when the data is N(0, I)) or the posterior variance (right when it is one point); section 3.2.
 Held by tests/diffusion/test_sampler.py (CHECKS 12): on Gaussian data with the exact denoiser and its true reverse
 variance, the samples' moments are the data's.
 """
@@ -74,6 +74,6 @@ def ancestral_sample(
 ) -> Tensor:
     """Samples of `shape` (N, ...) by all T reverse steps."""
     x = rng.normal(shape, dtype=dtype)
-    for _, x in ancestral_steps(denoise, schedule, x, rng, variance, limits):
-        pass
+    for _, x_t in ancestral_steps(denoise, schedule, x, rng, variance, limits):
+        x = x_t
     return x

@@ -1,6 +1,7 @@
 """A multilayer perceptron that also reads a time: the denoiser for points in the plane."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tinygen import nn
 from tinygen.nets.embedding import sinusoidal
@@ -22,7 +23,7 @@ class TimeMLP(nn.Module):
         self.width = hidden[0]
         self.inward = nn.Linear(size, hidden[0], rng=rng)
         self.time = nn.Linear(hidden[0], hidden[0], rng=rng)
-        self.between = nn.ModuleList(nn.Linear(a, b, rng=rng) for a, b in zip(hidden, hidden[1:]))
+        self.between = nn.ModuleList(nn.Linear(a, b, rng=rng) for a, b in pairwise(hidden))
         self.outward = nn.Linear(hidden[-1], size, rng=rng)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:

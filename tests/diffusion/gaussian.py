@@ -1,0 +1,46 @@
+"""Gaussian data N(mu, s^2), on which every quantity of diffusion is known (CHECKS 12), and exact expectations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygen.diffusion.schedule import Schedule, at
+from tinygen.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class GaussianData:
+    """One-dimensional data N(mean, s^2) and what noise makes of it."""
+
+    mean: float
+    s: float
+
+    def marginal_variance(self, schedule: Schedule) -> np.ndarray:
+        """V_t = alpha_bar s^2 + 1 - alpha_bar, the variance of x_t."""
+        return schedule.alpha_bar * self.s**2 + 1.0 - schedule.alpha_bar
+
+    def denoiser(self, schedule: Schedule):
+        """The best noise prediction sqrt(1 - alpha_bar) (x_t - sqrt(alpha_bar) mu) / V."""
+        a = schedule.alpha_bar
+        v = self.marginal_variance(schedule)
+        gain = np.sqrt(1.0 - a) / np.where(v > 0, v, 1.0)  # a point of data at t = 0 has no variance and no noise
+        return lambda x, t: at(gain, t, x) * (x - at(np.sqrt(a) * self.mean, t, x))
+
+    def reverse_variance(self, schedule: Schedule) -> np.ndarray:
+        """The variance of the true q(x_{t-1} | x_t): btilde + c1^2 s^2 (1 - alpha_bar) / V."""
+        a, beta = schedule.alpha_bar, schedule.beta
+        before = np.concatenate([[1.0], a[:-1]])
+        c1 = np.sqrt(before[1:]) * beta[1:] / (1.0 - a[1:])
+        spread = c1**2 * self.s**2 * (1.0 - a[1:]) / self.marginal_variance(schedule)[1:]
+        return schedule.posterior_variance + np.concatenate([[0.0], spread])
+
+    def quadrature(self, nodes: int = 6) -> tuple[Tensor, Tensor, np.ndarray]:
+        """x_0, noise and weights whose weighted sum is the expectation, exact for polynomials up to degree 11."""
+        z, w = np.polynomial.hermite_e.hermegauss(nodes)
+        w = w / w.sum()
+        x_0, noise = (v.reshape(-1, 1) for v in np.meshgrid(self.mean + self.s * z, z, indexing="ij"))
+        return Tensor(x_0), Tensor(noise), np.outer(w, w).reshape(-1)
+
+
+def times(n: int, t: int) -> Tensor:
+    return Tensor(np.full(n, t, np.int64))
