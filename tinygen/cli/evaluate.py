@@ -35,9 +35,7 @@ def run(args: Sequence[str]) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     with parts.learner.averaged() as model:
-        figures = {
-            "loss": (test_loss(model, held_out, config.recipe.batch_size, Generator(options.seed)), "")
-        }
+        figures = {"loss": (test_loss(model, held_out, config.recipe.batch_size, Generator(options.seed)), "")}
         if isinstance(model, Evaluates):
             figures |= model.evaluate(held_out, Generator(options.seed))
     print(f"{config.model} on {config.data}, step {step:,}, {len(held_out):,} held-out examples")

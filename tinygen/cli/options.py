@@ -37,9 +37,9 @@ def parse(options: type[T], args: Sequence[str], program: str, description: str 
 
 def _one_line(options: type, box: str, program: str) -> str:
     """The complaint that tyro printed, with what would be right."""
-    lines = [line.strip("│╭╮╰╯─ \t") for line in box.splitlines()[1:]]
-    end = next((index for index, line in enumerate(lines) if not line), len(lines))
-    said = " ".join(lines[:end])
+    lines = [re.sub("[│╭╮╰╯─]", "", line).strip() for line in box.splitlines()]
+    blocks = "\n".join("" if set(line) <= {"-"} else line for line in lines[1:]).split("\n\n")  # less the title
+    said = next((" ".join(block.split()) for block in blocks if block.strip()), "wrong usage")
     fields, command = flags(options), program.removeprefix("tinygen ")
     if match := re.match(r"Unrecognized options: (.*)", said):
         wrong = match[1].split(",")[0].split()[0]
@@ -48,8 +48,9 @@ def _one_line(options: type, box: str, program: str) -> str:
         return f"{command} takes no {wrong}: {hint}"
     if match := re.match(r"Missing from .*?: [A-Z]+ (.*?)\.? \(required\)", said):
         return f"{command} takes the {match[1][0].lower()}{match[1][1:]}, which is missing"
-    if (match := re.match(r"Error parsing (--[\w-]+):.*?\[(.*?)\]", said)) and match[1] in fields:
-        return f"{match[1]} takes {kind(fields[match[1]])}, not {match[2]}"
+    if (match := re.match(r"Error parsing (?:-\w/)?(--[\w-]+):", said)) and match[1] in fields:
+        found = re.search(r"\[(.*?)\]|'.*'", said)
+        return f"{match[1]} takes {kind(fields[match[1]])}, not {found[1] or found[0] if found else 'that'}"
     if match := re.match(r"invalid choice '(.*)' for argument '(.*?)'", said):
         name = match[2].split()[0].strip("'")
         if name in fields:

@@ -25,9 +25,7 @@ class SampleOptions:
     """How many."""
     seed: int = 0
     """Which: the same seed gives the same samples."""
-    out: Annotated[
-        Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="(default: one in DIR/samples)")
-    ] = None
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="(default: one in DIR/samples)")] = None
     """Picture to write."""
 
 
@@ -45,9 +43,7 @@ def run(args: Sequence[str]) -> int:
 
     directory, _, parts, step = load_run(options.directory)
     if not can_draw(parts.dataset.shape):
-        raise UsageError(
-            f"samples of shape {parts.dataset.shape} cannot be drawn; images or points in the plane can"
-        )
+        raise UsageError(f"samples of shape {parts.dataset.shape} cannot be drawn; images or points in the plane can")
     rng = Generator(options.seed)
     with parts.learner.averaged() as model:
         parts_of_n = [min(AT_ONCE, options.n - start) for start in range(0, options.n, AT_ONCE)]

@@ -92,9 +92,7 @@ def run(args: Sequence[str]) -> int:
             raise UsageError(f"--resume takes no model, the run knows its own; leave {args[0]} out")
         return resume(parse(ResumeOptions, args, "tinygen train", "Go on with a run."))
     if args[0].startswith("-"):
-        raise UsageError(
-            f"train takes the model first, then options: tinygen train {next(iter(MODELS))} {args[0]}"
-        )
+        raise UsageError(f"train takes the model first, then options: tinygen train {next(iter(MODELS))} {args[0]}")
     name, rest = args[0], args[1:]
     model_config = config_class(name)
     flat = tyro.conf.arg(name="")
@@ -135,9 +133,7 @@ def resume(options: ResumeOptions) -> int:
         reached = checkpoints.saved(directory.checkpoints)
         if reached and config.recipe.steps < checkpoints.step_of(reached[0]):
             at = checkpoints.step_of(reached[0])
-            raise UsageError(
-                f"--steps counts from the start: at least {at}, where the run is, not {options.steps}"
-            )
+            raise UsageError(f"--steps counts from the start: at least {at}, where the run is, not {options.steps}")
         with directory.locked():
             directory.write_config(config)
     return _train(directory, config)
