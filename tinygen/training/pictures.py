@@ -84,5 +84,5 @@ def _save_points(path: Path, points: npt.NDArray, limits: tuple[float, float]) -
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
-    axes.scatter(*points.T, s=6, c="#3b6fd4", alpha=0.6, linewidths=0)
+    axes.scatter(points[:, 0], points[:, 1], s=6, c="#3b6fd4", alpha=0.6, linewidths=0)
     figure.savefig(path, format="png")

@@ -166,7 +166,7 @@ class LiveProgress:
         for name, value in self._figures.items():
             if name != "loss":
                 line.append(f"   {name} {value:.3g}", style="dim")
-        lines = [head, line]
+        lines: list[Any] = [head, line]
         if self._picture:
             lines.append(Text(f"samples {self._picture}", style="dim", overflow="fold"))
         return Group(*lines)
