@@ -7,7 +7,7 @@
 tensor([2., 4., 6.])
 """
 
-from tinygen import ops as _ops  # noqa: F401  (attaches Tensor's methods)
+from tinygen import ops as _ops
 from tinygen import random
 from tinygen.autodiff.anomaly import AnomalyError, detect_anomaly
 from tinygen.autodiff.backward import MutationError, grad
@@ -17,7 +17,7 @@ from tinygen.autodiff.primitive import joint, primitive
 from tinygen.autodiff.tape import no_grad
 from tinygen.autodiff.transforms import hessian, hvp, jacobian, jvp, stop_gradient, vjp
 from tinygen.device import Device, cuda_status, device
-from tinygen.ops import *  # noqa: F403
+from tinygen.ops import *
 from tinygen.ops import linalg
 from tinygen.tensor import Tensor, float32, float64, from_dlpack, tensor
 

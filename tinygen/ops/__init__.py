@@ -1,8 +1,9 @@
 """The operations: one table of primitives, and functions made of them. Names follow the Python array API."""
 
-from tinygen.ops import methods as _methods  # noqa: F401  (attaches Tensor's operators and methods)
+from tinygen.ops import methods as _methods
 from tinygen.ops.creation import (
     arange,
+    asarray,
     empty,
     empty_like,
     eye,
@@ -157,6 +158,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "asarray",
     "asin",
     "asinh",
     "astype",

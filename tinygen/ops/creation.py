@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.device import Device, transfer
+from tinygen.autodiff import guard
+from tinygen.device import Device, device_of, transfer
 from tinygen.device import device as find_device
 from tinygen.kernels.array_module import xp
 from tinygen.ops.manipulation import as_tensor, broadcast_arrays, reshape
-from tinygen.tensor import ArrayLike, DTypeLike, Tensor, asarray, float32
+from tinygen.tensor import ArrayLike, DTypeLike, Tensor, float32
+from tinygen.tensor import asarray as raw
 
 Where = str | Device | None
 
@@ -23,6 +25,22 @@ def _default(dtype: DTypeLike) -> Any:
 
 def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], tuple | list) else tuple(int(n) for n in shape)
+
+
+def asarray(x: ArrayLike, dtype: DTypeLike = None, device: Where = None, copy: bool | None = None) -> Tensor:
+    """`x` as a tensor without gradient, on the same memory where nothing has to change unless `copy`.
+
+    Raises:
+        ValueError: copy=False, but the dtype or the device asks for one.
+    """
+    here = x._data if isinstance(x, Tensor) else x
+    array = raw(here, dtype)
+    array = transfer(array, device_of(array) if device is None else find_device(device))
+    if copy is False and array is not here:
+        raise ValueError(f"asarray: {type(x).__name__} cannot become what is asked without a copy")
+    if array is here and not isinstance(x, Tensor):
+        guard.expose(array)  # the caller can still write into it
+    return Tensor(array.copy() if copy and array is here else array)
 
 
 def zeros(*shape: Any, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False) -> Tensor:
@@ -45,7 +63,7 @@ def full(
 ) -> Tensor:
     """One value in every place."""
     sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    return _made(np.full(sizes, value, asarray(value).dtype if dtype is None else dtype), device, requires_grad)
+    return _made(np.full(sizes, value, raw(value).dtype if dtype is None else dtype), device, requires_grad)
 
 
 def zeros_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:

@@ -67,15 +67,15 @@ def negative(x: Any) -> Any:
     return -x
 
 
-@operation(elementwise=True)
+@operation(x=lambda g: g, elementwise=True)
 def positive(x: Any) -> Any:
-    """+x."""
+    """+x, a copy."""
     return +x
 
 
 def _power_base(g: Tensor, a: Tensor, b: Any) -> Tensor:
     if isinstance(b, Tensor):
-        return g * b * power(a, where(b == 0, 1.0, b - 1.0))
+        return g * b * power(a, where((a == 0) & (b == 0), 1.0, b - 1.0))
     return _zero(g) if b == 0 else g if b == 1 else g * (b * a) if b == 2 else g * (b * power(a, b - 1))
 
 

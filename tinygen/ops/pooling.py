@@ -1,0 +1,196 @@
+"""Pooling and enlarging by whole factors: window sums and window maxima, each beside its adjoint.
+
+Windows are walked by offset, so a pass costs one strided copy per entry of the window, in any memory layout. The
+adjoint of the sum over k x k windows at stride k is nearest-neighbour enlargement by k.
+Conventions: the first of equal maxima gets the gradient; NaN wins. Padding counts as 0 in sums, -inf in maxima.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygen.autodiff.primitive import Kept, operation
+from tinygen.kernels.array_module import xp
+from tinygen.ops.convolution import Pair, pair
+from tinygen.ops.manipulation import as_tensor
+from tinygen.tensor import ArrayLike, Tensor
+
+
+def _allocate(like: Any, size: Pair, value: float) -> Any:
+    """(N, C, *size) in the memory order of the images `like`."""
+    n, c = like.shape[:2]
+    if like.strides[1] <= like.strides[3]:
+        return xp(like).full((n, *size, c), value, dtype=like.dtype).transpose(0, 3, 1, 2)
+    return xp(like).full((n, c, *size), value, dtype=like.dtype)
+
+
+def _bordered(x: Any, padding: Pair, value: float) -> Any:
+    if padding == (0, 0):
+        return x
+    (h, w), (p, q) = x.shape[2:], padding
+    out = _allocate(x, (h + 2 * p, w + 2 * q), value)
+    out[:, :, p : p + h, q : q + w] = x
+    return out
+
+
+def _cropped(x: Any, padding: Pair) -> Any:
+    (h, w), (p, q) = x.shape[2:], padding
+    return x[:, :, p : h - p, q : w - q]
+
+
+def _windows(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Iterator[tuple[slice, ...]]:
+    """For each offset within the window, the places it has over all windows of a bordered image."""
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            starts = (i * dilation[0], j * dilation[1])
+            both = (slice(s, s + (n - 1) * d + 1, d) for s, n, d in zip(starts, size, stride))
+            yield (slice(None), slice(None), *both)
+
+
+def _output(size: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    h, w = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(size, padding, dilation, kernel, stride))
+    return h, w
+
+
+# -- sums ----------------------------------------------------------------------------------------------------
+
+
+@operation(x=lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding))
+def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
+    """The sum of every window of images (N, C, H, W)."""
+    size = _output(x.shape[2:], kernel, stride, padding, (1, 1))
+    x = _bordered(x, padding, 0.0)
+    out = None
+    for place in _windows(size, kernel, stride, (1, 1)):
+        if out is None:
+            out = x[place].copy(order="K")
+        else:
+            out += x[place]
+    return out
+
+
+@operation(g=lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding))
+def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
+    """Each entry of g added at every place of its window, in images of `size`; the adjoint of `sum_windows`."""
+    bordered = (size[0] + 2 * padding[0], size[1] + 2 * padding[1])
+    out = _allocate(g, bordered, 0.0)
+    apart = kernel[0] <= stride[0] and kernel[1] <= stride[1]
+    for place in _windows(g.shape[2:], kernel, stride, (1, 1)):
+        if apart:
+            out[place] = g
+        else:
+            out[place] += g
+    return _cropped(out, padding)
+
+
+# -- maxima --------------------------------------------------------------------------------------------------
+
+
+@operation(
+    x=lambda g, which, x_shape, kernel, stride, padding, dilation: place_chosen(
+        g, which, x_shape[2:], kernel, stride, padding, dilation
+    ),
+    name="max_pool2d",
+)
+def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
+    """The largest entry of every window, and which of the window's offsets it stands at."""
+    size = _output(x.shape[2:], kernel, stride, padding, dilation)
+    x = _bordered(x, padding, -np.inf)
+    out = which = None
+    for k, place in enumerate(_windows(size, kernel, stride, dilation)):
+        candidate = x[place]
+        if out is None or which is None:
+            out = candidate.copy(order="K")
+            which = xp(x).zeros_like(out, dtype=np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
+            continue
+        larger = (candidate > out) | (xp(x).isnan(candidate) & ~xp(x).isnan(out))
+        xp(x).copyto(out, candidate, where=larger)
+        xp(x).copyto(which, k, where=larger)
+    return Kept(out, which=which)
+
+
+@operation(
+    g=lambda g, which, kernel, stride, padding, dilation: pick_chosen(g, which, kernel, stride, padding, dilation)
+)
+def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
+    """Each entry of g added at the offset `which` of its window, in images of `size`."""
+    out = _allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
+    for k, place in enumerate(_windows(g.shape[2:], kernel, stride, dilation)):
+        out[place] += g * (which == k)
+    return _cropped(out, padding)
+
+
+@operation(
+    x=lambda g, which, x_shape, kernel, stride, padding, dilation: place_chosen(
+        g, which, x_shape[2:], kernel, stride, padding, dilation
+    )
+)
+def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
+    """The entry of every window at the offset `which`; the adjoint of `place_chosen`."""
+    x = _bordered(x, padding, 0.0)
+    out = xp(x).zeros_like(which, dtype=x.dtype)
+    for k, place in enumerate(_windows(which.shape[2:], kernel, stride, dilation)):
+        xp(x).copyto(out, x[place], where=which == k)
+    return out
+
+
+# -- what users call -----------------------------------------------------------------------------------------
+
+
+def _checked(who: str, x: ArrayLike, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> tuple[Any, ...]:
+    x = as_tensor(x)
+    if x.ndim != 4:
+        raise ValueError(f"{who}: images (N, C, H, W) are needed, found shape {x.shape}")
+    if x.dtype.kind != "f":
+        raise TypeError(f"{who}: images are floating, not {x.dtype}")
+    k, d = pair("kernel_size", kernel_size, 1), pair("dilation", dilation, 1)
+    s, p = k if stride is None else pair("stride", stride, 1), pair("padding", padding, 0)
+    for i in (0, 1):
+        span = d[i] * (k[i] - 1) + 1
+        if 2 * p[i] > k[i]:
+            raise ValueError(f"{who}: padding={padding} must be at most half of kernel_size={kernel_size}")
+        if x.shape[2 + i] + 2 * p[i] < span:
+            raise ValueError(
+                f"{who}: a window that spans {span} does not fit an image of size {x.shape[2 + i]} with padding {p[i]}"
+            )
+    return x, k, s, p, d
+
+
+def max_pool2d(
+    x: ArrayLike,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+) -> Tensor:
+    """The maximum of every window of images (N, C, H, W), as PyTorch's function of this name.
+
+    Args:
+        stride: `kernel_size` by default.
+
+    Returns:
+        (N, C, OH, OW) with OH = (H + 2 padding - dilation (K - 1) - 1) // stride + 1.
+
+    Raises:
+        ValueError: sizes that do not fit.
+    """
+    return _max_pool2d(*_checked("max_pool2d", x, kernel_size, stride, padding, dilation))
+
+
+def avg_pool2d(
+    x: ArrayLike, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
+) -> Tensor:
+    """The mean of every window of images (N, C, H, W), zeros of the border counted, as PyTorch's by default.
+
+    Args:
+        stride: `kernel_size` by default.
+
+    Returns:
+        (N, C, OH, OW) with OH = (H + 2 padding - K) // stride + 1.
+
+    Raises:
+        ValueError: sizes that do not fit.
+    """
+    x, k, s, p, _ = _checked("avg_pool2d", x, kernel_size, stride, padding, 1)
+    return sum_windows(x, k, s, p) * (1.0 / (k[0] * k[1]))
