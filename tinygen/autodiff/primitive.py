@@ -194,7 +194,7 @@ def saved_arrays(saved: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _unwrap(value: Any) -> Any:
     """An argument as forwards see it: tensors inside a list as arrays, NumPy scalars as Python numbers."""
-    if isinstance(value, list | tuple) and any(isinstance(v, Tensor) or hasattr(v, "dtype") for v in value):
+    if isinstance(value, list):
         return [v._data if isinstance(v, Tensor) else v for v in value]
     if isinstance(value, np.generic):
         return value.item()

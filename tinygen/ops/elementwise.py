@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import xp
 from tinygen.tensor import Tensor, float32
 
-QUIET = np.errstate(all="ignore")  # poles give infinities and NaN, as documented, not warnings
+QUIET: Any = np.errstate(all="ignore")  # poles give infinities and NaN, as documented, not warnings
 
 
 def _float(x: Any) -> Any:
@@ -451,7 +451,7 @@ def gelu(x: Any) -> Any:
 # -- comparisons and logic: no gradient ----------------------------------------------------------------------
 
 
-def _predicate(name: str, doc: str, arity: int = 2) -> Any:
+def _predicate(name: str, doc: str, arity: int = 2) -> Primitive:
     def binary(a: Any, b: Any) -> Any:
         return getattr(xp(a) if hasattr(a, "dtype") else xp(b), name)(a, b)
 
@@ -464,23 +464,23 @@ def _predicate(name: str, doc: str, arity: int = 2) -> Any:
     return operation(elementwise=True)(forward)
 
 
-equal = _predicate("equal", "a == b, elementwise.")
-not_equal = _predicate("not_equal", "a != b, elementwise.")
-less = _predicate("less", "a < b, elementwise.")
-less_equal = _predicate("less_equal", "a <= b, elementwise.")
-greater = _predicate("greater", "a > b, elementwise.")
-greater_equal = _predicate("greater_equal", "a >= b, elementwise.")
-logical_and = _predicate("logical_and", "a and b, elementwise.")
-logical_or = _predicate("logical_or", "a or b, elementwise.")
-logical_xor = _predicate("logical_xor", "Exactly one of a and b, elementwise.")
-bitwise_and = _predicate("bitwise_and", "a & b of integers or booleans.")
-bitwise_or = _predicate("bitwise_or", "a | b of integers or booleans.")
-bitwise_xor = _predicate("bitwise_xor", "a ^ b of integers or booleans.")
-bitwise_left_shift = _predicate("left_shift", "a << b of integers.")
-bitwise_right_shift = _predicate("right_shift", "a >> b of integers.")
-logical_not = _predicate("logical_not", "Not x, elementwise.", 1)
-bitwise_invert = _predicate("invert", "~x of integers or booleans.", 1)
-isnan = _predicate("isnan", "Whether x is NaN, elementwise.", 1)
-isinf = _predicate("isinf", "Whether x is an infinity, elementwise.", 1)
-isfinite = _predicate("isfinite", "Whether x is neither NaN nor an infinity, elementwise.", 1)
-signbit = _predicate("signbit", "Whether the sign bit of x is set, elementwise.", 1)
+equal: Primitive = _predicate("equal", "a == b, elementwise.")
+not_equal: Primitive = _predicate("not_equal", "a != b, elementwise.")
+less: Primitive = _predicate("less", "a < b, elementwise.")
+less_equal: Primitive = _predicate("less_equal", "a <= b, elementwise.")
+greater: Primitive = _predicate("greater", "a > b, elementwise.")
+greater_equal: Primitive = _predicate("greater_equal", "a >= b, elementwise.")
+logical_and: Primitive = _predicate("logical_and", "a and b, elementwise.")
+logical_or: Primitive = _predicate("logical_or", "a or b, elementwise.")
+logical_xor: Primitive = _predicate("logical_xor", "Exactly one of a and b, elementwise.")
+bitwise_and: Primitive = _predicate("bitwise_and", "a & b of integers or booleans.")
+bitwise_or: Primitive = _predicate("bitwise_or", "a | b of integers or booleans.")
+bitwise_xor: Primitive = _predicate("bitwise_xor", "a ^ b of integers or booleans.")
+bitwise_left_shift: Primitive = _predicate("left_shift", "a << b of integers.")
+bitwise_right_shift: Primitive = _predicate("right_shift", "a >> b of integers.")
+logical_not: Primitive = _predicate("logical_not", "Not x, elementwise.", 1)
+bitwise_invert: Primitive = _predicate("invert", "~x of integers or booleans.", 1)
+isnan: Primitive = _predicate("isnan", "Whether x is NaN, elementwise.", 1)
+isinf: Primitive = _predicate("isinf", "Whether x is an infinity, elementwise.", 1)
+isfinite: Primitive = _predicate("isfinite", "Whether x is neither NaN nor an infinity, elementwise.", 1)
+signbit: Primitive = _predicate("signbit", "Whether the sign bit of x is set, elementwise.", 1)

@@ -1,0 +1,240 @@
+"""Sample inputs for every differentiable operation, away from its singular points (tests/ops/test_singular.py has those).
+
+`UNARY` and `BINARY` give the interval each argument is drawn from, so that every shape and layout can be drawn;
+`CASES` are calls of everything else: a function of tensors and its arguments.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygen import ops
+from tinygen.autodiff.transforms import alias
+from tinygen.ops import attention, convolution, elementwise, indexing, linalg, manipulation, normalisation
+from tinygen.ops import reduction as red
+from tinygen.ops.softmax import cross_entropy_rows, log_softmax, softmax
+
+_seed = itertools.count()
+
+
+def real(*shape: int, low: float = -2.0, high: float = 2.0) -> np.ndarray:
+    """Uniform entries, the same in every run."""
+    return np.random.default_rng(next(_seed)).uniform(low, high, shape)
+
+
+def distinct(*shape: int) -> np.ndarray:
+    """Entries at least 0.1 apart: no ties near."""
+    count = int(np.prod(shape))
+    return np.random.default_rng(next(_seed)).permutation(count).reshape(shape) * 0.1 - 0.37
+
+
+def positive_definite(n: int, *stack: int) -> np.ndarray:
+    a = real(*stack, n, n)
+    return a @ a.swapaxes(-1, -2) + n * np.eye(n)
+
+
+Interval = tuple[float, float]
+
+UNARY: dict[str, Interval] = {
+    "abs": (0.2, 2),
+    "acos": (-0.8, 0.8),
+    "acosh": (1.3, 3),
+    "alias": (-2, 2),
+    "asin": (-0.8, 0.8),
+    "asinh": (-2, 2),
+    "atan": (-2, 2),
+    "atanh": (-0.8, 0.8),
+    "ceil": (1.1, 1.9),
+    "cos": (-2, 2),
+    "cosh": (-2, 2),
+    "elu": (-2, -0.1),
+    "erf": (-2, 2),
+    "exp": (-2, 2),
+    "exp2": (-2, 2),
+    "expm1": (-2, 2),
+    "floor": (1.1, 1.9),
+    "gelu": (-3, 3),
+    "leaky_relu": (-2, -0.1),
+    "log": (0.5, 3),
+    "log10": (0.5, 3),
+    "log1p": (-0.5, 3),
+    "log2": (0.5, 3),
+    "negative": (-2, 2),
+    "positive": (-2, 2),
+    "reciprocal": (0.5, 2),
+    "relu": (0.1, 2),
+    "round": (1.1, 1.4),
+    "sigmoid": (-3, 3),
+    "sign": (0.2, 2),
+    "silu": (-3, 3),
+    "sin": (-2, 2),
+    "sinh": (-2, 2),
+    "softplus": (-3, 3),
+    "sqrt": (0.5, 3),
+    "square": (-2, 2),
+    "tan": (-1, 1),
+    "tanh": (-2, 2),
+    "trunc": (1.1, 1.9),
+}
+
+BINARY: dict[str, tuple[Interval, Interval]] = {
+    "add": ((-2, 2), (-2, 2)),
+    "atan2": ((-2, 2), (0.5, 2)),
+    "copysign": ((0.2, 2), (-2, -0.2)),
+    "divide": ((-2, 2), (0.5, 2)),
+    "floor_divide": ((2.2, 2.4), (0.95, 1.05)),
+    "hypot": ((0.5, 2), (-2, -0.5)),
+    "logaddexp": ((-2, 2), (-2, 2)),
+    "maximum": ((0, 1), (1.2, 2)),
+    "minimum": ((0, 1), (1.2, 2)),
+    "multiply": ((-2, 2), (-2, 2)),
+    "power": ((0.5, 2), (-2, 3)),
+    "remainder": ((2.2, 2.4), (0.95, 1.05)),
+    "subtract": ((-2, 2), (-2, 2)),
+}
+
+NOT_DIFFERENTIABLE = {
+    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
+    *("logical_and", "logical_or", "logical_xor", "logical_not"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "invert"),
+    *("isnan", "isinf", "isfinite", "signbit", "any", "all", "argmax", "argmin", "count_nonzero"),
+    *("argsort", "searchsorted"),
+}
+
+
+class Case(NamedTuple):
+    """A call of an operation: the arrays among its arguments are differentiated."""
+
+    name: str
+    fn: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+def case(op: Any, *arguments: Any, fn: Callable[..., Any] | None = None) -> Case:
+    return Case(op.name, fn or op, arguments)
+
+
+_MASK = np.array([[True, False, True], [False, True, True]])
+_LABELS = np.array([2, 0, 1])
+_INDEX = np.array([0, 2, 2])
+_CAUSAL = (real(2, 3, 2), real(2, 3, 2), real(2, 3, 2))
+
+CASES: list[Case] = [
+    # elementwise, with static arguments or a condition
+    case(elementwise.where, _MASK, real(2, 3), real(2, 3)),
+    case(elementwise.where, _MASK, real(3), real(2, 1)),
+    case(elementwise.clip, distinct(2, 3), -0.3, 0.05),
+    case(elementwise.clip, distinct(2, 3), distinct(3) - 0.25, distinct(2, 1) + 0.35),
+    case(elementwise.clip, distinct(4), None, 0.0),
+    case(elementwise.leaky_relu, real(4, low=0.2), 0.3),
+    case(elementwise.elu, real(4, low=0.2), 0.7),
+    case(elementwise.relu, real(4, low=-2, high=-0.2)),
+    case(elementwise.power, real(2, 3), 3),
+    case(elementwise.power, real(2, 3), 2),
+    case(elementwise.power, real(2, 3, low=0.5), -1.5),
+    case(elementwise.power, np.array(1.7), real(2, 3)),
+    case(elementwise.power, 1.7, real(2, 3)),
+    case(elementwise.power, real(3, low=0.5), np.zeros(3)),
+    case(elementwise.abs, real(4, low=-2, high=-0.2)),
+    # shapes and places
+    case(manipulation.reshape, real(2, 3), (3, -1)),
+    case(manipulation.permute_dims, real(2, 3, 1), (2, 0, 1)),
+    case(manipulation.broadcast_to, real(3, 1), (2, 3, 2)),
+    case(manipulation.concat, real(2, 3), real(1, 3), fn=lambda a, b: manipulation.concat([a, b, a])),
+    case(manipulation.concat, real(2, 3), real(2, 1), fn=lambda a, b: manipulation.concat((a, b), axis=-1)),
+    case(manipulation.flip, real(2, 3)),
+    case(manipulation.flip, real(2, 3), -1),
+    case(manipulation.roll, real(2, 3), 4),
+    case(manipulation.roll, real(2, 3), (1, -2), (0, 1)),
+    case(manipulation.astype, real(2, 3), fn=lambda x: manipulation.astype(x, np.float64)),
+    case(manipulation._to_device, real(3), fn=lambda x: manipulation._to_device(x, _device(), _device())),
+    case(manipulation._pad_constant, real(2, 3), fn=lambda x: ops.pad(x, ((1, 0), (2, 1)), value=0.5)),
+    case(indexing._getitem, real(4, 3), fn=lambda x: x[1:, ::-2]),
+    case(indexing._getitem, real(4, 3), fn=lambda x: x[_INDEX]),
+    case(indexing._getitem, real(4, 3), fn=lambda x: x[_INDEX, [0, 1, 1]]),
+    case(indexing._getitem, real(2, 3), fn=lambda x: x[_MASK]),
+    case(indexing._getitem, real(2, 4, 3), fn=lambda x: x[..., None, _INDEX, 0]),
+    case(indexing.scatter_add, real(3), fn=lambda g: indexing.scatter_add(g, (_INDEX, _INDEX), (3, 4))),
+    case(indexing.scatter_add, real(2, 3), fn=lambda g: indexing.scatter_add(g, slice(1, 3), (4, 3))),
+    # reductions
+    case(red.sum, real(2, 3)),
+    case(red.sum, real(2, 3, 2), (0, -1), True),
+    case(red.max, distinct(2, 3), 1),
+    case(red.max, distinct(2, 3, 2), (0, 2), True),
+    case(red.min, distinct(2, 3)),
+    case(red.min, distinct(2, 3), 0, True),
+    case(red.vector_norm, real(2, 3)),
+    case(red.vector_norm, real(2, 3), -1, True),
+    case(red.vector_norm, real(2, 3, 2), (0, 1)),
+    case(red.logsumexp, real(2, 3)),
+    case(red.logsumexp, real(2, 3, 2), (0, 2), True),
+    case(red.logsumexp, real(2, 3), 1),
+    case(red.cumulative_sum, real(2, 3), 1),
+    # products
+    case(linalg._matmul, real(2, 3), real(3, 2)),
+    case(linalg._matmul, real(2, 1, 2, 3), real(4, 3, 1)),
+    case(linalg._einsum, real(2, 3), real(3, 4), fn=lambda a, b: ops.einsum("ij,jk->ki", a, b)),
+    case(linalg._einsum, real(3, 3), fn=lambda a: ops.einsum("ii->i", a)),
+    case(linalg._einsum, real(3, 3, 2), fn=lambda a: ops.einsum("iij->j", a)),
+    case(linalg._einsum, real(2, 3), fn=lambda a: ops.einsum("ij->", a)),
+    case(linalg._einsum, real(2, 3), real(3), real(3, 2), fn=lambda a, b, c: ops.einsum("ij,j,jk->ik", a, b, c)),
+    case(linalg._einsum, real(2, 1, 3), real(4, 3), fn=lambda a, b: ops.einsum("...i,...i->...", a, b)),
+    case(linalg._einsum, real(2, 2, 3), real(3), fn=lambda a, b: ops.einsum("...ij,j", a, b)),
+    case(linalg._einsum, real(3, 3), real(3, 3), fn=lambda a, b: ops.einsum("ij,ji", a, b)),
+    case(linalg.inv, real(3, 3) + 3 * np.eye(3)),
+    case(linalg._solve, real(2, 3, 3) + 3 * np.eye(3), real(2, 3, 2)),
+    case(linalg._solve, real(3, 3) + 3 * np.eye(3), real(2, 3, 1)),
+    case(linalg._logabsdet, real(2, 3, 3) + 3 * np.eye(3)),
+    case(linalg.det, real(3, 3) + 2 * np.eye(3)),
+    case(
+        linalg.cholesky,
+        positive_definite(3),
+        fn=lambda a: ops.linalg.cholesky(0.5 * (a + a.mT)),  # differences must stay among symmetric matrices
+    ),
+    # fused
+    case(softmax, real(2, 4)),
+    case(softmax, real(3, 2), 0),
+    case(log_softmax, real(2, 4)),
+    case(log_softmax, real(3, 2), 0),
+    case(cross_entropy_rows, real(3, 4), _LABELS),
+    case(attention._attention, *_CAUSAL, None, False, 0.7),
+    case(attention._attention, *_CAUSAL, None, True, 0.7),
+    case(attention._attention, real(2, 2, 2), real(2, 3, 2), real(2, 3, 1), _MASK, False, 0.7),
+    case(normalisation.batch_norm, real(3, 2, 2), real(2), real(2), 1e-3),
+    case(normalisation.batch_norm, real(4, 2), None, None, 1e-3),
+    case(normalisation.group_norm, real(2, 4, 3), real(4), real(4), 2, 1e-3),
+    case(normalisation.group_norm, real(2, 4, 2, 2), real(4), real(4), 2, 1e-3, True),
+    case(normalisation.group_norm, real(2, 2, 3), None, None, 2, 1e-3),
+    case(normalisation.layer_norm, real(2, 4), real(4), real(4), 1, 1e-3),
+    case(normalisation.layer_norm, real(2, 2, 3), None, None, 2, 1e-3),
+    case(normalisation.rms_norm, real(2, 4), real(4), 1, 1e-3),
+    case(normalisation.rms_norm, real(2, 2, 3), None, 2, 1e-3),
+]
+
+_GEOMETRIES = [  # stride, padding, dilation, groups, input size
+    ((1, 1), (0, 0), (1, 1), 1, (4, 4)),
+    ((2, 1), (1, 0), (1, 1), 1, (5, 4)),
+    ((1, 2), (2, 1), (2, 1), 2, (5, 5)),
+]
+for _stride, _padding, _dilation, _groups, _size in _GEOMETRIES:
+    _x, _w = real(1, 2, *_size), real(2, 2 // _groups, 3, 2)
+    _rest = (_stride, _padding, _dilation, _groups)
+    _out = convolution._conv2d(_x, _w, None, *_rest).shape
+    CASES += [
+        case(convolution._conv2d, _x, _w, real(2), *_rest),
+        case(convolution._conv2d, _x, _w, None, *_rest),
+        case(convolution._conv_transpose2d, real(*_out), _w, real(2), _size, *_rest),
+        case(convolution._conv2d_weight, _x, real(*_out), (3, 2), *_rest),
+    ]
+
+
+def _device() -> Any:
+    from tinygen.device import CPU
+
+    return CPU
+
+
+def operation_named(name: str) -> Any:
+    return alias if name == "alias" else getattr(elementwise, name)
