@@ -59,7 +59,8 @@ for step in range(1500):
 # %% [markdown]
 # ## Held to the closed form
 #
-# Mean and covariance are the data's, and the loss is the entropy of the fitted Gaussian, d/2 (1 + log 2 pi) + log|S| / 2.
+# Mean and covariance are the data's, and the loss is the entropy of the fitted Gaussian,
+# d/2 (1 + log 2 pi) + log|S| / 2.
 
 # %%
 covariance = np.cov(x.T, bias=True)

@@ -33,7 +33,7 @@ def asarray(x: ArrayLike, dtype: DTypeLike = None, device: Where = None, copy: b
     Raises:
         ValueError: copy=False, but the dtype or the device asks for one.
     """
-    here = x._data if isinstance(x, Tensor) else x
+    here: Any = x._data if isinstance(x, Tensor) else x
     array = raw(here, dtype)
     array = transfer(array, device_of(array) if device is None else find_device(device))
     if copy is False and array is not here:

@@ -198,10 +198,10 @@ def squeeze(x: ArrayLike, axis: Any = None) -> Tensor:
 
 def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
     """Arrays of one shape joined along a new axis."""
-    arrays = [as_tensor(a) for a in arrays]
-    if len({a.shape for a in arrays}) > 1:
-        raise ValueError(f"stack: shapes {' and '.join(str(a.shape) for a in arrays)} must be equal")
-    return concat([expand_dims(a, axis) for a in arrays], axis=axis)
+    tensors = [as_tensor(a) for a in arrays]
+    if len({t.shape for t in tensors}) > 1:
+        raise ValueError(f"stack: shapes {' and '.join(str(t.shape) for t in tensors)} must be equal")
+    return concat([expand_dims(t, axis) for t in tensors], axis=axis)
 
 
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
@@ -269,11 +269,10 @@ def tile(x: ArrayLike, repetitions: Any) -> Tensor:
 
 def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
     """Each entry along `axis` repeated; of the flattened array when None."""
-    x = as_tensor(x)
-    if axis is None:
-        x, axis = reshape(x, (-1,)), 0
-    index = np.repeat(np.arange(x.shape[axis]), np.asarray(repeats))
-    return x[(slice(None),) * (axis % x.ndim) + (index,)]
+    flat = reshape(x, (-1,)) if axis is None else as_tensor(x)
+    axis = 0 if axis is None else axis % flat.ndim
+    index = np.repeat(np.arange(flat.shape[axis]), np.asarray(repeats))
+    return flat[(*(slice(None),) * axis, index)]
 
 
 def flatten(x: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.kernels.array_module import xp
 from tinygen.ops.elementwise import QUIET, exp, isinf, square, where
 from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
@@ -196,7 +196,7 @@ def diff(x: ArrayLike, axis: int = -1) -> Tensor:
 # -- no gradient ---------------------------------------------------------------------------------------------
 
 
-def _bare(name: str, doc: str) -> Any:
+def _bare(name: str, doc: str) -> Primitive:
     def forward(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         axis = _checked(x, axis)
         if name.startswith("arg") and axis is not None:
@@ -208,8 +208,8 @@ def _bare(name: str, doc: str) -> Any:
     return operation()(forward)
 
 
-any = _bare("any", "Whether some entry over `axis` is true.")
-all = _bare("all", "Whether every entry over `axis` is true.")
-argmax = _bare("argmax", "The index of the largest entry along `axis` (of the flattened array when None).")
-argmin = _bare("argmin", "The index of the smallest entry along `axis` (of the flattened array when None).")
-count_nonzero = _bare("count_nonzero", "How many entries over `axis` are not 0.")
+any: Primitive = _bare("any", "Whether some entry over `axis` is true.")
+all: Primitive = _bare("all", "Whether every entry over `axis` is true.")
+argmax: Primitive = _bare("argmax", "The index of the largest entry along `axis` (of the flattened array when None).")
+argmin: Primitive = _bare("argmin", "The index of the smallest entry along `axis` (of the flattened array when None).")
+count_nonzero: Primitive = _bare("count_nonzero", "How many entries over `axis` are not 0.")
