@@ -4,18 +4,14 @@ import math
 
 import numpy as np
 
-from tinygen.ops.creation import zeros
 from tinygen.ops.elementwise import cos, sin
 from tinygen.ops.manipulation import concat
-from tinygen.tensor import Tensor
+from tinygen.tensor import DTypeLike, Tensor, float32
 
 
-def sinusoidal(t: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
-    """Sines and cosines of t (N,) at `width` / 2 frequencies from 1 down to 1 / `longest`: (N, width), float32."""
+def sinusoidal(t: Tensor, width: int, dtype: DTypeLike = float32, longest: float = 10_000.0) -> Tensor:
+    """Sines and cosines of t (N,) at `width` / 2 frequencies from 1 down to 1 / `longest`: (N, width); width even."""
     half = width // 2
-    frequencies = np.exp(-math.log(longest) * np.arange(half) / max(half - 1, 1)).astype(np.float32)
-    angles = t.to("float32").reshape(-1, 1) * Tensor(frequencies).to(t.device).reshape(1, -1)
-    parts = [sin(angles), cos(angles)]
-    if width % 2:
-        parts.append(zeros(len(t), 1, device=t.device))
-    return concat(parts, axis=1)
+    frequencies = np.exp(-math.log(longest) * np.arange(half) / max(half - 1, 1)).astype(dtype)
+    angles = t.to(dtype).reshape(-1, 1) * Tensor(frequencies).to(t.device)
+    return concat([sin(angles), cos(angles)], axis=1)

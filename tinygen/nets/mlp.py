@@ -28,7 +28,7 @@ class TimeMLP(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """The output for x (N, ...) at times t (N,), of x's shape."""
-        h = silu(self.inward(x.reshape(x.shape[0], -1)) + self.time(sinusoidal(t, self.width)))
+        h = silu(self.inward(x.reshape(x.shape[0], -1)) + self.time(sinusoidal(t, self.width, x.dtype)))
         for layer in self.between:
             h = silu(layer(h))
         return self.outward(h).reshape(x.shape)

@@ -136,7 +136,7 @@ class UNet(nn.Module):
             raise ValueError(
                 f"UNet: images (N, C, H, W) with H and W divisible by {self.stride} are needed, found {x.shape}"
             )
-        time = silu(self.time2(silu(self.time1(sinusoidal(t, self.channels)))))
+        time = silu(self.time2(silu(self.time1(sinusoidal(t, self.channels, x.dtype)))))
         h = self.inward(x)
         left = [h]
         for layer in self.down:
