@@ -7,8 +7,8 @@
 tensor([2., 4., 6.])
 """
 
+from tinygen import nn, optim, random
 from tinygen import ops as _ops
-from tinygen import random
 from tinygen.autodiff.anomaly import AnomalyError, detect_anomaly
 from tinygen.autodiff.backward import MutationError, grad
 from tinygen.autodiff.checkpoint import checkpoint
@@ -19,6 +19,7 @@ from tinygen.autodiff.transforms import hessian, hvp, jacobian, jvp, stop_gradie
 from tinygen.device import Device, cuda_status, device
 from tinygen.ops import *
 from tinygen.ops import linalg
+from tinygen.state import load, save
 from tinygen.tensor import Tensor, float32, float64, from_dlpack, tensor
 
 __version__ = "0.1.0"

@@ -1,0 +1,13 @@
+"""Layers. Names, parameter layouts and default initialisation are PyTorch's, so that weights move both ways."""
+
+from tinygen.nn import functional, init
+from tinygen.nn.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from tinygen.nn.containers import ModuleList, Sequential
+from tinygen.nn.convolution import Conv2d, ConvTranspose2d
+from tinygen.nn.dropout import Dropout
+from tinygen.nn.embedding import Embedding
+from tinygen.nn.linear import Identity, Linear
+from tinygen.nn.module import Module
+from tinygen.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, RMSNorm
+from tinygen.nn.parameter import Parameter
+from tinygen.nn.shape import AvgPool2d, Flatten, MaxPool2d, Upsample

@@ -1,0 +1,111 @@
+"""Affine maps, tables and dropout: linear, embedding, one_hot, dropout."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygen.kernels.array_module import xp
+from tinygen.ops.elementwise import where
+from tinygen.ops.indexing import take
+from tinygen.ops.linalg import matmul, same_dtype
+from tinygen.ops.manipulation import as_tensor, matrix_transpose
+from tinygen.random import Generator
+from tinygen.tensor import ArrayLike, DTypeLike, Tensor
+
+
+def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
+    """x w^T + bias.
+
+    Args:
+        x: (..., I).
+        w: (O, I).
+        bias: (O,), or None.
+
+    Returns:
+        (..., O).
+
+    Raises:
+        ValueError: shapes that do not fit.
+        TypeError: dtypes that differ.
+    """
+    x, w = as_tensor(x), as_tensor(w)
+    b = None if bias is None else as_tensor(bias)
+    if not x.ndim or w.ndim != 2 or x.shape[-1] != w.shape[1]:
+        raise ValueError(
+            f"linear: x of shape {x.shape} and a weight of shape {w.shape} do not fit: the last size of x must equal "
+            "the last of the weight (out, in)"
+        )
+    if b is not None and b.shape != w.shape[:1]:
+        raise ValueError(f"linear: bias has shape {b.shape}, {w.shape[0]} outputs need ({w.shape[0]},)")
+    same_dtype("linear", x, w, b)
+    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    y = matmul(rows, matrix_transpose(w))
+    if b is not None:
+        y = y + b
+    return y if x.ndim == 2 else y.reshape((*x.shape[:-1], w.shape[0]))
+
+
+def _indices(who: str, x: Tensor, count: int) -> None:
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"{who}: indices are integers, not {x.dtype}")
+    if x.size:
+        low, high = int(x._data.min()), int(x._data.max())
+        if low < 0 or high >= count:
+            raise IndexError(f"{who}: index {low if low < 0 else high} is outside 0 to {count - 1}")
+
+
+def embedding(x: ArrayLike, weight: ArrayLike) -> Tensor:
+    """The rows of `weight` (count, width) at integer indices x (...): (..., width).
+
+    Raises:
+        IndexError: an index outside 0 to count - 1.
+        TypeError: indices that are no integers.
+        ValueError: a weight that is no table.
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: the weight is a table (count, width), not of shape {weight.shape}")
+    _indices("embedding", x, weight.shape[0])
+    return take(weight, x, axis=0)
+
+
+def one_hot(x: ArrayLike, num_classes: int = -1, dtype: DTypeLike = None) -> Tensor:
+    """A 1 at the place each integer of x (...) names, 0 elsewhere: (..., num_classes), int64 unless a dtype is given.
+
+    Args:
+        num_classes: the largest index + 1 by default.
+
+    Raises:
+        IndexError: an index outside 0 to num_classes - 1.
+        TypeError: x is not of integers.
+    """
+    x = as_tensor(x)
+    count = (int(x._data.max()) + 1 if x.size else 0) if num_classes == -1 else num_classes
+    _indices("one_hot", x, count)
+    places = xp(x._data).arange(count)
+    return Tensor((x._data[..., None] == places).astype(np.int64 if dtype is None else dtype))
+
+
+def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: Generator | None = None) -> Tensor:
+    """x with each entry set to 0 with probability p and the others divided by 1 - p (Srivastava et al. 2014).
+
+    Args:
+        training: when False, x itself.
+        rng: where the noise comes from; needed in training unless p = 0.
+
+    Raises:
+        ValueError: p outside [0, 1].
+        TypeError: no generator where one is needed.
+    """
+    x = as_tensor(x)
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout: p is a probability from 0 to 1, not {p}")
+    if not training or p == 0.0:
+        return x
+    if not isinstance(rng, Generator):
+        raise TypeError("dropout: in training it needs rng, a tg.random.Generator")
+    if p == 1.0:
+        return x * 0.0
+    kept: Any = rng.uniform(x.shape, x.dtype, x.device)._data >= p
+    return where(kept, x * (1.0 / (1.0 - p)), 0.0)

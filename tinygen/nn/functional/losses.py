@@ -1,0 +1,100 @@
+"""Losses, each with reduction "mean" (over every entry), "sum" or "none"."""
+
+from typing import Any
+
+from tinygen.ops.elementwise import abs as absolute
+from tinygen.ops.elementwise import softplus, square
+from tinygen.ops.linalg import same_dtype
+from tinygen.ops.manipulation import as_tensor, moveaxis
+from tinygen.ops.reduction import mean
+from tinygen.ops.reduction import sum as total
+from tinygen.ops.softmax import cross_entropy_rows, log_softmax
+from tinygen.tensor import ArrayLike, Tensor
+
+
+def _reduced(who: str, losses: Tensor, reduction: str) -> Tensor:
+    match reduction:
+        case "mean":
+            return mean(losses)
+        case "sum":
+            return total(losses)
+        case "none":
+            return losses
+    raise ValueError(f'{who}: reduction is "mean", "sum" or "none", not {reduction!r}')
+
+
+def _pair(who: str, x: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+    x, target = as_tensor(x), as_tensor(target)
+    if x.shape != target.shape:
+        raise ValueError(f"{who}: shapes {x.shape} and {target.shape} must be equal; nothing is broadcast here")
+    same_dtype(who, x, target)
+    return x, target
+
+
+def mse_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
+    """(x - target)^2, of equal shapes.
+
+    Raises:
+        ValueError: shapes that differ, or an unknown reduction.
+        TypeError: dtypes that differ.
+    """
+    x, target = _pair("mse_loss", x, target)
+    return _reduced("mse_loss", square(x - target), reduction)
+
+
+def l1_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
+    """|x - target|, of equal shapes; gradient 0 where they meet.
+
+    Raises:
+        ValueError: shapes that differ, or an unknown reduction.
+        TypeError: dtypes that differ.
+    """
+    x, target = _pair("l1_loss", x, target)
+    return _reduced("l1_loss", absolute(x - target), reduction)
+
+
+def binary_cross_entropy_with_logits(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
+    """-t log sigmoid(x) - (1 - t) log sigmoid(-x) = softplus(x) - t x, for logits x and targets t in [0, 1].
+
+    Raises:
+        ValueError: shapes that differ, or an unknown reduction.
+        TypeError: dtypes that differ.
+    """
+    x, target = _pair("binary_cross_entropy_with_logits", x, target)
+    return _reduced("binary_cross_entropy_with_logits", softplus(x) - target * x, reduction)
+
+
+def cross_entropy(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
+    """-log softmax(x)[target], nats, over the classes along axis 1 of logits x.
+
+    Args:
+        x: logits (N, C, ...), or (C,).
+        target: classes, integers (N, ...) or (); or probabilities of x's shape and dtype.
+        reduction: "mean" is over all places (N, ...).
+
+    Raises:
+        ValueError: shapes that do not fit, a class outside 0 to C - 1, an unknown reduction.
+        TypeError: dtypes that differ.
+    """
+    x, target = as_tensor(x), as_tensor(target)
+    if not x.ndim:
+        raise ValueError("cross_entropy: logits are (N, C, ...) or (C,), not a number")
+    if target.dtype.kind not in "iu":
+        x, target = _pair("cross_entropy", x, target)
+        axis = 1 if x.ndim > 1 else 0
+        return _reduced("cross_entropy", -total(target * log_softmax(x, axis), axis), reduction)
+    single = x.ndim == 1
+    logits = x.reshape(1, -1) if single else x
+    shape = () if single else (x.shape[0], *x.shape[2:])
+    if target.shape != shape:
+        raise ValueError(
+            f"cross_entropy: logits of shape {x.shape} need targets of shape {shape}, found {target.shape}"
+        )
+    classes: Any = target._data
+    count = logits.shape[1]
+    if classes.size and not (int(classes.min()) >= 0 and int(classes.max()) < count):
+        bad = int(classes.min()) if classes.min() < 0 else int(classes.max())
+        raise ValueError(f"cross_entropy: class {bad} is outside 0 to {count - 1}")
+    rows = logits if logits.ndim == 2 else moveaxis(logits, 1, -1).reshape(classes.size, count)
+    losses = cross_entropy_rows(rows, classes.reshape(-1))
+    return _reduced("cross_entropy", losses.reshape(shape), reduction)

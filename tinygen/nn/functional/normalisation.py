@@ -1,0 +1,183 @@
+"""Normalisation with PyTorch's names and argument order, on the fused operations of `tinygen.ops.normalisation`."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygen.autodiff import guard
+from tinygen.ops import normalisation as ops
+from tinygen.ops.elementwise import sqrt
+from tinygen.ops.linalg import same_dtype
+from tinygen.ops.manipulation import as_tensor
+from tinygen.tensor import ArrayLike, Tensor
+
+Optional = ArrayLike | None
+
+
+def _tensor(x: Optional) -> Tensor | None:
+    return None if x is None else as_tensor(x)
+
+
+def _per_channel(who: str, x: Tensor, **parameters: Tensor | None) -> None:
+    if x.ndim < 2:
+        raise ValueError(f"{who}: x must be (N, C, ...), found shape {x.shape}")
+    for name, p in parameters.items():
+        if p is not None and p.shape != (x.shape[1],):
+            raise ValueError(f"{who}: {name} has shape {p.shape}, x of shape {x.shape} needs ({x.shape[1]},)")
+    same_dtype(who, x, *parameters.values())
+
+
+def _by_running(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """x scaled and shifted per channel by constants."""
+    shape = (1, x.shape[1], *(1,) * (x.ndim - 2))
+    scale = 1.0 / sqrt(var + eps)
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return x * scale.reshape(shape) + shift.reshape(shape)
+
+
+def batch_norm(
+    x: ArrayLike,
+    running_mean: Optional,
+    running_var: Optional,
+    weight: Optional = None,
+    bias: Optional = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Batch normalisation of x (N, C, ...) (Ioffe and Szegedy 2015, algorithm 1).
+
+    In training by the batch's own mean and biased variance, and the running statistics, tensors or arrays (C,)
+    where given, move in place by `momentum` towards the mean and the unbiased variance; else by the running ones.
+
+    Raises:
+        ValueError: shapes that do not fit, one value per channel in training, no statistics out of training.
+        TypeError: dtypes that differ.
+    """
+    x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
+    mean, var = _tensor(running_mean), _tensor(running_var)
+    _per_channel("batch_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
+    if not training:
+        if mean is None or var is None:
+            raise ValueError("batch_norm: out of training it needs running_mean and running_var")
+        return _by_running(x, mean, var, weight, bias, eps)
+    if x.size == x.shape[1]:
+        raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {x.shape}")
+    return ops.batch_norm(x, weight, bias, eps, mean, var, momentum)
+
+
+def group_norm(
+    x: ArrayLike,
+    num_groups: int,
+    weight: Optional = None,
+    bias: Optional = None,
+    eps: float = 1e-5,
+    *,
+    silu: bool = False,
+) -> Tensor:
+    """Normalisation of x (N, C, ...) over each group of C / num_groups channels (Wu and He 2018).
+
+    Args:
+        weight, bias: (C,), or None.
+        silu: SiLU of the result, in the same kernel.
+
+    Raises:
+        ValueError: shapes that do not fit, or groups that do not divide the channels.
+        TypeError: dtypes that differ.
+    """
+    x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
+    _per_channel("group_norm", x, weight=weight, bias=bias)
+    if num_groups < 1 or x.shape[1] % num_groups:
+        raise ValueError(f"group_norm: num_groups={num_groups} must divide the {x.shape[1]} channels of {x.shape}")
+    return ops.group_norm(x, weight, bias, int(num_groups), eps, silu)
+
+
+def instance_norm(
+    x: ArrayLike,
+    running_mean: Optional = None,
+    running_var: Optional = None,
+    weight: Optional = None,
+    bias: Optional = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalisation of each channel of each example of x (N, C, ...) alone (Ulyanov et al. 2016).
+
+    With `use_input_stats` the running statistics, where given, move in place towards the examples' mean ones;
+    without, they are what x is normalised by.
+
+    Raises:
+        ValueError: shapes that do not fit, or one value per channel.
+        TypeError: dtypes that differ.
+    """
+    x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
+    mean, var = _tensor(running_mean), _tensor(running_var)
+    _per_channel("instance_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
+    if not use_input_stats:
+        if mean is None or var is None:
+            raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var")
+        return _by_running(x, mean, var, weight, bias, eps)
+    n = math.prod(x.shape[2:])
+    if n == 1:
+        raise ValueError(f"instance_norm: more than one value per channel is needed, found shape {x.shape}")
+    if mean is not None and var is not None:
+        axes = tuple(range(2, x.ndim))
+        _move(mean, x._data.mean(axis=axes).mean(axis=0), momentum)
+        _move(var, x._data.var(axis=axes).mean(axis=0) * (n / (n - 1)), momentum)
+    return ops.group_norm(x, weight, bias, x.shape[1], eps, False)
+
+
+def _move(running: Tensor, target: Any, momentum: float) -> None:
+    running._data += momentum * (target - running._data)
+    guard.written(running._data)
+
+
+def _trailing(who: str, x: Tensor, normalized_shape: int | Sequence[int], **parameters: Tensor | None) -> int:
+    """How many last axes are normalised."""
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, tuple | list) else (normalized_shape,)
+    if not shape or x.shape[-len(shape) :] != shape:
+        raise ValueError(f"{who}: normalized_shape={shape} must be the last sizes of x, found {x.shape}")
+    for name, p in parameters.items():
+        if p is not None and p.shape != shape:
+            raise ValueError(f"{who}: {name} has shape {p.shape}, normalized_shape is {shape}: they must be equal")
+    same_dtype(who, x, *parameters.values())
+    return len(shape)
+
+
+def layer_norm(
+    x: ArrayLike,
+    normalized_shape: int | Sequence[int],
+    weight: Optional = None,
+    bias: Optional = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalisation over the last axes, whose sizes are `normalized_shape` (Ba et al. 2016).
+
+    Raises:
+        ValueError: shapes that do not fit.
+        TypeError: dtypes that differ.
+    """
+    x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
+    ndim = _trailing("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    return ops.layer_norm(x, weight, bias, ndim, eps)
+
+
+def rms_norm(
+    x: ArrayLike, normalized_shape: int | Sequence[int], weight: Optional = None, eps: float | None = None
+) -> Tensor:
+    """x over its root mean square along the last axes, whose sizes are `normalized_shape` (Zhang and Sennrich 2019).
+
+    Args:
+        eps: added to the mean square; by default the dtype's machine epsilon, as in PyTorch.
+
+    Raises:
+        ValueError: shapes that do not fit.
+        TypeError: dtypes that differ.
+    """
+    x, weight = as_tensor(x), _tensor(weight)
+    ndim = _trailing("rms_norm", x, normalized_shape, weight=weight)
+    return ops.rms_norm(x, weight, ndim, float(np.finfo(x.dtype).eps) if eps is None else eps)

@@ -1,0 +1,78 @@
+"""`Adam` (Kingma and Ba 2015, algorithm 1) and `AdamW` (Loshchilov and Hutter 2019, algorithm 2).
+
+The formulas are in kernels/definitions/update.py. Held by tests/optim/test_adam.py (CHECKS 41) and tests/torch/.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tinygen import kernels
+from tinygen.kernels.array_module import xp
+from tinygen.optim.optimiser import Optimiser, Parameters, in_range
+
+
+class Adam(Optimiser):
+    """p <- p - lr m_hat / (sqrt(v_hat) + eps), m and v the moving averages of g and g^2, hats their bias corrected.
+
+    Args:
+        params: tensors, or dicts for groups.
+        lr: learning rate.
+        betas: decays of m and v.
+        weight_decay: its product with p is added to the gradient.
+
+    Raises:
+        ValueError: an option out of range.
+    """
+
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def _check(self, group: Mapping[str, Any]) -> None:
+        super()._check(group)
+        who = type(self).__name__
+        in_range(who, group, eps=(0.0, None))
+        for i, beta in enumerate(group["betas"]):
+            in_range(who, {f"betas[{i}]": beta}, **{f"betas[{i}]": (0.0, 1.0)})
+
+    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state |= {"step": 0, "exp_avg": xp(p).zeros_like(p), "exp_avg_sq": xp(p).zeros_like(p)}
+        state["step"] = int(state["step"]) + 1
+        kernels.adam_update(  # type: ignore[attr-defined]
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            step=state["step"],
+            decoupled=self.decoupled,
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: first p <- (1 - lr weight_decay) p, the gradient stays as it is."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay)

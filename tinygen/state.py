@@ -1,0 +1,97 @@
+"""`tg.save` and `tg.load`: named arrays in a safetensors file, which PyTorch, JAX and others read and write.
+
+A file is written under a temporary name, brought to disk and renamed, so a reader never meets half of one.
+Held by tests/test_state.py, with files that PyTorch writes.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygen.device import Device, device, transfer
+from tinygen.tensor import Tensor, asarray
+
+
+def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+    """Writes name -> tensor, as `Module.state_dict()` gives it, to one safetensors file; atomic.
+
+    Args:
+        path: the file; one that is there is replaced.
+        state: tensors, arrays or numbers by name. Two names may share one tensor; both are written.
+
+    Raises:
+        TypeError: a name that is no string, or a value that is no array.
+        OSError: the file cannot be written (no such folder, full disk); what was there before stays.
+    """
+    from safetensors.numpy import save as serialised
+
+    arrays = {}
+    for name, value in state.items():
+        if not isinstance(name, str):
+            raise TypeError(f"save: names are strings, not {name!r}")
+        if isinstance(value, Mapping):
+            raise TypeError(f"save: {name!r} is a mapping; give name -> tensor, joined as in {name + '.weight'!r}")
+        arrays[name] = np.ascontiguousarray(transfer(asarray(value), device("cpu"))).reshape(np.shape(value))
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(serialised(arrays))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | os.PathLike[str], where: "str | Device | None" = None) -> dict[str, Tensor]:
+    """Reads a safetensors file: name -> tensor, without gradient; bfloat16 becomes float32, which holds it exactly.
+
+    Args:
+        where: the device the tensors go to; the CPU by default.
+
+    Raises:
+        ValueError: the file is cut short, or is not safetensors, or holds a dtype NumPy does not have.
+        OSError: it cannot be read.
+    """
+    from safetensors import SafetensorError, deserialize
+
+    content = Path(path).read_bytes()
+    try:
+        entries = deserialize(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is cut short or is not a safetensors file ({error})") from None
+    target = device(where or "cpu")
+    return {name: Tensor(transfer(_array(str(path), name, entry), target)) for name, entry in entries}
+
+
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
+
+
+def _array(path: str, name: str, entry: Mapping[str, Any]) -> np.ndarray:
+    kind = entry["dtype"]
+    if kind == "BF16":  # the upper half of a float32
+        bits = np.frombuffer(entry["data"], "<u2").astype(np.uint32) << np.uint32(16)
+        return bits.view(np.float32).reshape(entry["shape"])
+    if kind not in DTYPES:
+        raise ValueError(f"{path}: {name!r} has dtype {kind}; {', '.join(DTYPES)} and BF16 can be read")
+    return np.frombuffer(entry["data"], DTYPES[kind]).reshape(entry["shape"]).copy()
