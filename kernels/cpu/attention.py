@@ -34,10 +34,15 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool,
     y4 = _empty_like(q4, e)
     lse = np.empty((*lead, queries), np.float32)
     work = batch * heads * queries * keys * (d + e)
+    flat, masked = _additive(mask, lead, sizes)
     forward(
-        *_flat(q4), *_flat(k4), *_flat(v4), *_additive(mask, lead, sizes), is_causal, np.float32(scale),
-        *_flat(y4), lse.reshape(-1), sizes, BLOCK, thread_count(work, SERIAL),
-    )  # fmt: skip
+        (_flat(q4), _flat(k4), _flat(v4), flat, _flat(y4)),
+        lse.reshape(-1),
+        scale,
+        (*sizes, is_causal, masked),
+        BLOCK,
+        thread_count(work, SERIAL),
+    )
     return y4.reshape(*lead, queries, e), lse
 
 
@@ -65,11 +70,16 @@ def attention_backward(
     g4, q4, k4, v4, y4 = (_four(x) for x in (g, q, k, v, y))
     dq, dk, dv = _empty_like(q4, d), _empty_like(k4, d), _empty_like(v4, e)
     work = batch * heads * queries * keys * (d + e)
+    flat, masked = _additive(mask, q.shape[:-2], sizes)
     backward(
-        *_flat(g4), *_flat(q4), *_flat(k4), *_flat(v4), *_flat(y4), np.ascontiguousarray(lse).reshape(-1),
-        *_additive(mask, q.shape[:-2], sizes), is_causal, np.float32(scale),
-        *_flat(dq), *_flat(dk), *_flat(dv), sizes, BLOCK, min(batch * heads, thread_count(work, SERIAL)),
-    )  # fmt: skip
+        (_flat(g4), _flat(q4), _flat(k4), _flat(v4), _flat(y4), flat),
+        np.ascontiguousarray(lse).reshape(-1),
+        (_flat(dq), _flat(dk), _flat(dv)),
+        scale,
+        (*sizes, is_causal, masked),
+        BLOCK,
+        min(batch * heads, thread_count(work, SERIAL)),
+    )
     return dq.reshape(q.shape), dk.reshape(k.shape), dv.reshape(v.shape)
 
 
@@ -108,16 +118,15 @@ def _empty_like(x: Array, columns: int) -> Array:
 
 def _additive(
     mask: Array | None, lead: tuple[int, ...], sizes: tuple[int, ...]
-) -> tuple[Array, tuple[int, int, int], bool]:
-    """The mask as something to add: its memory, its strides (0 where broadcast), whether there is one."""
+) -> tuple[tuple[Array, tuple[int, int, int]], bool]:
+    """The mask as something to add: its memory and strides (0 where broadcast), and whether there is one."""
     if mask is None:
-        return np.zeros(1, np.float32), (0, 0, 0), False
+        return (np.zeros(1, np.float32), (0, 0, 0)), False
     queries, keys = sizes[2:4]
     if mask.dtype == bool:
         mask = np.where(mask, np.float32(0), np.float32(-np.inf))
     mask = np.broadcast_to(mask, (*mask.shape[:-1], keys)).astype(np.float32, order="C")
-    memory, strides = _flat(_four(np.broadcast_to(mask, (*lead, queries, keys))))
-    return memory, strides, True
+    return _flat(_four(np.broadcast_to(mask, (*lead, queries, keys)))), True
 
 
 def _float64(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, scale: float) -> tuple[Array, Array]:

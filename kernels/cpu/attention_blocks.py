@@ -10,9 +10,10 @@ in elements for (batch, head, row), the last axis contiguous, so views of packed
 import math
 
 import numpy as np
-from numba import prange
+from numpy.typing import NDArray
 
-from .gemm import DEPTH, WIDEST, accumulate, multiply
+from .gemm import DEPTH, WIDEST, accumulate, multiply, round_up
+from .launch import floats, integer, integers, launch, task
 from .simd import (
     FASTMATH,
     LANES,
@@ -29,6 +30,11 @@ from .simd import (
     vsum,
     vzero,
 )
+from .threads import scratch
+
+Array = NDArray[np.float32]
+Flat = tuple[Array, tuple[int, int, int]]  # memory and its strides in elements
+Sizes = tuple[int, ...]
 
 _INFINITY = np.float32(np.inf)
 _ZERO, _ONE = np.float32(0), np.float32(1)
@@ -119,8 +125,10 @@ def _copy_rows(x, start, stride, rows, columns, padded, out):
 
 
 @njit(fastmath=FASTMATH, cache=True)
-def _multiples(step, count):
-    return np.arange(count) * step
+def _store_row(rows, at, share, x, to, columns):
+    """x[to : to + columns] = share times the row of `rows` that starts at `at`."""
+    for j in range(0, columns, LANES):
+        _store(x, to + j, columns - j, vload(rows, at + j) * share)
 
 
 @njit(fastmath=FASTMATH, cache=True)
@@ -184,7 +192,7 @@ def _softmax_row(s, at, seen, keys, scale, mask, mask_at, masked):
 
 
 @njit(fastmath=FASTMATH, cache=True)
-def _softmax_gradient_row(s, ds, at, seen, keys, lse, correlation, scale, mask, mask_at, masked):
+def _gradient_row(s, ds, at, seen, keys, lse, correlation, scale, mask, mask_at, masked):
     """Raw scores in s and dP in ds become P and P (dP - correlation); keys from `seen` on get 0."""
     shift = vfill(_INFINITY if lse == -_INFINITY else lse)
     for j in range(0, seen, LANES):
@@ -215,115 +223,143 @@ def _columns(keys, size):
     return min(-(-keys // wide) * wide, _padded(size))
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
-def forward(q, qs, k, ks, v, vs, mask, ms, masked, causal, scale, y, ys, lse, sizes, block, parts):
-    """Attention of every head; `block` queries at a time, the blocks of all heads cut into `parts`.
+@task
+def _forward(block, part, parts):
+    q, k, v = floats(block, 0), floats(block, 1), floats(block, 2)
+    mask, y, lse = floats(block, 3), floats(block, 4), floats(block, 5)
+    scale, zeros, sizes, strides = floats(block, 6)[0], floats(block, 7), integers(block, 8), integers(block, 9)
+    q_rows, s_rows, out_rows = integers(block, 10), integers(block, 11), integers(block, 12)
+    heads, queries, size, d, e, causal, masked, most, items = sizes[1:10]
+    qb, qh, qr, kb, kh, kr, vb, vh, vr, mb, mh, mr, yb, yh, yr = strides[:15]
+    stride, columns, blocks = _padded(size) + LANES, _padded(e), -(-queries // most)
+    keys_packed = floats(block, 13)[part * integer(block, 14) :]
+    values_packed = keys_packed[d * _padded(size) :]
+    s = values_packed[size * columns :]
+    out = s[most * stride :]
+    run = _runs(d)
+    held = -1
+    for item in range(items * part // parts, items * (part + 1) // parts):
+        head, first = item // blocks, item % blocks * most
+        b, h = head // heads, head % heads
+        if head != held:
+            _pack_transposed(k, b * kb + h * kh, kr, size, d, keys_packed)
+            _pack(v, b * vb + h * vh, vr, size, e, values_packed)
+            held = head
+        count = min(most, queries - first)
+        keys = min(size, first + count) if causal else size
+        start = b * qb + h * qh + first * qr
+        _score(q, start, q_rows, count, run, keys_packed, _columns(keys, size), s, s_rows, zeros)
+        for i in range(count):
+            seen = min(size, first + i + 1) if causal else size
+            at = i * stride
+            peak, total = _softmax_row(s, at, seen, keys, scale, mask, b * mb + h * mh + (first + i) * mr, masked)
+            lse[head * queries + first + i] = -_INFINITY if total == 0 else peak + np.float32(math.log(total))
+            s[at + _padded(size)] = _ZERO if total == 0 else _ONE / total
+        _weigh(s, s_rows, count, keys, values_packed, size, columns, out, out_rows, zeros)
+        for i in range(count):
+            share = vfill(s[i * stride + _padded(size)])
+            _store_row(out, i * columns, share, y, b * yb + h * yh + (first + i) * yr, e)
 
-    `sizes` is (batch, heads, T, S, d, e); each of qs, ks, vs, ms, ys the strides (batch, head, row).
-    """
-    batch, heads, queries, size, d, e = sizes
-    blocks = -(-queries // block)
-    items = batch * heads * blocks
-    for part in prange(parts):
-        stride, columns = _padded(size) + LANES, _padded(e)
-        keys_packed = np.empty(d * _padded(size), np.float32)
-        values_packed = np.empty(size * columns, np.float32)
-        s = np.empty(block * stride, np.float32)
-        out = np.empty(block * columns, np.float32)
-        source, target, to = _multiples(qs[2], block), _multiples(stride, block), _multiples(columns, block)
-        zeros = np.zeros(stride + columns, np.float32)
-        run = _runs(d)
-        held = -1
-        for item in range(items * part // parts, items * (part + 1) // parts):
-            head, first = item // blocks, item % blocks * block
-            b, h = head // heads, head % heads
-            if head != held:
-                _pack_transposed(k, b * ks[0] + h * ks[1], ks[2], size, d, keys_packed)
-                _pack(v, b * vs[0] + h * vs[1], vs[2], size, e, values_packed)
-                held = head
-            count = min(block, queries - first)
+
+@task
+def _backward(block, part, parts):
+    g, q, k, v = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    y, mask, lse = floats(block, 4), floats(block, 5), floats(block, 6)
+    dq, dk, dv = floats(block, 7), floats(block, 8), floats(block, 9)
+    scale, zeros = floats(block, 10)[0], floats(block, 11)
+    sizes, strides = integers(block, 12), integers(block, 13)
+    q_rows, g_rows, s_rows, key = integers(block, 14), integers(block, 15), integers(block, 16), integers(block, 17)
+    heads, queries, size, d, e, causal, masked, most, items = sizes[1:10]
+    gb, gh, gr, qb, qh, qr, kb, kh, kr, vb, vh, vr, yb, yh, yr, mb, mh, mr = strides[:18]
+    dqb, dqh, dqr, dkb, dkh, dkr, dvb, dvh, dvr = strides[18:27]
+    stride, d_columns, e_columns = _padded(size) + LANES, _padded(d), _padded(e)
+    keys_transposed = floats(block, 18)[part * integer(block, 19) :]
+    values_transposed = keys_transposed[d * _padded(size) :]
+    keys_packed = values_transposed[e * _padded(size) :]
+    dk_packed = keys_packed[size * d_columns :]
+    dv_packed = dk_packed[size * d_columns :]
+    s = dv_packed[size * e_columns :]
+    ds = s[most * stride :]
+    q_block = ds[most * stride :]
+    dq_block = q_block[most * d_columns :]
+    g_block = dq_block[most * d_columns :]
+    d_run, e_run = _runs(d), _runs(e)
+    for head in range(items * part // parts, items * (part + 1) // parts):
+        b, h = head // heads, head % heads
+        _pack_transposed(k, b * kb + h * kh, kr, size, d, keys_transposed)
+        _pack_transposed(v, b * vb + h * vh, vr, size, e, values_transposed)
+        _pack(k, b * kb + h * kh, kr, size, d, keys_packed)
+        dk_packed[: size * d_columns] = _ZERO
+        dv_packed[: size * e_columns] = _ZERO
+        for first in range(0, queries, most):
+            count = min(most, queries - first)
             keys = min(size, first + count) if causal else size
-            start = b * qs[0] + h * qs[1] + first * qs[2]
-            _score(q, start, source, count, run, keys_packed, _columns(keys, size), s, target, zeros)
+            columns = _columns(keys, size)
+            g_start, y_start = b * gb + h * gh + first * gr, b * yb + h * yh + first * yr
+            _copy_rows(q, b * qb + h * qh + first * qr, qr, count, d, d_columns, q_block)
+            _copy_rows(g, g_start, gr, count, e, e_columns, g_block)
+            _score(q_block, 0, q_rows, count, d_run, keys_transposed, columns, s, s_rows, zeros)
+            _score(g_block, 0, g_rows, count, e_run, values_transposed, columns, ds, s_rows, zeros)
             for i in range(count):
                 seen = min(size, first + i + 1) if causal else size
-                mask_at = b * ms[0] + h * ms[1] + (first + i) * ms[2]
-                peak, total = _softmax_row(s, i * stride, seen, keys, scale, mask, mask_at, masked)
-                at = head * queries + first + i
-                lse[at] = -_INFINITY if total == 0 else peak + np.float32(math.log(total))
-                s[i * stride + _padded(size)] = _ZERO if total == 0 else _ONE / total
-            _weigh(s, target, count, keys, values_packed, size, columns, out, to, zeros)
-            start = b * ys[0] + h * ys[1] + first * ys[2]
+                shift = lse[head * queries + first + i]
+                correlation = _dot(g, g_start + i * gr, y, y_start + i * yr, e)
+                mask_at = b * mb + h * mh + (first + i) * mr
+                _gradient_row(s, ds, i * stride, seen, keys, shift, correlation, scale, mask, mask_at, masked)
+            _weigh(ds, s_rows, count, keys, keys_packed, size, d_columns, dq_block, q_rows, zeros)
             for i in range(count):
-                share = vfill(s[i * stride + _padded(size)])
-                for j in range(0, e, LANES):
-                    value = vload(out, i * columns + j) * share
-                    _store(y, start + i * ys[2] + j, e - j, value)
+                _store_row(dq_block, i * d_columns, vfill(scale), dq, b * dqb + h * dqh + (first + i) * dqr, d)
+            _scatter(ds, s_rows, count, key[:keys], size, q_block, d_columns, dk_packed)
+            _scatter(s, s_rows, count, key[:keys], size, g_block, e_columns, dv_packed)
+        _unpack(dk_packed, size, d, scale, dk, b * dkb + h * dkh, dkr)
+        _unpack(dv_packed, size, e, _ONE, dv, b * dvb + h * dvh, dvr)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+def forward(arrays: tuple[Flat, ...], lse: Array, scale: float, sizes: Sizes, block: int, parts: int) -> None:
+    """From (q, k, v, mask, y) fills y and lse; `block` queries at a time, the blocks of all heads cut into `parts`.
+
+    `sizes` is (batch, heads, T, S, d, e, is_causal, masked).
+    """
+    batch, heads, queries, size, d, e = sizes[:6]
+    padded, columns = round_up(size), round_up(e)
+    items = batch * heads * -(-queries // block)
+    buffer = scratch("attention", parts, d * padded + size * columns + block * (padded + LANES + columns))
+    launch(
+        _forward,
+        parts,
+        *(memory for memory, _ in arrays),
+        lse,
+        np.array([scale], np.float32),
+        np.zeros(padded + columns, np.float32),
+        np.array([*sizes, block, items]),
+        np.array([stride for _, strides in arrays for stride in strides]),
+        *(np.arange(block) * step for step in (arrays[0][1][2], padded + LANES, columns)),
+        buffer,
+        buffer.shape[1],
+    )
+
+
 def backward(
-    g, gs, q, qs, k, ks, v, vs, y, ys, lse, mask, ms, masked, causal, scale,
-    dq, dqs, dk, dks, dv, dvs, sizes, block, parts,
-):  # fmt: skip
-    """Gradients of every head; the heads are cut into `parts`. Arguments as `forward`."""
-    batch, heads, queries, size, d, e = sizes
-    for part in prange(parts):
-        stride, d_columns, e_columns = _padded(size) + LANES, _padded(d), _padded(e)
-        keys_transposed = np.empty(d * _padded(size), np.float32)
-        values_transposed = np.empty(e * _padded(size), np.float32)
-        keys_packed = np.empty(size * d_columns, np.float32)
-        dk_packed = np.empty(size * d_columns, np.float32)
-        dv_packed = np.empty(size * e_columns, np.float32)
-        s, ds = np.empty(block * stride, np.float32), np.empty(block * stride, np.float32)
-        q_rows, g_rows = np.empty(block * d_columns, np.float32), np.empty(block * e_columns, np.float32)
-        dq_rows = np.empty(block * d_columns, np.float32)
-        q_source, g_source = _multiples(d_columns, block), _multiples(e_columns, block)
-        source = _multiples(stride, block)
-        key = np.arange(size)
-        zeros = np.zeros(stride + d_columns, np.float32)
-        d_run, e_run = _runs(d), _runs(e)
-        for head in range(batch * heads * part // parts, batch * heads * (part + 1) // parts):
-            b, h = head // heads, head % heads
-            k_start, v_start = b * ks[0] + h * ks[1], b * vs[0] + h * vs[1]
-            _pack_transposed(k, k_start, ks[2], size, d, keys_transposed)
-            _pack_transposed(v, v_start, vs[2], size, e, values_transposed)
-            _pack(k, k_start, ks[2], size, d, keys_packed)
-            dk_packed[:] = _ZERO
-            dv_packed[:] = _ZERO
-            for first in range(0, queries, block):
-                count = min(block, queries - first)
-                keys = min(size, first + count) if causal else size
-                columns = _columns(keys, size)
-                g_start = b * gs[0] + h * gs[1] + first * gs[2]
-                y_start = b * ys[0] + h * ys[1] + first * ys[2]
-                _copy_rows(q, b * qs[0] + h * qs[1] + first * qs[2], qs[2], count, d, d_columns, q_rows)
-                _copy_rows(g, g_start, gs[2], count, e, e_columns, g_rows)
-                _score(q_rows, 0, q_source, count, d_run, keys_transposed, columns, s, source, zeros)
-                _score(g_rows, 0, g_source, count, e_run, values_transposed, columns, ds, source, zeros)
-                for i in range(count):
-                    seen = min(size, first + i + 1) if causal else size
-                    mask_at = b * ms[0] + h * ms[1] + (first + i) * ms[2]
-                    _softmax_gradient_row(
-                        s,
-                        ds,
-                        i * stride,
-                        seen,
-                        keys,
-                        lse[head * queries + first + i],
-                        _dot(g, g_start + i * gs[2], y, y_start + i * ys[2], e),
-                        scale,
-                        mask,
-                        mask_at,
-                        masked,
-                    )
-                _weigh(ds, source, count, keys, keys_packed, size, d_columns, dq_rows, q_source, zeros)
-                start = b * dqs[0] + h * dqs[1] + first * dqs[2]
-                for i in range(count):
-                    for j in range(0, d, LANES):
-                        value = vload(dq_rows, i * d_columns + j) * vfill(scale)
-                        _store(dq, start + i * dqs[2] + j, d - j, value)
-                _scatter(ds, source, count, key[:keys], size, q_rows, d_columns, dk_packed)
-                _scatter(s, source, count, key[:keys], size, g_rows, e_columns, dv_packed)
-            _unpack(dk_packed, size, d, scale, dk, b * dks[0] + h * dks[1], dks[2])
-            _unpack(dv_packed, size, e, _ONE, dv, b * dvs[0] + h * dvs[1], dvs[2])
+    arrays: tuple[Flat, ...], lse: Array, grads: tuple[Flat, ...], scale: float, sizes: Sizes, block: int, parts: int
+) -> None:
+    """From (g, q, k, v, y, mask) fills grads (dq, dk, dv); the heads cut into `parts`. `sizes` as in `forward`."""
+    batch, heads, _, size, d, e = sizes[:6]
+    padded, d_columns, e_columns = round_up(size), round_up(d), round_up(e)
+    floats_per_head = (d + e) * padded + size * (2 * d_columns + e_columns)
+    floats_per_query = 2 * (padded + LANES) + 2 * d_columns + e_columns
+    buffer = scratch("attention", parts, floats_per_head + block * floats_per_query)
+    launch(
+        _backward,
+        parts,
+        *(memory for memory, _ in arrays),
+        lse,
+        *(memory for memory, _ in grads),
+        np.array([scale], np.float32),
+        np.zeros(padded + d_columns, np.float32),
+        np.array([*sizes, block, batch * heads]),
+        np.array([stride for _, strides in arrays + grads for stride in strides]),
+        *(np.arange(block) * step for step in (d_columns, e_columns, padded + LANES)),
+        np.arange(size),
+        buffer,
+        buffer.shape[1],
+    )
