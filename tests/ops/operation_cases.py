@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen import ops
 from tinygen.autodiff.transforms import alias
-from tinygen.ops import attention, convolution, elementwise, indexing, linalg, manipulation, normalisation
+from tinygen.ops import attention, convolution, elementwise, indexing, linalg, manipulation, normalisation, pooling
 from tinygen.ops import reduction as red
 from tinygen.ops.softmax import cross_entropy_rows, log_softmax, softmax
 
@@ -227,6 +227,24 @@ for _stride, _padding, _dilation, _groups, _size in _GEOMETRIES:
         case(convolution._conv2d, _x, _w, None, *_rest),
         case(convolution._conv_transpose2d, real(*_out), _w, real(2), _size, *_rest),
         case(convolution._conv2d_weight, _x, real(*_out), (3, 2), *_rest),
+    ]
+
+_WINDOWS = [  # kernel, stride, padding, dilation, input size
+    ((2, 2), (2, 2), (0, 0), (1, 1), (4, 5)),
+    ((3, 2), (1, 2), (1, 0), (1, 2), (4, 4)),
+    ((2, 3), (2, 1), (1, 1), (2, 1), (5, 3)),
+]
+for _kernel, _stride, _padding, _dilation, _size in _WINDOWS:
+    _out = pooling._output(_size, _kernel, _stride, _padding, (1, 1))
+    _apart = pooling._output(_size, _kernel, _stride, _padding, _dilation)
+    _rest = (_kernel, _stride, _padding)
+    _which = np.arange(2 * _apart[0] * _apart[1]).reshape(1, 2, *_apart) % (_kernel[0] * _kernel[1])
+    CASES += [
+        case(pooling.sum_windows, real(1, 2, *_size), *_rest),
+        case(pooling.spread_windows, real(1, 2, *_out), _size, *_rest),
+        case(pooling._max_pool2d, distinct(1, 2, *_size), *_rest, _dilation),
+        case(pooling.place_chosen, real(1, 2, *_apart), _which, _size, *_rest, _dilation),
+        case(pooling.pick_chosen, real(1, 2, *_size), _which, *_rest, _dilation),
     ]
 
 
