@@ -1,4 +1,4 @@
-"""SiLU, GELU, sigmoid and softplus: the definitions, in plain NumPy.
+"""SiLU, GELU, sigmoid, softplus and erf: the definitions, in plain NumPy.
 
     sigmoid(x) = 1 / (1 + exp(-x))      softplus(x) = log(1 + exp(x))
     silu(x) = x sigmoid(x)              gelu(x) = x Phi(x), Phi the normal distribution function
@@ -15,6 +15,7 @@ import numpy as np
 Array = np.ndarray
 
 _erfc = np.frompyfunc(math.erfc, 1, 1)  # NumPy has none of its own
+_erf = np.frompyfunc(math.erf, 1, 1)
 
 
 def _sigmoid(x: Array) -> Array:
@@ -35,6 +36,11 @@ def softplus(x: Array) -> Array:
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
     wide = x.astype(np.float64)
     return _like(np.maximum(wide, 0) + np.log1p(np.exp(-np.abs(wide))), x, x.dtype)
+
+
+def erf(x: Array) -> Array:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return _like(_erf(x.astype(np.float64)), x, x.dtype)
 
 
 def silu(x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""SiLU, GELU, sigmoid, softplus: the definitions against SciPy and their symmetries, the kernels against them."""
+"""SiLU, GELU, sigmoid, softplus, erf: the definitions against SciPy and their symmetries, the kernels against them."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygen.kernels.cpu import elementwise as cpu
 from tinygen.kernels.definitions import elementwise as definition
 
 VERSIONS = [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu")]
-FUNCTIONS = ("silu", "gelu", "sigmoid", "softplus")
+FUNCTIONS = ("silu", "gelu", "sigmoid", "softplus", "erf")
 GRADIENTS = ("silu", "gelu")
 EDGES = [0.0, -0.0, 1e-30, -1e-30, 88.0, -86.0, -1e4, 1e4, 3e38, -3e38, np.inf, -np.inf, np.nan]
 
