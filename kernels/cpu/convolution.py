@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu import convolution_direct as direct
+from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.definitions import convolution as definition
 from tinygen.kernels.definitions.convolution import Pair
 
@@ -40,6 +41,9 @@ def conv2d(
     n, c, *image = x.shape
     k = w.shape[0]
     h, v = (direct.forward_axis(image[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1))
+    if winograd.suits(c, k, w.shape[2:], stride, dilation, groups):
+        w = np.ascontiguousarray(w, dtype=np.float32)
+        return winograd.convolve(_nhwc(x), w, bias, (n, *size, k), h, v, False).transpose(0, 3, 1, 2)
     plan = direct.plan((*image, c), (*size, k), groups, h, v, n)
     weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 2, 1)
     return direct.gather(_nhwc(x), weight, bias, plan, (n, *size, k)).transpose(0, 3, 1, 2)
@@ -66,6 +70,9 @@ def conv2d_input_grad(
     h, v = (
         direct.adjoint_axis(input_size[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1)
     )
+    if winograd.suits(k, c, w.shape[2:], stride, dilation, groups):
+        w = np.ascontiguousarray(w, dtype=np.float32)
+        return winograd.convolve(_nhwc(g), w, bias, (n, *input_size, c), h, v, True).transpose(0, 3, 1, 2)
     plan = direct.plan((*size, k), (*input_size, c), groups, h, v, n)
     weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 1, 2)
     return direct.gather(_nhwc(g), weight, bias, plan, (n, *input_size, c)).transpose(0, 3, 1, 2)
@@ -90,5 +97,7 @@ def conv2d_weight_grad(
     h, v = (
         direct.forward_axis(x.shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1)
     )
+    if winograd.suits(c, k, kernel_size, stride, dilation, groups):
+        return winograd.weight_grad(_nhwc(x), _nhwc(g), kernel_size[0], h, v)
     w = direct.weight_grad(_nhwc(x), _nhwc(g), h, v, groups)
     return np.ascontiguousarray(w.transpose(0, 4, 3, 1, 2)).reshape(shape)

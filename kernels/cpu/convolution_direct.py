@@ -32,7 +32,7 @@ CELLS = 256  # small images are taken together until there are as many cells as 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a gather: cell q writes pixel q * write + shift of each phase; a tap reads q * read + base + offset."""
+    """One axis of a gather: cell q writes pixels q * write + shift; a tap reads q * read + base + offset."""
 
     cells: int
     first: int  # the first cell

@@ -82,7 +82,7 @@ def unpack(packed: Matrix, rows: int, columns: int) -> Matrix:
 # ---- building blocks of the microkernels: these run while Numba compiles
 
 
-def _at(builder: Any, pointer: Any, index: Any) -> Any:
+def at(builder: Any, pointer: Any, index: Any) -> Any:
     """Pointer to element `index` (an LLVM value or a Python int)."""
     return builder.gep(pointer, [ir.Constant(_INT, index) if isinstance(index, int) else index])
 
@@ -94,21 +94,29 @@ def _clamped(builder: Any, first: Any, i: int, end: Any) -> Any:
     return builder.select(builder.icmp_signed("<", index, last), index, last)
 
 
-def _load(builder: Any, pointer: Any) -> Any:
+def load(builder: Any, pointer: Any) -> Any:
+    """The vector at any address."""
     value = builder.load(pointer)
     value.align = 4
     return value
 
 
-def _vectors(builder: Any, pointer: Any) -> Any:
-    return builder.bitcast(pointer, FLOATS.as_pointer())
+def store(builder: Any, value: Any, pointer: Any) -> None:
+    """Store a vector at any address."""
+    builder.store(value, pointer).align = 4
+
+
+def vectors_at(builder: Any, pointer: Any, index: Any) -> Any:
+    """Pointer to the vector that begins at float `index`."""
+    return builder.bitcast(at(builder, pointer, index), FLOATS.as_pointer())
 
 
 def _fma(builder: Any, sums: Any, scalars: Any, row: Any) -> None:
     """sums[i][j] += *scalars[i] * row[j]."""
+    # Code marked convergent is not unrolled: the tile keeps the machine busy, more of it would only be compiled.
     barrier = builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], True)
     barrier.attributes.add("convergent")
-    b = [_load(builder, _at(builder, row, j)) for j in range(len(sums[0]))]
+    b = [load(builder, at(builder, row, j)) for j in range(len(sums[0]))]
     for i, pointer in enumerate(scalars):
         a = splat(builder, builder.load(pointer), FLOATS)
         for j, total in enumerate(sums[i]):
@@ -116,7 +124,7 @@ def _fma(builder: Any, sums: Any, scalars: Any, row: Any) -> None:
             builder.store(value, total)
 
 
-def _values(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
+def pointers(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
     """The arguments, arrays as pointers to their first element."""
     return [
         make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
@@ -154,7 +162,7 @@ def _product_tile(rows: int, vectors: int) -> Any:
         fresh,
     ):
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            values = _values(context, builder, sig, args)
+            values = pointers(context, builder, sig, args)
             (
                 a,
                 start,
@@ -174,30 +182,27 @@ def _product_tile(rows: int, vectors: int) -> Any:
                 fresh,
             ) = values
             index = [_clamped(builder, m, i, end) for i in range(rows)]
-            origin = [builder.add(start, builder.load(_at(builder, source, i))) for i in index]
-            out = [
-                _vectors(builder, _at(builder, c, builder.add(c_start, builder.load(_at(builder, target, i)))))
-                for i in index
-            ]
-            initial = _vectors(builder, _at(builder, initial, i_start))
+            origin = [builder.add(start, builder.load(at(builder, source, i))) for i in index]
+            out = [vectors_at(builder, c, builder.add(c_start, builder.load(at(builder, target, i)))) for i in index]
+            initial = vectors_at(builder, initial, i_start)
             fresh = builder.icmp_signed("!=", fresh, ir.Constant(_INT, 0))
             sums = _sums(builder, rows, vectors)
             for i in range(rows):
                 first = builder.select(fresh, initial, out[i])
                 for j in range(vectors):
-                    builder.store(_load(builder, _at(builder, first, j)), sums[i][j])
-            cursor = cgutils.alloca_once_value(builder, _vectors(builder, _at(builder, b, b_start)))
+                    builder.store(load(builder, at(builder, first, j)), sums[i][j])
+            cursor = cgutils.alloca_once_value(builder, vectors_at(builder, b, b_start))
             with cgutils.for_range_slice(builder, r0, r1, ir.Constant(_INT, 1), _INT) as (run, _):
-                pair = _at(builder, runs, builder.shl(run, ir.Constant(_INT, 1)))
-                offset, length = builder.load(pair), builder.load(_at(builder, pair, 1))
-                begin = [_at(builder, a, builder.add(o, offset)) for o in origin]
+                pair = at(builder, runs, builder.shl(run, ir.Constant(_INT, 1)))
+                offset, length = builder.load(pair), builder.load(at(builder, pair, 1))
+                begin = [at(builder, a, builder.add(o, offset)) for o in origin]
                 with cgutils.for_range(builder, length) as loop:
                     row = builder.load(cursor)
-                    _fma(builder, sums, [_at(builder, p, loop.index) for p in begin], row)
-                    builder.store(_at(builder, row, vectors), cursor)
+                    _fma(builder, sums, [at(builder, p, loop.index) for p in begin], row)
+                    builder.store(at(builder, row, vectors), cursor)
             for i in range(rows):
                 for j in range(vectors):
-                    builder.store(builder.load(sums[i][j]), _at(builder, out[i], j)).align = 4
+                    store(builder, builder.load(sums[i][j]), at(builder, out[i], j))
             return context.get_dummy_value()
 
         n = types.intp
@@ -211,23 +216,23 @@ def _outer_tile(rows: int, vectors: int) -> Any:
 
     def tile(typing, a, start, source, m0, m1, row, r, end, b, b_start, b_stride, c, c_start):
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            values = _values(context, builder, sig, args)
+            values = pointers(context, builder, sig, args)
             a, start, source, m0, m1, row, r, end, b, b_start, b_stride, c, c_start = values
             index = [_clamped(builder, r, i, end) for i in range(rows)]
-            begin = [_at(builder, a, builder.add(start, builder.load(_at(builder, row, i)))) for i in index]
+            begin = [at(builder, a, builder.add(start, builder.load(at(builder, row, i)))) for i in index]
             width = ir.Constant(_INT, vectors * LANES)
-            out = [_vectors(builder, _at(builder, c, builder.add(c_start, builder.mul(i, width)))) for i in index]
+            out = [vectors_at(builder, c, builder.add(c_start, builder.mul(i, width))) for i in index]
             sums = _sums(builder, rows, vectors)
             for i in range(rows):
                 for j in range(vectors):
-                    builder.store(_load(builder, _at(builder, out[i], j)), sums[i][j])
+                    builder.store(load(builder, at(builder, out[i], j)), sums[i][j])
             with cgutils.for_range_slice(builder, m0, m1, ir.Constant(_INT, 1), _INT) as (m, _):
-                offset = builder.load(_at(builder, source, m))
-                pixel = _at(builder, b, builder.add(b_start, builder.mul(m, b_stride)))
-                _fma(builder, sums, [_at(builder, p, offset) for p in begin], _vectors(builder, pixel))
+                offset = builder.load(at(builder, source, m))
+                pixel = vectors_at(builder, b, builder.add(b_start, builder.mul(m, b_stride)))
+                _fma(builder, sums, [at(builder, p, offset) for p in begin], pixel)
             for i in range(rows):
                 for j in range(vectors):
-                    builder.store(builder.load(sums[i][j]), _at(builder, out[i], j)).align = 4
+                    store(builder, builder.load(sums[i][j]), at(builder, out[i], j))
             return context.get_dummy_value()
 
         n = types.intp

@@ -6,8 +6,8 @@ work. `block` is a table of the arguments, read by `floats(block, i)`, `integers
 One parallel loop, compiled once for all tasks, calls them. A task compiles when first launched, and is cached.
 """
 
-from collections.abc import Callable
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -22,11 +22,22 @@ from tinygen.kernels.cpu.simd import FASTMATH, intrinsic, njit
 _INT = ir.IntType(64)
 
 
+def variant(function: FunctionType, name: str, **names: Any) -> FunctionType:
+    """The same code where `names` stand for global names of its module; Numba caches it under its own `name`."""
+    other = FunctionType(function.__code__, {**function.__globals__, **names}, name)
+    other.__qualname__, other.__module__ = name, function.__module__
+    return other
+
+
 class task:
     """Decorator: the function task(block, part, parts) -> None, compiled to C when its address is first asked for."""
 
-    def __init__(self, function: Callable[[int, int, int], None]) -> None:
+    def __init__(self, function: FunctionType) -> None:
         self.function = function
+
+    def variant(self, name: str, **names: Any) -> "task":
+        """The task in which `names` stand for the module's own, as in `variant`."""
+        return task(variant(self.function, name, **names))
 
     @cached_property
     def address(self) -> int:
@@ -66,7 +77,8 @@ def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
     _launch(work.address, block.__array_interface__["data"][0], parts)
 
 
-def _slot(builder: Any, block: Any, index: Any, place: int) -> Any:
+def _slot(builder: Any, args: Any, place: int) -> Any:
+    block, index = args
     pointer = builder.inttoptr(block, _INT.as_pointer())
     offset = builder.add(builder.shl(index, ir.Constant(_INT, 1)), ir.Constant(_INT, place))
     return builder.load(builder.gep(pointer, [offset]))
@@ -78,13 +90,13 @@ def _array(dtype: Any, size: int) -> Any:
     def function(typing: Any, block: Any, index: Any) -> Any:
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             array = make_array(kind)(context, builder)
-            address = _slot(builder, *args, 0)
+            address = _slot(builder, args, 0)
             element = context.get_data_type(dtype).as_pointer()
             itemsize = ir.Constant(_INT, size)
             populate_array(
                 array,
                 data=builder.inttoptr(address, element),
-                shape=[_slot(builder, *args, 1)],
+                shape=[_slot(builder, args, 1)],
                 strides=[itemsize],
                 itemsize=itemsize,
                 meminfo=None,
@@ -105,5 +117,5 @@ def integer(typing: Any, block: Any, index: Any) -> Any:
     """integer(block, i): argument i as an intp."""
     return (
         types.intp(types.intp, types.intp),
-        lambda context, builder, sig, args: _slot(builder, *args, 0),
+        lambda context, builder, sig, args: _slot(builder, args, 0),
     )

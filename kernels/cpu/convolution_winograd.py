@@ -1,0 +1,346 @@
+"""Convolution in float32 by Winograd's minimal filtering, for kernels whose taps per stride are 2 or 3.
+
+A 3x3 kernel at stride 1 is F(4x4, 3x3): 36 products where 144 would be. A 4x4 kernel at stride 2 is four 2x2 kernels,
+one on each polyphase component of the image (forward) or making one component (input gradient): F(4x4, 2x2).
+With S components read and T written along each axis, in the names of convolution_direct.Axis:
+
+    source tiles  V[x] = B^T d B   (tiles, S S C)      U[x] = G g G^T   (S S C, T T K)      x = 1 ... n^2
+    products      M[x] = V[x] U[x] (tiles, T T K)      outputs A^T M A
+
+a few tiles at a time, so that V and M stay in the second-level cache. The weight gradient is the transpose:
+G^T (sum over tiles V[x]^T (A dy A^T)[x]) G. Held by tests/kernels/test_convolution.py, the error bound too.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygen.kernels.cpu.convolution_direct import Axis, copy_band, zero_floats
+from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside
+from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, accumulate, multiply
+from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task, variant
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore
+from tinygen.kernels.cpu.threads import scratch, thread_count
+
+Array = NDArray[np.float32]
+Pair = tuple[int, int]
+TILES = 49  # taken at a time
+SUMS = 1 << 26  # floats that the threads' sums for a weight gradient may take together
+
+
+def suits(channels: int, out_channels: int, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> bool:
+    """Whether these routines can do it: square, undivided, full vectors of channels, 2 or 3 taps per stride."""
+    s = stride[0]
+    square = kernel[0] == kernel[1] and stride[1] == s and dilation == (1, 1) and groups == 1
+    full = channels % LANES == 0 and out_channels % LANES == 0
+    return square and full and s <= 2 and kernel[0] % s == 0 and kernel[0] // s in (2, 3)
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _place(rows, columns, row, column):
+    """Where element (row, column) lies in a packed matrix; see gemm.pack."""
+    widest = columns // (WIDEST * LANES) * (WIDEST * LANES)
+    start = column // (WIDEST * LANES) * (WIDEST * LANES)
+    width = WIDEST * LANES
+    if start == widest:
+        width = 2 * LANES if WIDEST == 4 and columns - start >= 2 * LANES else LANES
+        if column - start >= width:
+            start += width
+            width = LANES
+    return rows * start + row * width + column - start
+
+
+# In the tasks below these names stand for the transforms of one number of taps; see `_variants`.
+_input: Any = None
+_output = _weight = _gradient = _weight_back = _input
+_taps = 0
+
+
+@task
+def _transform_weights(block, part, parts):
+    w, u, small, table = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
+    rows, columns, inputs, outputs = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
+    row_stride, column_stride, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
+    taps = _taps * _taps
+    n = TILE + _taps - 1
+    mine = part * small_size
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        for column in range(0, columns, LANES):
+            phase = (row // inputs) * (columns // outputs) + column // outputs
+            for lane in range(LANES):
+                at = row % inputs * row_stride + (column % outputs + lane) * column_stride
+                for tap in range(taps):
+                    small[mine + tap * LANES + lane] = w[at + table[phase * taps + tap]]
+            to = _place(rows, columns, row, column)
+            plane = rows * columns
+            _weight(small, mine, _taps * LANES, LANES, u, to, n * plane, plane)
+
+
+def _source_tiles(x, buffer, v, image, here, a0, rows, geometry, plane):
+    """v = B^T d B for every tile in tile rows a0, ... of `here` images, after copying their source rows."""
+    never_inline()
+    _, _, _, _, height, width, channels, _, _, _, _, wide, read, _, top, left = geometry[:16]
+    n = TILE + _taps - 1
+    row, deep = (wide * TILE + _taps - 1) * read, (rows * TILE + _taps - 1) * read
+    for i in range(here):
+        to = i * deep * row * channels
+        copy_band(x, image + i, height, width, channels, buffer, to, top + a0 * TILE * read, deep, left, row)
+    for t in range(here * rows * wide):
+        i, a, b = t // wide // rows, t // wide % rows, t % wide
+        corner = (i * deep + a * TILE * read) * row + b * TILE * read
+        for p in range(read * read):
+            at = (corner + p // read * row + p % read) * channels
+            to = (t * read * read + p) * channels
+            for c in range(0, channels, LANES):
+                _input(buffer, at + c, read * row * channels, read * channels, v, to + c, n * plane, plane)
+
+
+@task
+def _forward(block, part, parts):
+    x, out, u, bias, zeros = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
+    geometry, v_table, m_table, runs = integers(block, 5), integers(block, 6), integers(block, 7), integers(block, 8)
+    buffer_size, v_size, m_size = integer(block, 12), integer(block, 13), integer(block, 14)
+    buffer = floats(block, 9)[part * buffer_size :]
+    v = floats(block, 10)[part * v_size :]
+    m = floats(block, 11)[part * m_size :]
+    pieces, images, bands, band = geometry[:4]
+    channels, out_height, out_width, out_channels = geometry[6:10]
+    high, wide, read, write = geometry[10:14]
+    low_h, low_w, cells_h, cells_w = geometry[16:]
+    n = TILE + _taps - 1
+    sources, targets = read * read * channels, write * write * out_channels
+    v_plane, m_plane = v_size // (n * n), m_size // (n * n)
+    piece, last = pieces * part // parts, pieces * (part + 1) // parts
+    while piece < last:
+        image, a0 = piece // bands, piece % bands * band
+        here, rows = min(images, last - piece), min(band, high - a0)
+        piece += here
+        count = here * rows * wide
+        _source_tiles(x, buffer, v, image, here, a0, rows, geometry, v_plane)
+        for p in range(n * n):
+            b = p * sources * targets
+            multiply(v, p * v_plane, v_table, count, runs, u, b, targets, m, p * m_plane, m_table, zeros, p - p)
+        for t in range(count):
+            a, b = a0 + t // wide % rows, t % wide
+            which = image + t // wide // rows
+            for e in range(write):
+                for f in range(write):
+                    h, w = low_h + a * TILE * write + e, low_w + b * TILE * write + f
+                    i0, j0 = max(0, -(h // write)), max(0, -(w // write))
+                    i1 = min(TILE, cells_h - a * TILE, (out_height - 1 - h) // write + 1)
+                    j1 = min(TILE, cells_w - b * TILE, (out_width - 1 - w) // write + 1)
+                    to = ((which * out_height + h) * out_width + w) * out_channels
+                    at = t * targets + (e * write + f) * out_channels
+                    down, across = write * out_width * out_channels, write * out_channels
+                    for k in range(0, out_channels, LANES):
+                        _output(m, at + k, n * m_plane, m_plane, bias, k, out, to + k, down, across, i0, i1, j0, j1)
+
+
+@task
+def _weight_gradient(block, part, parts):
+    x, g, geometry = floats(block, 0), floats(block, 1), integers(block, 2)
+    v_table, rows_table = integers(block, 3), integers(block, 4)
+    size, buffer_size, v_size = integer(block, 10), integer(block, 11), integer(block, 12)
+    g_size, y_size = integer(block, 13), integer(block, 14)
+    total = floats(block, 5)[part * size :]
+    buffer = floats(block, 6)[part * buffer_size :]
+    v = floats(block, 7)[part * v_size :]
+    g_buffer = floats(block, 8)[part * g_size :]
+    y = floats(block, 9)[part * y_size :]
+    pieces, images, bands, band = geometry[:4]
+    channels, out_height, out_width, out_channels = geometry[6:10]
+    high, wide, read = geometry[10], geometry[11], geometry[12]
+    n = TILE + _taps - 1
+    sources = read * read * channels
+    v_plane, y_plane = v_size // (n * n), y_size // (n * n)
+    row = TILE * wide
+    zero_floats(total, 0, n * n * sources * out_channels)
+    piece, last = pieces * part // parts, pieces * (part + 1) // parts
+    while piece < last:
+        image, a0 = piece // bands, piece % bands * band
+        here, rows = min(images, last - piece), min(band, high - a0)
+        piece += here
+        count = here * rows * wide
+        _source_tiles(x, buffer, v, image, here, a0, rows, geometry, v_plane)
+        for i in range(here):
+            to = i * rows * TILE * row * out_channels
+            copy_band(
+                g, image + i, out_height, out_width, out_channels, g_buffer, to, a0 * TILE, rows * TILE, a0 - a0, row
+            )
+        for t in range(count):
+            at = (t // wide * row + t % wide) * TILE * out_channels
+            for k in range(0, out_channels, LANES):
+                to = t * out_channels + k
+                _gradient(g_buffer, at + k, row * out_channels, out_channels, y, to, n * y_plane, y_plane)
+        for p in range(n * n):
+            c = p * sources * out_channels
+            accumulate(v, p * v_plane, v_table, count, rows_table, y, p * y_plane, out_channels, out_channels, total, c)
+
+
+@task
+def _finish_weight_gradient(block, part, parts):
+    sums, w, small, table = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
+    rows, columns, inputs, copies = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
+    row_stride, column_stride, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
+    size = integer(block, 11)
+    taps = _taps * _taps
+    n = TILE + _taps - 1
+    mine = part * small_size
+    plane = rows * columns
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        for column in range(0, columns, LANES):
+            at = _place(rows, columns, row, column)
+            for other in range(1, copies):
+                for p in range(n * n):
+                    here = at + p * plane
+                    vstore(sums, here, vload(sums, here) + vload(sums, other * size + here))
+            _weight_back(sums, at, n * plane, plane, small, mine, _taps * LANES, LANES)
+            for lane in range(LANES):
+                to = row % inputs * row_stride + (column + lane) * column_stride
+                for tap in range(taps):
+                    w[to + table[row // inputs * taps + tap]] = small[mine + tap * LANES + lane]
+
+
+def _variants(taps: int) -> tuple[task, task, task, task]:
+    """The four tasks for F(4x4, taps x taps)."""
+    a, g, b = matrices(taps)
+    names = {
+        "_taps": taps,
+        "_input": transform(b),
+        "_output": transform_inside(a),
+        "_weight": transform(g),
+        "_gradient": transform(a.T),
+        "_weight_back": transform(g.T),
+    }
+    tiles = njit(fastmath=FASTMATH, cache=True)(variant(_source_tiles, f"_source_tiles_{taps}", **names))
+    return (
+        _transform_weights.variant(f"_transform_weights_{taps}", **names),
+        _forward.variant(f"_forward_{taps}", **names, _source_tiles=tiles),
+        _weight_gradient.variant(f"_weight_gradient_{taps}", **names, _source_tiles=tiles),
+        _finish_weight_gradient.variant(f"_finish_weight_gradient_{taps}", **names),
+    )
+
+
+TASKS = {taps: _variants(taps) for taps in (2, 3)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes and tables of one convolution by tiles."""
+
+    taps: int
+    components: Pair  # read and written, along each axis
+    pieces: int
+    tiles: int  # at most, in a unit of work
+    source: int  # floats of source rows in a unit
+    geometry: NDArray[np.intp]
+
+
+@lru_cache(maxsize=256)
+def plan(source: tuple[int, int, int], target: tuple[int, int, int], kernel: int, h: Axis, w: Axis, n: int) -> Plan:
+    """For images of `source` (H, W, C) to `target` (H, W, C), `n` of them."""
+    taps = kernel // max(h.read, h.write)
+    high, wide = -(-h.cells // TILE), -(-w.cells // TILE)
+    bands = -(-high * wide // TILES) if wide <= TILES else high
+    band = -(-high // bands)
+    bands = -(-high // band)
+    images = max(1, min(n, TILES // (high * wide))) if bands == 1 else 1
+    rows, columns = (band * TILE + taps - 1) * h.read, (wide * TILE + taps - 1) * h.read
+    geometry = [n * bands, images, bands, band, *source, *target, high, wide, h.read, h.write]
+    geometry += [h.first * h.read + h.base, w.first * w.read + w.base]
+    geometry += [axis.first * axis.write + axis.phases[0][0] for axis in (h, w)] + [h.cells, w.cells]
+    return Plan(
+        taps,
+        (h.read, h.write),
+        n * bands,
+        images * band * wide,
+        images * rows * columns * source[2],
+        np.array(geometry, np.intp),
+    )
+
+
+@lru_cache(maxsize=64)
+def _tap_table(kernel: int, h: Axis, w: Axis) -> NDArray[np.intp]:
+    """Place in the kernel's plane of every tap (i, j), for each component read (p, q) and written (e, f)."""
+    down, across = (
+        np.array([[phase[1][p :: axis.read] for phase in axis.phases] for p in range(axis.read)]) for axis in (h, w)
+    )
+    table = down[:, None, :, None, :, None] * kernel + across[None, :, None, :, None, :]
+    return np.ascontiguousarray(table.reshape(-1), dtype=np.intp)
+
+
+def _runs(length: int) -> NDArray[np.intp]:
+    starts = np.arange(0, length, DEPTH)
+    return np.stack([starts, np.minimum(DEPTH, length - starts)], axis=1).reshape(-1)
+
+
+def _transformed(w: Array, p: Plan, table: NDArray[np.intp], adjoint: bool) -> Array:
+    """U for the weight (K, C, kernel, kernel): its rows are the channels read, its columns those written."""
+    outputs, inputs = w.shape[:2]
+    strides = (w.shape[1] * w.shape[2] * w.shape[3], w.shape[2] * w.shape[3])
+    if adjoint:
+        outputs, inputs = inputs, outputs
+        strides = strides[::-1]
+    read, write = p.components
+    rows, columns = read * read * inputs, write * write * outputs
+    threads = thread_count(rows * columns, 4096)
+    u = scratch("convolution weights", 1, (TILE + p.taps - 1) ** 2 * rows * columns)
+    small = scratch("convolution taps", threads, p.taps**2 * LANES)
+    sizes = (rows, columns, inputs, outputs, strides[1], strides[0], small.shape[1])
+    launch(TASKS[p.taps][0], threads, w, u, small, table, *sizes)
+    return u
+
+
+def _scratch_tiles(name: str, threads: int, p: Plan, channels: int) -> Array:
+    """n^2 planes of tiles by channels; a cache line more, for planes a power of two apart fall on one set."""
+    return scratch(name, threads, (TILE + p.taps - 1) ** 2 * (p.tiles * channels + 16))
+
+
+def convolve(x: Array, w: Array, bias: Array | None, shape: tuple[int, ...], h: Axis, v: Axis, adjoint: bool) -> Array:
+    """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`; the axes are direct's, either way."""
+    n, _, _, channels = x.shape
+    outputs = shape[3]
+    p = plan(x.shape[1:], shape[1:], w.shape[2], h, v, n)
+    u = _transformed(w, p, _tap_table(w.shape[2], h, v), adjoint)
+    read, write = p.components
+    sources, targets = read * read * channels, write * write * outputs
+    threads = thread_count(p.pieces)
+    buffers = scratch("convolution source", threads, p.source)
+    v_tiles = _scratch_tiles("convolution source tiles", threads, p, sources)
+    m_tiles = _scratch_tiles("convolution target tiles", threads, p, targets)
+    zeros = np.zeros(targets, np.float32)
+    bias = zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
+    tables = (np.arange(p.tiles) * sources, np.arange(p.tiles) * targets, _runs(sources))
+    sizes = (buffers.shape[1], v_tiles.shape[1], m_tiles.shape[1])
+    out = np.empty(shape, np.float32)
+    launch(TASKS[p.taps][1], threads, x, out, u, bias, zeros, p.geometry, *tables, buffers, v_tiles, m_tiles, *sizes)
+    return out
+
+
+def weight_grad(x: Array, g: Array, kernel: int, h: Axis, v: Axis) -> Array:
+    """NHWC image and output, the forward's axes -> (K, C, kernel, kernel)."""
+    n, _, _, channels = x.shape
+    outputs = g.shape[3]
+    p = plan(x.shape[1:], g.shape[1:], kernel, h, v, n)
+    points = (TILE + p.taps - 1) ** 2
+    rows = p.components[0] ** 2 * channels
+    size = points * rows * outputs
+    threads = min(thread_count(p.pieces), max(1, SUMS // size))
+    sums = scratch("convolution sums", threads, size)
+    buffers = scratch("convolution source", threads, p.source)
+    v_tiles = _scratch_tiles("convolution source tiles", threads, p, rows)
+    g_buffers = scratch("convolution target", threads, p.tiles * TILE * TILE * outputs)
+    y_tiles = _scratch_tiles("convolution target tiles", threads, p, outputs)
+    tables = (np.arange(p.tiles) * rows, np.arange(rows))
+    arrays = (sums, buffers, v_tiles, g_buffers, y_tiles)
+    launch(TASKS[p.taps][2], threads, x, g, p.geometry, *tables, *arrays, *(a.shape[1] for a in arrays))
+    w = np.empty((outputs, channels, kernel, kernel), np.float32)
+    parts = thread_count(rows * outputs, 4096)
+    small = scratch("convolution taps", parts, p.taps**2 * LANES)
+    strides = (kernel * kernel, channels * kernel * kernel)
+    sizes = (rows, outputs, channels, threads, *strides, small.shape[1], sums.shape[1])
+    launch(TASKS[p.taps][3], parts, sums, w, small, _tap_table(kernel, h, v), *sizes)
+    return w
