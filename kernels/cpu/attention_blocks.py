@@ -31,6 +31,7 @@ from .simd import (
     vzero,
 )
 from .threads import scratch
+from .transpose import transpose_tile
 
 Array = NDArray[np.float32]
 Flat = tuple[Array, tuple[int, int, int]]  # memory and its strides in elements
@@ -73,13 +74,21 @@ def _pack_transposed(x, start, stride, rows, columns, packed):
     c = 0
     while c < padded:
         width = _panel(padded - c)
-        for j in range(c, c + width):
-            if j < rows:
-                for i in range(columns):
-                    packed[columns * c + i * width + j - c] = x[start + j * stride + i]
+        tiled = columns // LANES * LANES
+        for j in range(c, c + width, LANES):
+            to = columns * c + j - c
+            if j + LANES <= rows:
+                for i in range(0, tiled, LANES):
+                    transpose_tile(x, start + j * stride + i, stride, packed, to + i * width, width)
+                for i in range(tiled, columns):
+                    for lane in range(LANES):
+                        packed[to + i * width + lane] = x[start + (j + lane) * stride + i]
             else:
                 for i in range(columns):
-                    packed[columns * c + i * width + j - c] = _ZERO
+                    vstore(packed, to + i * width, vzero())
+                for lane in range(rows - j):
+                    for i in range(columns):
+                        packed[to + i * width + lane] = x[start + (j + lane) * stride + i]
         c += width
 
 
