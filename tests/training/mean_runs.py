@@ -33,7 +33,7 @@ class Silent:
 
 
 def mean_config(steps: int = 40, data: str = "two_moons", **changes: Any) -> RunConfig:
-    recipe = {"steps": steps, "batch_size": 16, "lr": 0.05, "sample_every": 1000, "pictures": 4}
+    recipe = {"steps": steps, "batch_size": 16, "lr": 0.05, "ema_decay": 0.9, "sample_every": 1000, "pictures": 4}
     options = {"momentum": 0.9, "pause": 0.0, "nan_at": 0, "widths": (1, 2)}
     top = {"seed": 3, "save_every": 10, "log_every": 5}
     for name, value in changes.items():

@@ -204,6 +204,17 @@ def test_all_pictures_start_from_the_same_noise(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_pictures_of_steps_that_are_taken_again_are_drawn_again(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    start(path, mean_config(steps=30, sample_every=10))
+    pictures = [RunDirectory(path).sample_picture(step) for step in (20, 30)]
+    before = [picture.read_bytes() for picture in pictures]
+    checkpoints.path_of(path / "checkpoints", 30).unlink()
+    RunDirectory(path).write_config(mean_config(steps=30, sample_every=10, lr=1.0))
+    go_on(path)
+    assert [picture.read_bytes() == old for picture, old in zip(pictures, before)] == [True, False]
+
+
 def test_loop_says_where_to_go_on_only_when_there_is_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ class SingleLearner:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimiser = optim.Adam(self.parameters, lr=recipe.lr)
         self.ema = optim.EMA(model, recipe.ema_decay)
+        self.warmup = optim.linear_warmup(recipe.warmup)
         self.steps_done = 0
 
     def step(self, batch: Batch, rng: Any) -> dict[str, float]:
@@ -43,7 +44,7 @@ class SingleLearner:
         loss.backward()
         norm = float(optim.clip_grad_norm_(self.parameters, self.recipe.grad_clip or math.inf))
         check_finite({"the gradient's norm": norm})
-        lr = self.recipe.lr * min(1.0, (self.steps_done + 1) / (self.recipe.warmup or 1))
+        lr = self.recipe.lr * self.warmup(self.steps_done)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.optimiser.step()
