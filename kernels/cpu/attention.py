@@ -5,6 +5,7 @@ take the memory order of what they belong to (y that of q, dq of q, dk of k, dv 
 one packed projection come back ready to be merged without a copy.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool,
     work = batch * heads * queries * keys * (d + e)
     flat, masked = _additive(mask, lead, sizes)
     forward(
-        (_flat(q4), _flat(k4), _flat(v4), flat, _flat(y4)),
+        (_placed(q4), _placed(k4), _placed(v4), flat, _placed(y4)),
         lse.reshape(-1),
         scale,
         (*sizes, is_causal, masked),
@@ -72,9 +73,9 @@ def attention_backward(
     work = batch * heads * queries * keys * (d + e)
     flat, masked = _additive(mask, q.shape[:-2], sizes)
     backward(
-        (_flat(g4), _flat(q4), _flat(k4), _flat(v4), _flat(y4), flat),
+        (_placed(g4), _placed(q4), _placed(k4), _placed(v4), _placed(y4), flat),
         np.ascontiguousarray(lse).reshape(-1),
-        (_flat(dq), _flat(dk), _flat(dv)),
+        (_placed(dq), _placed(dk), _placed(dv)),
         scale,
         (*sizes, is_causal, masked),
         BLOCK,
@@ -87,26 +88,23 @@ def _sizes(q: Array, v: Array) -> tuple[int, int, int, int, int, int]:
     """(batch, heads, T, S, d, e); all leading dimensions but the last make the batch."""
     lead = q.shape[:-2]
     heads = lead[-1] if lead else 1
-    batch = int(np.prod(lead[:-1]))
+    batch = math.prod(lead[:-1])
     return batch, heads, q.shape[-2], v.shape[-2], q.shape[-1], v.shape[-1]
 
 
 def _four(x: Array) -> Array:
     """x as (batch, heads, rows, columns), its columns contiguous; a copy only where a view cannot be had."""
     lead = x.shape[:-2]
-    x = x.reshape(int(np.prod(lead[:-1])), lead[-1] if lead else 1, *x.shape[-2:])
-    well_placed = all(s >= 0 and s % x.itemsize == 0 for s in x.strides)
-    if not (well_placed and x.flags.aligned and (x.shape[-1] == 1 or x.strides[-1] == x.itemsize)):
-        x = np.ascontiguousarray(x)
-    return x
+    x = x.reshape(math.prod(lead[:-1]), lead[-1] if lead else 1, *x.shape[-2:])
+    if (x.shape[-1] == 1 or x.strides[-1] == x.itemsize) and min(x.strides) >= 0 and x.flags.aligned:
+        return x
+    return np.ascontiguousarray(x)
 
 
-def _flat(x: Array) -> tuple[Array, tuple[int, int, int]]:
-    """The memory of x (4-D, columns contiguous) from its first element on, and its strides in elements."""
-    steps = [s // x.itemsize for s in x.strides]
-    extent = 1 + sum((n - 1) * s for n, s in zip(x.shape[:3], steps)) + x.shape[3] - 1
-    memory = np.lib.stride_tricks.as_strided(x, (extent,), (x.itemsize,))
-    return memory, (steps[0], steps[1], steps[2])
+def _placed(x: Array) -> tuple[Array, tuple[int, int, int]]:
+    """x (4-D, columns contiguous) and its strides in elements: where its elements are, from its first one."""
+    batch, head, row, _ = x.strides
+    return x, (batch // x.itemsize, head // x.itemsize, row // x.itemsize)
 
 
 def _empty_like(x: Array, columns: int) -> Array:
@@ -126,7 +124,7 @@ def _additive(
     if mask.dtype == bool:
         mask = np.where(mask, np.float32(0), np.float32(-np.inf))
     mask = np.broadcast_to(mask, (*mask.shape[:-1], keys)).astype(np.float32, order="C")
-    return _flat(_four(np.broadcast_to(mask, (*lead, queries, keys)))), True
+    return _placed(_four(np.broadcast_to(mask, (*lead, queries, keys)))), True
 
 
 def _float64(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, scale: float) -> tuple[Array, Array]:

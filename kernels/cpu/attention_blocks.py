@@ -34,7 +34,7 @@ from .threads import scratch
 from .transpose import transpose_tile
 
 Array = NDArray[np.float32]
-Flat = tuple[Array, tuple[int, int, int]]  # memory and its strides in elements
+Placed = tuple[Array, tuple[int, int, int]]  # an array (batch, head, row, column) and its strides in elements
 Sizes = tuple[int, ...]
 
 _INFINITY = np.float32(np.inf)
@@ -324,7 +324,7 @@ def _backward(block, part, parts):
         _unpack(dv_packed, size, e, _ONE, dv, b * dvb + h * dvh, dvr)
 
 
-def forward(arrays: tuple[Flat, ...], lse: Array, scale: float, sizes: Sizes, block: int, parts: int) -> None:
+def forward(arrays: tuple[Placed, ...], lse: Array, scale: float, sizes: Sizes, block: int, parts: int) -> None:
     """From (q, k, v, mask, y) fills y and lse; `block` queries at a time, the blocks of all heads cut into `parts`.
 
     `sizes` is (batch, heads, T, S, d, e, is_causal, masked).
@@ -349,7 +349,13 @@ def forward(arrays: tuple[Flat, ...], lse: Array, scale: float, sizes: Sizes, bl
 
 
 def backward(
-    arrays: tuple[Flat, ...], lse: Array, grads: tuple[Flat, ...], scale: float, sizes: Sizes, block: int, parts: int
+    arrays: tuple[Placed, ...],
+    lse: Array,
+    grads: tuple[Placed, ...],
+    scale: float,
+    sizes: Sizes,
+    block: int,
+    parts: int,
 ) -> None:
     """From (g, q, k, v, y, mask) fills grads (dq, dk, dv); the heads cut into `parts`. `sizes` as in `forward`."""
     batch, heads, _, size, d, e = sizes[:6]
