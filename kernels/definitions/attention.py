@@ -13,6 +13,8 @@ once. Held by tests/kernels/test_attention.py.
 import math
 from typing import Any
 
+import numpy
+
 from ..array_module import xp
 
 Array = Any
@@ -45,10 +47,10 @@ def attention_rows(
     np, dtype = xp(q), q.dtype
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
     s = _scores(q, k, mask, is_causal, scale, first)
-    peak = s.max(-1, initial=-math.inf)
+    peak = s.max(-1) if s.shape[-1] else np.full(s.shape[:-1], -math.inf)
     p = np.exp(s - np.where(np.isneginf(peak), 0, peak)[..., None])
     total = p.sum(-1)
-    with np.errstate(divide="ignore"):
+    with numpy.errstate(divide="ignore"):
         lse = peak + np.log(total)
     y = (p @ v) / np.where(total == 0, 1, total)[..., None]
     return y.astype(dtype), lse.astype(dtype)
@@ -71,15 +73,19 @@ def attention_backward_rows(
     g, q, k, v, y, lse = (x.astype(np.float64) for x in (g, q, k, v, y, lse))
     s = _scores(q, k, mask, is_causal, scale, first)
     p = np.exp(s - np.where(np.isneginf(lse), math.inf, lse)[..., None])
-    dv = p.mT @ g
-    ds = p * (g @ v.mT - (g * y).sum(-1)[..., None])
-    dq, dk = scale * (ds @ k), scale * (ds.mT @ q)
+    dv = _transpose(p) @ g
+    ds = p * (g @ _transpose(v) - (g * y).sum(-1)[..., None])
+    dq, dk = scale * (ds @ k), scale * (_transpose(ds) @ q)
     return dq.astype(dtype), dk.astype(dtype), dv.astype(dtype)
+
+
+def _transpose(x: Array) -> Array:
+    return x.swapaxes(-1, -2)
 
 
 def _scores(q: Array, k: Array, mask: Array | None, is_causal: bool, scale: float, first: int) -> Array:
     np = xp(q)
-    s = scale * (q @ k.mT)
+    s = scale * (q @ _transpose(k))
     if mask is not None:
         s = np.where(mask, s, -math.inf) if mask.dtype == bool else s + mask
     if is_causal:
