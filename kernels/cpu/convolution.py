@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu import convolution_columns as columns
 from tinygen.kernels.cpu import convolution_direct as direct
 from tinygen.kernels.cpu import convolution_winograd as winograd
+from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
 from tinygen.kernels.definitions.convolution import Pair
 
@@ -21,6 +23,18 @@ Array = NDArray[Any]
 def _nhwc(x: Array) -> NDArray[np.float32]:
     """The image (N, C, H, W) as a contiguous float32 (N, H, W, C), copied only if it is not so in memory."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1), dtype=np.float32)
+
+
+def _swappable(image: Pair, size: Pair, kernel: Pair, geometry: tuple[Pair, Pair, Pair], groups: int) -> bool:
+    """Whether image and output can change places in a weight gradient."""
+    stride, padding, dilation = geometry
+    whole = size == definition.output_size(image, kernel, *geometry)
+    return (
+        groups == 1
+        and stride == (1, 1)
+        and whole
+        and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, kernel))
+    )
 
 
 def conv2d(
@@ -44,6 +58,9 @@ def conv2d(
     if winograd.suits(c, k, w.shape[2:], stride, dilation, groups):
         w = np.ascontiguousarray(w, dtype=np.float32)
         return winograd.convolve(_nhwc(x), w, bias, (n, *size, k), h, v, False).transpose(0, 3, 1, 2)
+    if groups == 1 and columns.suits(n, (*image, c), (*size, k), w.shape[2:], False):
+        y = columns.convolve(_nhwc(x), w.transpose(2, 3, 1, 0), bias, (n, *size, k), *geometry, False)
+        return y.transpose(0, 3, 1, 2)
     plan = direct.plan((*image, c), (*size, k), groups, h, v, n)
     weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 2, 1)
     return direct.gather(_nhwc(x), weight, bias, plan, (n, *size, k)).transpose(0, 3, 1, 2)
@@ -73,6 +90,9 @@ def conv2d_input_grad(
     if winograd.suits(k, c, w.shape[2:], stride, dilation, groups):
         w = np.ascontiguousarray(w, dtype=np.float32)
         return winograd.convolve(_nhwc(g), w, bias, (n, *input_size, c), h, v, True).transpose(0, 3, 1, 2)
+    if groups == 1 and columns.suits(n, (*size, k), (*input_size, c), w.shape[2:], True):
+        y = columns.convolve(_nhwc(g), w.transpose(2, 3, 0, 1), bias, (n, *input_size, c), *geometry, True)
+        return y.transpose(0, 3, 1, 2)
     plan = direct.plan((*size, k), (*input_size, c), groups, h, v, n)
     weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 1, 2)
     return direct.gather(_nhwc(g), weight, bias, plan, (n, *input_size, c)).transpose(0, 3, 1, 2)
@@ -99,5 +119,15 @@ def conv2d_weight_grad(
     )
     if winograd.suits(c, k, kernel_size, stride, dilation, groups):
         return winograd.weight_grad(_nhwc(x), _nhwc(g), kernel_size[0], h, v)
+    if k < c and k < LANES and _swappable(x.shape[2:], size, kernel_size, geometry, groups):
+        # The same sum read the other way: g is the image, x the output, and the kernel is turned round.
+        h, v = (
+            direct.forward_axis(
+                size[a], kernel_size[a], 1, dilation[a] * (kernel_size[a] - 1) - padding[a], dilation[a], x.shape[2 + a]
+            )
+            for a in (0, 1)
+        )
+        w = direct.weight_grad(_nhwc(g), _nhwc(x), h, v, 1)[0, ::-1, ::-1]
+        return np.ascontiguousarray(w.transpose(2, 3, 0, 1))
     w = direct.weight_grad(_nhwc(x), _nhwc(g), h, v, groups)
     return np.ascontiguousarray(w.transpose(0, 4, 3, 1, 2)).reshape(shape)
