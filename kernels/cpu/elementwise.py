@@ -2,8 +2,8 @@
 
 float32 is computed by hand: exp is simd.vexp; the normal tail is exp(-a^2/2) times Mills' ratio, a polynomial
 in 1/(1 + 0.35 a) (relative error 4e-8); log(1 + e) is 2 artanh(e/(2 + e)) by a polynomial (8e-9). float64 is
-the definition, except erf, which is the C library's in both. Held to the definitions, lane tails and layouts included, by
-tests/kernels/test_elementwise.py.
+the definition, except erf, which is the C library's in both. Held to the definitions, lane tails and layouts
+included, by tests/kernels/test_elementwise.py.
 """
 
 import math
@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from ..definitions import elementwise as definition
+from .launch import floats, integer, launch, task
 from .simd import (
     FASTMATH,
     LANES,
@@ -108,27 +109,29 @@ def _slope(kind, x):
     return vfma(x * vfill(_DENSITY), gauss, _normal_cdf(x, gauss))
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
-def _map(kind, x, y, parts):
-    for part in prange(parts):
-        i, stop = x.size * part // parts, x.size * (part + 1) // parts
-        while i + LANES <= stop:
-            vstore(y, i, _value(kind, vload(x, i)))
-            i += LANES
-        if i < stop:
-            vstore_first(y, i, _value(kind, vload_first(x, i, stop - i, 0)), stop - i)
+@task
+def _map(block, part, parts):
+    """Arguments: x, y; kind."""
+    x, y, kind = floats(block, 0), floats(block, 1), integer(block, 2)
+    i, stop = x.size * part // parts, x.size * (part + 1) // parts
+    while i + LANES <= stop:
+        vstore(y, i, _value(kind, vload(x, i)))
+        i += LANES
+    if i < stop:
+        vstore_first(y, i, _value(kind, vload_first(x, i, stop - i, 0)), stop - i)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
-def _map_backward(kind, g, x, y, parts):
-    for part in prange(parts):
-        i, stop = x.size * part // parts, x.size * (part + 1) // parts
-        while i + LANES <= stop:
-            vstore(y, i, vload(g, i) * _slope(kind, vload(x, i)))
-            i += LANES
-        if i < stop:
-            slope = _slope(kind, vload_first(x, i, stop - i, 0))
-            vstore_first(y, i, vload_first(g, i, stop - i, 0) * slope, stop - i)
+@task
+def _map_backward(block, part, parts):
+    """Arguments: g, x, y; kind."""
+    g, x, y, kind = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
+    i, stop = x.size * part // parts, x.size * (part + 1) // parts
+    while i + LANES <= stop:
+        vstore(y, i, vload(g, i) * _slope(kind, vload(x, i)))
+        i += LANES
+    if i < stop:
+        slope = _slope(kind, vload_first(x, i, stop - i, 0))
+        vstore_first(y, i, vload_first(g, i, stop - i, 0) * slope, stop - i)
 
 
 @njit(parallel=True, cache=True)
@@ -149,14 +152,14 @@ def _in_memory_order(a: Array, like: Array) -> Array:
 
 def _forward(kind: int, x: Array) -> Array:
     y = np.empty_like(x, subok=False)
-    _map(kind, _in_memory_order(x, y), y.ravel(order="K"), thread_count(x.size, _SERIAL))
+    launch(_map, thread_count(x.size, _SERIAL), _in_memory_order(x, y), y.ravel(order="K"), kind)
     return y
 
 
 def _backward(kind: int, g: Array, x: Array) -> Array:
     y = np.empty_like(x, subok=False)
-    flat_g, flat_x = _in_memory_order(g, y), _in_memory_order(x, y)
-    _map_backward(kind, flat_g, flat_x, y.ravel(order="K"), thread_count(x.size, _SERIAL))
+    arrays = (_in_memory_order(g, y), _in_memory_order(x, y), y.ravel(order="K"))
+    launch(_map_backward, thread_count(x.size, _SERIAL), *arrays, kind)
     return y
 
 

@@ -1,24 +1,29 @@
 """Batch, group, layer and RMS normalisation on the CPU: shapes and layouts here, arithmetic in the sweeps.
 
-Batch and group normalisation work pixel-major (normalisation_pixels.py): x (N, C, *) whose memory is (N, *,
+Batch and group normalisation work pixel-major (normalisation_sweeps.py): x (N, C, *) whose memory is (N, *,
 C) is used as it lies, any other is copied, and results are (N, *, C) in memory, seen as (N, C, *). Layer and
 RMS normalisation work on contiguous rows (normalisation_rows.py). float64 is the definition. Held to the
 definitions by tests/kernels/test_normalisation.py.
 """
 
-from math import gcd
+from math import gcd, prod
 
 import numpy as np
 
 from ..definitions import normalisation as definition
-from .normalisation_pixels import (
-    WIDTH,
-    batch_norm_backward_sweep,
-    batch_norm_sweep,
-    group_norm_backward_sweep,
-    group_norm_sweep,
+from .launch import launch
+from .normalisation_pixels import WIDTH
+from .normalisation_rows import norm_rows_backward_task, norm_rows_task
+from .normalisation_sweeps import (
+    affine_task,
+    combine_task,
+    group_norm_backward_task,
+    group_norm_task,
+    merge_moments,
+    merge_products,
+    moments_task,
+    products_task,
 )
-from .normalisation_rows import norm_rows_backward_sweep, norm_rows_sweep
 from .threads import thread_count
 
 Array = np.ndarray
@@ -32,7 +37,7 @@ def _by_definition(x: Array) -> bool:
 
 def _pixels(x: Array) -> Array:
     """x (N, C, *) as contiguous (N, pixels, C), without a copy where its memory already is."""
-    moved = np.ascontiguousarray(np.moveaxis(x, 1, -1), np.float32)
+    moved = _contiguous(np.moveaxis(x, 1, -1))
     return moved.reshape(x.shape[0], -1, x.shape[1])
 
 
@@ -53,8 +58,12 @@ def _parameter(p: Array | None, shape: tuple[int, ...], default: float) -> Array
     return np.full(shape, default, np.float32).reshape(-1) if p is None else _flat(p)
 
 
+def _contiguous(a: Array) -> Array:
+    return np.ascontiguousarray(a, np.float32)
+
+
 def _flat(a: Array) -> Array:
-    return np.ascontiguousarray(a, np.float32).reshape(-1)
+    return _contiguous(a).reshape(-1)
 
 
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
@@ -66,20 +75,16 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
         return definition.batch_norm(x, weight, bias, eps)
     definition.check_channels("batch_norm", x, weight, bias)
     c = x.shape[1]
-    memory, y = _like(x.shape)
     fold = _fold(x.size // c, c)
+    memory, y = _like(x.shape)
+    source, result = _pixels(x).reshape(-1, fold * c), memory.reshape(-1, fold * c)
     mean, rstd = np.empty(c, np.float32), np.empty(c, np.float32)
-    batch_norm_sweep(
-        _pixels(x).reshape(-1, fold * c),
-        memory.reshape(-1, fold * c),
-        fold,
-        _parameter(weight, (c,), 1),
-        _parameter(bias, (c,), 0),
-        eps,
-        mean,
-        rstd,
-        min(thread_count(x.size, _SERIAL), x.size // (fold * c)),
-    )
+    weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
+    parts = min(thread_count(x.size, _SERIAL), len(source))
+    moments = np.empty((parts, 2, fold * c))
+    launch(moments_task, parts, source, moments.view(np.float32), *source.shape)
+    k = merge_moments(moments, len(source), weight, bias, eps, mean, rstd)
+    launch(affine_task, parts, source, result, k, *source.shape)
     return y, mean, rstd
 
 
@@ -92,21 +97,17 @@ def batch_norm_backward(
     definition.check_channels("batch_norm_backward", x, weight, mean, rstd)
     definition.check_cotangent("batch_norm_backward", g, x)
     c = x.shape[1]
-    memory, dx = _like(x.shape)
     fold = _fold(x.size // c, c)
+    memory, dx = _like(x.shape)
+    source, result = _pixels(x).reshape(-1, fold * c), memory.reshape(-1, fold * c)
+    cotangent = _pixels(g).reshape(-1, fold * c)
     dweight, dbias = np.empty(c, np.float32), np.empty(c, np.float32)
-    batch_norm_backward_sweep(
-        _pixels(g).reshape(-1, fold * c),
-        _pixels(x).reshape(-1, fold * c),
-        memory.reshape(-1, fold * c),
-        fold,
-        _parameter(weight, (c,), 1),
-        _flat(mean),
-        _flat(rstd),
-        dweight,
-        dbias,
-        min(thread_count(x.size, _SERIAL), x.size // (fold * c)),
-    )
+    weight, mean, rstd = _parameter(weight, (c,), 1), _flat(mean), _flat(rstd)
+    parts = min(thread_count(x.size, _SERIAL), len(source))
+    sums = np.empty((parts, 2, fold * c))
+    launch(products_task, parts, cotangent, source, mean, sums.view(np.float32), *source.shape)
+    k = merge_products(sums, len(source), weight, mean, rstd, dweight, dbias)
+    launch(combine_task, parts, cotangent, source, result, k, *source.shape)
     return dx, dweight, dbias
 
 
@@ -131,18 +132,10 @@ def group_norm(
     memory, y = _like(x.shape)
     fold = _fold(x.size // (n * c), c)
     mean, rstd = np.empty((n, num_groups), np.float32), np.empty((n, num_groups), np.float32)
-    group_norm_sweep(
-        _pixels(x).reshape(n, -1, fold * c),
-        memory.reshape(n, -1, fold * c),
-        fold,
-        _parameter(weight, (c,), 1),
-        _parameter(bias, (c,), 0),
-        eps,
-        mean,
-        rstd,
-        silu,
-        min(thread_count(x.size, _SERIAL), n),
-    )
+    weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
+    sizes = (n, x.size // (n * c * fold), c * fold, fold, num_groups, int(silu))
+    arrays = (_pixels(x), memory, weight, bias, np.array([eps], np.float32), mean, rstd)
+    launch(group_norm_task, min(thread_count(x.size, _SERIAL), n), *arrays, *sizes)
     return y, mean, rstd
 
 
@@ -167,19 +160,10 @@ def group_norm_backward(
     fold = _fold(x.size // (n * c), c)
     parts = min(thread_count(x.size, _SERIAL), n)
     sums = np.empty((parts, 2, c))
-    group_norm_backward_sweep(
-        _pixels(g).reshape(n, -1, fold * c),
-        _pixels(x).reshape(n, -1, fold * c),
-        memory.reshape(n, -1, fold * c),
-        fold,
-        _parameter(weight, (c,), 1),
-        _parameter(bias, (c,), 0),
-        _flat(mean).reshape(n, num_groups),
-        _flat(rstd).reshape(n, num_groups),
-        silu,
-        sums,
-        parts,
-    )
+    weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
+    sizes = (n, x.size // (n * c * fold), c * fold, fold, num_groups, int(silu))
+    arrays = (_pixels(g), _pixels(x), memory, weight, bias, _flat(mean), _flat(rstd), sums.view(np.float32))
+    launch(group_norm_backward_task, parts, *arrays, *sizes)
     dweight, dbias = sums.sum(0).astype(np.float32)
     return dx, dweight, dbias
 
@@ -188,20 +172,12 @@ def _norm_rows(
     x: Array, ndim_normalised: int, weight: Array | None, bias: Array | None, eps: float, centred: bool
 ) -> tuple[Array, Array, Array]:
     split = x.ndim - ndim_normalised
-    rows = np.ascontiguousarray(x).reshape(int(np.prod(x.shape[:split])), -1)
+    rows = _contiguous(x).reshape(prod(x.shape[:split]), -1)
     y = np.empty(x.shape, np.float32)
     mean, rstd = np.empty(x.shape[:split], np.float32), np.empty(x.shape[:split], np.float32)
-    norm_rows_sweep(
-        rows,
-        y.reshape(rows.shape),
-        _parameter(weight, x.shape[split:], 1),
-        _parameter(bias, x.shape[split:], 0),
-        eps,
-        mean.reshape(-1),
-        rstd.reshape(-1),
-        centred,
-        min(thread_count(x.size, _SERIAL), len(rows)),
-    )
+    weight, bias = _parameter(weight, x.shape[split:], 1), _parameter(bias, x.shape[split:], 0)
+    arrays = (rows, y, weight, bias, np.array([eps], np.float32), mean, rstd)
+    launch(norm_rows_task, min(thread_count(x.size, _SERIAL), len(rows)), *arrays, *rows.shape, int(centred))
     return y, mean, rstd
 
 
@@ -209,21 +185,12 @@ def _norm_rows_backward(
     g: Array, x: Array, ndim_normalised: int, weight: Array | None, mean: Array, rstd: Array, centred: bool
 ) -> tuple[Array, Array, Array]:
     split = x.ndim - ndim_normalised
-    rows = np.ascontiguousarray(x).reshape(int(np.prod(x.shape[:split])), -1)
+    rows = _contiguous(x).reshape(prod(x.shape[:split]), -1)
     dx = np.empty(x.shape, np.float32)
     parts = min(thread_count(x.size, _SERIAL), len(rows))
     sums = np.empty((parts, 2, rows.shape[1]))
-    norm_rows_backward_sweep(
-        np.ascontiguousarray(g, np.float32).reshape(rows.shape),
-        rows,
-        dx.reshape(rows.shape),
-        _parameter(weight, x.shape[split:], 1),
-        _flat(mean),
-        _flat(rstd),
-        centred,
-        sums,
-        parts,
-    )
+    arrays = (_contiguous(g), rows, dx, _parameter(weight, x.shape[split:], 1), _flat(mean), _flat(rstd))
+    launch(norm_rows_backward_task, parts, *arrays, sums.view(np.float32), *rows.shape, int(centred))
     dweight, dbias = sums.sum(0).astype(np.float32).reshape(2, *x.shape[split:])
     return dx, dweight, dbias
 

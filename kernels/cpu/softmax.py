@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from ..definitions import softmax as definition
+from .launch import floats, integer, integers, launch, task
 from .simd import (
     FASTMATH,
     LANES,
@@ -31,22 +32,20 @@ from .threads import thread_count
 
 Array = np.ndarray
 njit: Any = numba.njit
-prange: Any = numba.prange
 
-# As simd.FASTMATH without leave to reassociate: (x - m) - log_sum must not become x - (m + log_sum).
-_FLAGS = FASTMATH - {"reassoc"}
-
+# No leave to reassociate: (x - m) - log_sum must not become x - (m + log_sum).
+_OPTIONS: Any = {"cache": True, "error_model": "numpy", "fastmath": FASTMATH - {"reassoc"}}
 _SERIAL = 16384  # elements below which a second thread costs more than it saves
 _MINUS_INFINITY = np.float32(-np.inf)
 
 
-@njit(fastmath=_FLAGS, cache=True)
+@njit(**_OPTIONS)
 def _load(x, i, stop, fill):
     """The vector at x[i:], lanes from `stop` on equal to `fill`."""
     return vload(x, i) if i + LANES <= stop else vload_first(x, i, stop - i, fill)
 
 
-@njit(fastmath=_FLAGS, cache=True)
+@njit(**_OPTIONS)
 def _store(x, i, stop, v):
     if i + LANES <= stop:
         vstore(x, i, v)
@@ -54,7 +53,7 @@ def _store(x, i, stop, v):
         vstore_first(x, i, v, stop - i)
 
 
-@njit(fastmath=_FLAGS, cache=True)
+@njit(**_OPTIONS)
 def _greatest(x, start, stop):
     a = vfill(_MINUS_INFINITY)
     b = a
@@ -65,7 +64,7 @@ def _greatest(x, start, stop):
     return vmax_lane(vmax(a, b))
 
 
-@njit(fastmath=_FLAGS, cache=True)
+@njit(**_OPTIONS)
 def _sum_of_exponentials(x, start, stop, shift):
     total, m = vzero(), vfill(shift)
     for i in range(start, stop, LANES):
@@ -73,84 +72,110 @@ def _sum_of_exponentials(x, start, stop, shift):
     return vsum(total)
 
 
-@njit(parallel=True, fastmath=_FLAGS, cache=True)
-def _softmax(x, y, parts):
-    rows, size = x.shape
-    for part in prange(parts):
-        for row in range(rows * part // parts, rows * (part + 1) // parts):
-            start, stop = row * size, row * size + size
-            m = vfill(_greatest(x, start, stop))
-            total = vzero()
-            for i in range(start, stop, LANES):
-                e = vexp(_load(x, i, stop, _MINUS_INFINITY) - m)
-                _store(y, i, stop, e)
-                total = total + e
-            scale = vfill(np.float32(1) / vsum(total))
-            for i in range(start, stop, LANES):
-                _store(y, i, stop, _load(y, i, stop, 0) * scale)
+@njit(**_OPTIONS)
+def _softmax_row(x, y, start, stop):
+    m, total = vfill(_greatest(x, start, stop)), vzero()
+    for i in range(start, stop, LANES):
+        e = vexp(_load(x, i, stop, _MINUS_INFINITY) - m)
+        _store(y, i, stop, e)
+        total = total + e
+    scale = vfill(np.float32(1) / vsum(total))
+    for i in range(start, stop, LANES):
+        _store(y, i, stop, _load(y, i, stop, 0) * scale)
 
 
-@njit(parallel=True, fastmath=_FLAGS, cache=True)
-def _softmax_backward(g, y, dx, parts):
-    rows, size = y.shape
-    for part in prange(parts):
-        for row in range(rows * part // parts, rows * (part + 1) // parts):
-            start, stop = row * size, row * size + size
-            total = vzero()
-            for i in range(start, stop, LANES):
-                total = vfma(_load(g, i, stop, 0), _load(y, i, stop, 0), total)
-            mean = vfill(vsum(total))
-            for i in range(start, stop, LANES):
-                _store(dx, i, stop, _load(y, i, stop, 0) * (_load(g, i, stop, 0) - mean))
+@njit(**_OPTIONS)
+def _softmax_backward_row(g, y, dx, start, stop):
+    total = vzero()
+    for i in range(start, stop, LANES):
+        total = vfma(_load(g, i, stop, 0), _load(y, i, stop, 0), total)
+    mean = vfill(vsum(total))
+    for i in range(start, stop, LANES):
+        _store(dx, i, stop, _load(y, i, stop, 0) * (_load(g, i, stop, 0) - mean))
 
 
-@njit(parallel=True, fastmath=_FLAGS, cache=True)
-def _log_softmax(x, y, parts):
-    rows, size = x.shape
-    for part in prange(parts):
-        for row in range(rows * part // parts, rows * (part + 1) // parts):
-            start, stop = row * size, row * size + size
-            m = _greatest(x, start, stop)
-            log_sum = vfill(math.log(_sum_of_exponentials(x, start, stop, m)))
-            for i in range(start, stop, LANES):
-                _store(y, i, stop, (_load(x, i, stop, 0) - vfill(m)) - log_sum)
+@njit(**_OPTIONS)
+def _log_softmax_row(x, y, start, stop):
+    m = _greatest(x, start, stop)
+    shift, log_sum = vfill(m), vfill(math.log(_sum_of_exponentials(x, start, stop, m)))
+    for i in range(start, stop, LANES):
+        _store(y, i, stop, (_load(x, i, stop, 0) - shift) - log_sum)
 
 
-@njit(parallel=True, fastmath=_FLAGS, cache=True)
-def _log_softmax_backward(g, y, dx, parts):
-    rows, size = y.shape
-    for part in prange(parts):
-        for row in range(rows * part // parts, rows * (part + 1) // parts):
-            start, stop = row * size, row * size + size
-            total = vzero()
-            for i in range(start, stop, LANES):
-                total = total + _load(g, i, stop, 0)
-            sum_g = vfill(-vsum(total))
-            for i in range(start, stop, LANES):
-                _store(dx, i, stop, vfma(sum_g, vexp(_load(y, i, stop, 0)), _load(g, i, stop, 0)))
+@njit(**_OPTIONS)
+def _log_softmax_backward_row(g, y, dx, start, stop):
+    total = vzero()
+    for i in range(start, stop, LANES):
+        total = total + _load(g, i, stop, 0)
+    sum_g = vfill(-vsum(total))
+    for i in range(start, stop, LANES):
+        _store(dx, i, stop, vfma(sum_g, vexp(_load(y, i, stop, 0)), _load(g, i, stop, 0)))
 
 
-@njit(parallel=True, fastmath=_FLAGS, cache=True)
-def _cross_entropy(x, target, loss, lse, parts):
-    rows, size = x.shape
-    for part in prange(parts):
-        for row in range(rows * part // parts, rows * (part + 1) // parts):
-            m = _greatest(x, row * size, row * size + size)
-            log_sum = math.log(np.float64(_sum_of_exponentials(x, row * size, row * size + size, m)))
-            lse[row] = m + log_sum
-            loss[row] = log_sum - (x[row, target[row]] - m)
+@njit(**_OPTIONS)
+def _cross_entropy_row(x, start, stop, target):
+    """The loss and the log-sum-exp of one row."""
+    m = _greatest(x, start, stop)
+    log_sum = math.log(np.float64(_sum_of_exponentials(x, start, stop, m)))
+    return log_sum - (x[start + target] - m), m + log_sum
 
 
-@njit(parallel=True, fastmath=_FLAGS, cache=True)
-def _cross_entropy_backward(g, x, target, lse, dx, parts):
-    rows, size = x.shape
-    for part in prange(parts):
-        for row in range(rows * part // parts, rows * (part + 1) // parts):
-            start, stop = row * size, row * size + size
-            shift, scale = vfill(lse[row]), vfill(g[row])
-            for i in range(start, stop, LANES):
-                _store(dx, i, stop, scale * vexp(_load(x, i, stop, 0) - shift))
-            dx[row, target[row]] -= g[row]
+@njit(**_OPTIONS)
+def _cross_entropy_backward_row(x, dx, start, stop, target, lse, g):
+    shift, scale = vfill(lse), vfill(g)
+    for i in range(start, stop, LANES):
+        _store(dx, i, stop, scale * vexp(_load(x, i, stop, 0) - shift))
+    dx[start + target] -= g
+
+
+@task
+def _softmax(block, part, parts):
+    """Arguments: x, y (rows, size); rows, size."""
+    x, y, rows, size = floats(block, 0), floats(block, 1), integer(block, 2), integer(block, 3)
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        _softmax_row(x, y, row * size, row * size + size)
+
+
+@task
+def _log_softmax(block, part, parts):
+    """Arguments: x, y (rows, size); rows, size."""
+    x, y, rows, size = floats(block, 0), floats(block, 1), integer(block, 2), integer(block, 3)
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        _log_softmax_row(x, y, row * size, row * size + size)
+
+
+@task
+def _softmax_backward(block, part, parts):
+    """Arguments: g, y, dx (rows, size); rows, size."""
+    g, y, dx, rows, size = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3), integer(block, 4)
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        _softmax_backward_row(g, y, dx, row * size, row * size + size)
+
+
+@task
+def _log_softmax_backward(block, part, parts):
+    """Arguments: g, y, dx (rows, size); rows, size."""
+    g, y, dx, rows, size = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3), integer(block, 4)
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        _log_softmax_backward_row(g, y, dx, row * size, row * size + size)
+
+
+@task
+def _cross_entropy(block, part, parts):
+    """Arguments: x (rows, size), target, loss, lse (rows,); rows, size."""
+    x, target, loss, lse = floats(block, 0), integers(block, 1), floats(block, 2), floats(block, 3)
+    rows, size = integer(block, 4), integer(block, 5)
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        loss[row], lse[row] = _cross_entropy_row(x, row * size, row * size + size, target[row])
+
+
+@task
+def _cross_entropy_backward(block, part, parts):
+    """Arguments: g (rows,), x (rows, size), target, lse (rows,), dx (rows, size); rows, size."""
+    g, x, target, lse, dx = floats(block, 0), floats(block, 1), integers(block, 2), floats(block, 3), floats(block, 4)
+    rows, size = integer(block, 5), integer(block, 6)
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        _cross_entropy_backward_row(x, dx, row * size, row * size + size, target[row], lse[row], g[row])
 
 
 def _rows(x: Array, axis: int) -> Array:
@@ -159,11 +184,16 @@ def _rows(x: Array, axis: int) -> Array:
     return moved.reshape(-1, x.shape[axis])
 
 
-def _along(kernel: Any, axis: int, *arrays: Array) -> Array:
-    """kernel(*rows of the arrays, rows of the result, parts), the result's rows moved back to `axis`."""
+def _launch_rows(kernel: task, shape: tuple[int, ...], *arrays: Array) -> None:
+    rows, size = shape
+    launch(kernel, min(thread_count(rows * size, _SERIAL), rows), *arrays, rows, size)
+
+
+def _along(kernel: task, axis: int, *arrays: Array) -> Array:
+    """The kernel over the rows of the arrays along `axis`; its result, moved back to `axis`."""
     rows = [_rows(a, axis) for a in arrays]
     y = np.empty_like(rows[0])
-    kernel(*rows, y, thread_count(y.size, _SERIAL))
+    _launch_rows(kernel, y.shape, *rows, y)
     return np.moveaxis(y.reshape(np.moveaxis(arrays[0], axis, -1).shape), -1, axis)
 
 
@@ -204,7 +234,7 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
         return definition.cross_entropy(logits, target)
     definition.check_targets(logits, target)
     loss, lse = np.empty(len(target), np.float32), np.empty(len(target), np.float32)
-    _cross_entropy(np.ascontiguousarray(logits), _indices(target), loss, lse, thread_count(logits.size, _SERIAL))
+    _launch_rows(_cross_entropy, logits.shape, np.ascontiguousarray(logits), _indices(target), loss, lse)
     return loss, lse
 
 
@@ -216,9 +246,9 @@ def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -
     x = np.ascontiguousarray(logits)
     dx = np.empty_like(x)
     g, lse = np.ascontiguousarray(g, np.float32), np.ascontiguousarray(lse, np.float32)
-    _cross_entropy_backward(g, x, _indices(target), lse, dx, thread_count(logits.size, _SERIAL))
+    _launch_rows(_cross_entropy_backward, x.shape, g, x, _indices(target), lse, dx)
     return dx
 
 
 def _indices(target: Array) -> Array:
-    return np.ascontiguousarray(target, np.int64)
+    return np.ascontiguousarray(target, np.intp)

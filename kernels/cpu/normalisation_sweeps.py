@@ -1,0 +1,206 @@
+"""Tasks of batch and group normalisation: what one thread does to its part of the images.
+
+Group normalisation works image by image, while the image is in the second cache; batch normalisation makes two
+sweeps over runs of pixels, with the runs' sums merged in between (Chan, Golub & LeVeque 1979) in a fixed order.
+Images are (N, pixels, fold C): `fold` successive pixels are one, to fill whole vectors with narrow channels.
+The stored mean is rounded to float32; the forward map carries the remainder, so that x - mean is exact.
+Sums between sweeps are float64, passed as the float32 array of the same memory (`launch` knows no other).
+"""
+
+import numpy as np
+
+from .launch import floats, integer, task
+from .normalisation_pixels import OPTIONS, affine, combine, moments_of, njit, padded, products_of, silu_gradient
+
+
+@njit(**OPTIONS)
+def _group_coefficients(m, square, pixels, fold, groups, weight, bias, eps, mean, rstd, n, work):
+    """Image n's mean and rstd from its moments per channel, and its affine map (mean, scale, offset) in work[1:]."""
+    width = len(m)
+    channels = width // fold
+    size = channels // groups
+    for k in range(groups):
+        centre, spread = 0.0, 0.0
+        for f in range(k * size, width, channels):
+            for c in range(f, f + size):
+                centre += m[c]
+        centre /= size * fold
+        for f in range(k * size, width, channels):
+            for c in range(f, f + size):
+                spread += square[c] + pixels * (m[c] - centre) * (m[c] - centre)
+        r = 1 / np.sqrt(spread / (pixels * size * fold) + eps)
+        rounded = np.float32(centre)
+        mean[n * groups + k] = rounded
+        rstd[n * groups + k] = r
+        remainder = centre - rounded
+        for f in range(0, width, channels):
+            for c in range(k * size, (k + 1) * size):
+                work[1, f + c] = rounded
+                work[2, f + c] = weight[c] * r
+                work[3, f + c] = bias[c] - remainder * weight[c] * r
+
+
+@task
+def group_norm_task(block, part, parts):
+    """Arguments: x, y (N, pixels, width), weight, bias (C,), eps (1,), mean, rstd (N, G); N, pixels, width, fold,
+    G, silu."""
+    x, y, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    eps, mean, rstd = floats(block, 4)[0], floats(block, 5), floats(block, 6)
+    images, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
+    fold, groups, silu = integer(block, 10), integer(block, 11), integer(block, 12)
+    work = np.zeros((4, padded(width)), np.float32)
+    moments = np.empty((2, width))
+    for n in range(images * part // parts, images * (part + 1) // parts):
+        start = n * pixels * width
+        moments_of(x, start, pixels, width, work, moments[0], moments[1])
+        _group_coefficients(moments[0], moments[1], pixels, fold, groups, weight, bias, eps, mean, rstd, n, work)
+        affine(x, y, start, pixels, width, work[1], work[2], work[3], silu != 0)
+
+
+@njit(**OPTIONS)
+def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, sums, work):
+    """Add image n's share of dweight and dbias to sums (2 C); dx = g of_g + (x - mean) of_x + offset in work[3:]."""
+    width = len(s)
+    channels = width // fold
+    size = channels // groups
+    for k in range(groups):
+        r, along_one, along_x_hat = np.float64(rstd[n * groups + k]), 0.0, 0.0
+        for f in range(0, width, channels):
+            for c in range(k * size, (k + 1) * size):
+                sums[c] += q[f + c] * r
+                sums[channels + c] += s[f + c]
+                along_one += weight[c] * s[f + c]
+                along_x_hat += weight[c] * q[f + c] * r
+        count = pixels * size * fold
+        for f in range(k * size, width, channels):
+            for c in range(f, f + size):
+                work[4, c] = -r * r * along_x_hat / count
+                work[5, c] = -r * along_one / count
+
+
+@task
+def group_norm_backward_task(block, part, parts):
+    """Arguments: g, x, dx (N, pixels, width), weight, bias (C,), mean, rstd (N, G), sums (parts, 2, C) as float32;
+    N, pixels, width, fold, G, silu."""
+    g, x, dx, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
+    mean, rstd, sums = floats(block, 5), floats(block, 6), floats(block, 7).view(np.float64)
+    images, pixels, width = integer(block, 8), integer(block, 9), integer(block, 10)
+    fold, groups, silu = integer(block, 11), integer(block, 12), integer(block, 13)
+    channels = width // fold
+    size = channels // groups
+    own = sums[part * 2 * channels : (part + 1) * 2 * channels]
+    own[:] = 0
+    work = np.zeros((6, padded(width)), np.float32)
+    products = np.empty((2, width))
+    for n in range(images * part // parts, images * (part + 1) // parts):
+        start = n * pixels * width
+        for f in range(0, width, channels):
+            for c in range(channels):
+                work[2, f + c] = mean[n * groups + c // size]
+                work[3, f + c] = weight[c] * rstd[n * groups + c // size]
+                work[4, f + c] = bias[c]
+        h = g
+        if silu:  # dx holds the cotangent of the affine map until the last sweep
+            silu_gradient(g, x, dx, start, pixels, width, work[2], work[3], work[4])
+            h = dx
+        products_of(h, x, start, pixels, width, work[2], work, products[0], products[1])
+        _group_gradient_coefficients(products[0], products[1], pixels, fold, groups, weight, rstd, n, own, work)
+        combine(h, x, dx, start, pixels, width, work[2], work[3], work[4], work[5])
+
+
+@task
+def moments_task(block, part, parts):
+    """Mean and squared deviations of a run of pixels. Arguments: x (pixels, width), moments (parts, 2, width) as
+    float32; pixels, width."""
+    x, moments = floats(block, 0), floats(block, 1).view(np.float64)
+    pixels, width = integer(block, 2), integer(block, 3)
+    first, last = pixels * part // parts, pixels * (part + 1) // parts
+    own = moments[part * 2 * width : (part + 1) * 2 * width]
+    work = np.zeros((3, padded(width)), np.float32)
+    moments_of(x, first * width, last - first, width, work, own[:width], own[width:])
+
+
+@njit(**OPTIONS)
+def merge_moments(moments, pixels, weight, bias, eps, mean, rstd):
+    """mean and rstd (C,) from the runs' moments (parts, 2, fold C); the affine map (mean, scale, offset)."""
+    parts, _, width = moments.shape
+    channels = len(mean)
+    count = pixels * (width // channels)
+    k = np.zeros((3, padded(width)), np.float32)
+    for c in range(channels):
+        centre, spread = 0.0, 0.0
+        for part in range(parts):
+            run = pixels * (part + 1) // parts - pixels * part // parts
+            for f in range(c, width, channels):
+                centre += moments[part, 0, f] * run
+        centre /= count
+        for part in range(parts):
+            run = pixels * (part + 1) // parts - pixels * part // parts
+            for f in range(c, width, channels):
+                d = moments[part, 0, f] - centre
+                spread += moments[part, 1, f] + run * d * d
+        r = 1 / np.sqrt(spread / count + eps)
+        mean[c] = centre
+        rstd[c] = r
+        remainder = centre - mean[c]
+        for f in range(c, width, channels):
+            k[0, f] = mean[c]
+            k[1, f] = weight[c] * r
+            k[2, f] = bias[c] - remainder * weight[c] * r
+    return k
+
+
+@task
+def affine_task(block, part, parts):
+    """y = (x - k[0]) k[1] + k[2] on a run of pixels. Arguments: x, y (pixels, width), k; pixels, width."""
+    x, y, k = floats(block, 0), floats(block, 1), floats(block, 2)
+    pixels, width = integer(block, 3), integer(block, 4)
+    first, last, n = pixels * part // parts, pixels * (part + 1) // parts, padded(width)
+    affine(x, y, first * width, last - first, width, k[:n], k[n : 2 * n], k[2 * n :], False)
+
+
+@task
+def products_task(block, part, parts):
+    """Sums of g and of g (x - mean) over a run of pixels. Arguments: g, x (pixels, width), mean (C,), sums
+    (parts, 2, width) as float32; pixels, width."""
+    g, x, mean, sums = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3).view(np.float64)
+    pixels, width = integer(block, 4), integer(block, 5)
+    first, last = pixels * part // parts, pixels * (part + 1) // parts
+    own = sums[part * 2 * width : (part + 1) * 2 * width]
+    work = np.zeros((3, padded(width)), np.float32)
+    for c in range(width):
+        work[2, c] = mean[c % len(mean)]
+    products_of(g, x, first * width, last - first, width, work[2], work, own[:width], own[width:])
+
+
+@njit(**OPTIONS)
+def merge_products(sums, pixels, weight, mean, rstd, dweight, dbias):
+    """dweight and dbias (C,) from the runs' sums (parts, 2, fold C); dx's coefficients (mean, of_g, of_x, offset)."""
+    parts, _, width = sums.shape
+    channels = len(mean)
+    count = pixels * (width // channels)
+    k = np.zeros((4, padded(width)), np.float32)
+    for c in range(channels):
+        s, q, r = 0.0, 0.0, np.float64(rstd[c])
+        for part in range(parts):
+            for f in range(c, width, channels):
+                s += sums[part, 0, f]
+                q += sums[part, 1, f]
+        dweight[c] = q * r
+        dbias[c] = s
+        for f in range(c, width, channels):
+            k[0, f] = mean[c]
+            k[1, f] = weight[c] * r
+            k[2, f] = -weight[c] * r * r * r * q / count
+            k[3, f] = -weight[c] * r * s / count
+    return k
+
+
+@task
+def combine_task(block, part, parts):
+    """dx = g k[1] + (x - k[0]) k[2] + k[3] on a run. Arguments: g, x, dx (pixels, width), k; pixels, width."""
+    g, x, dx, k = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    pixels, width = integer(block, 4), integer(block, 5)
+    first, last, n = pixels * part // parts, pixels * (part + 1) // parts, padded(width)
+    of_g, of_x, offset = k[n : 2 * n], k[2 * n : 3 * n], k[3 * n :]
+    combine(g, x, dx, first * width, last - first, width, k[:n], of_g, of_x, offset)
