@@ -1,4 +1,4 @@
-"""Sample inputs for every differentiable operation, away from its singular points (tests/ops/test_singular.py has those).
+"""Sample inputs for every differentiable operation, away from its singular points (test_singular.py has those).
 
 `UNARY` and `BINARY` give the interval each argument is drawn from, so that every shape and layout can be drawn;
 `CASES` are calls of everything else: a function of tensors and its arguments.
@@ -21,7 +21,7 @@ _seed = itertools.count()
 
 def real(*shape: int, low: float = -2.0, high: float = 2.0) -> np.ndarray:
     """Uniform entries, the same in every run."""
-    return np.random.default_rng(next(_seed)).uniform(low, high, shape)
+    return np.asarray(np.random.default_rng(next(_seed)).uniform(low, high, shape))
 
 
 def distinct(*shape: int) -> np.ndarray:

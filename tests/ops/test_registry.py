@@ -61,7 +61,7 @@ def test_gradients_of_every_other_operation(case: Case):
 def permuted(array: np.ndarray) -> np.ndarray:
     """The same values with the memory's axes reversed and steps between the entries."""
     held = np.zeros([2 * n for n in array.shape[::-1]], array.dtype)
-    view = held[(slice(None, None, 2),) * array.ndim].transpose()
+    view = held[(..., *(slice(None, None, 2),) * array.ndim)].transpose()
     view[...] = array
     return view
 

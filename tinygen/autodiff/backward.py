@@ -36,15 +36,13 @@ class _Table:
     def __init__(self) -> None:
         self.gradient: dict[Node, Tensor] = {}
         self.owned: set[Node] = set()
-        self.gated: set[Node] = set()  # downstream of a `where`: zeros there are exact
 
-    def add(self, node: Node, g: Tensor, gated: bool) -> None:
-        if g.shape != node.shape:
+    def add(self, node: Node, g: Tensor) -> None:
+        array = g._data
+        if array.shape != node.shape:
             g = sum_to(g, node.shape)
-        if g.dtype != node.dtype:
+        if array.dtype != node.dtype:
             g = g.astype(node.dtype)
-        if gated:
-            self.gated.add(node)
         held = self.gradient.get(node)
         if held is None:
             self.gradient[node] = g
@@ -56,6 +54,7 @@ class _Table:
 
 
 def _values(node: Node, names: tuple[str, ...], g: Tensor) -> list[Any]:
+    """What a vjp asks for by name."""
     values = []
     for name in names:
         if name == "g":
@@ -70,8 +69,9 @@ def _values(node: Node, names: tuple[str, ...], g: Tensor) -> list[Any]:
 
 
 def _verify(node: Node) -> None:
+    """What the node retained must be what it was when it was recorded."""
     for name, array in saved_arrays(node.saved):
-        if not guard.unchanged(array, node.stamps.get(name) if node.stamps else None):
+        if guard.changed(array, node.time, node.stamps.get(name) if node.stamps else None):
             what = "its output" if name == "y" else f"its argument {name!r}"
             raise MutationError(
                 f"{node.name}: {what}, of shape {array.shape}, changed after it was recorded; "
@@ -86,18 +86,34 @@ def _open_gate(g: Tensor, result: Tensor) -> Tensor:
     return REGISTRY["where"](g.detach() == 0, 0.0, result)
 
 
-def backpropagate(seeds: Sequence[tuple[Node, Tensor]], targets: Iterable[Node] | None) -> dict[Node, Tensor]:
-    """Gradients of sum(<seed, value>) at `targets`, or at every leaf when None; absent where nothing depends."""
-    order = reachable([node for node, _ in seeds])
-    wanted = {node for node in order if node.op is None} if targets is None else set(targets)
+def _leading_to(order: Sequence[Node], wanted: set[Node], stop_before: int) -> set[Node]:
+    """The nodes of `order` (youngest first) that are wanted or were made from one that is."""
     needed = set(wanted)
     for node in reversed(order):
-        if node not in needed and any(parent in needed for parent in node.ancestors()):
+        if node.time >= stop_before and any(parent in needed for parent in node.ancestors()):
             needed.add(node)
+    return needed
+
+
+def backpropagate(
+    seeds: Sequence[tuple[Node, Tensor]], targets: Iterable[Node] | None, stop_before: int = -1
+) -> dict[Node, Tensor]:
+    """Gradients of sum(<seed, value>) at `targets`, or at every leaf when None; absent where nothing depends.
+
+    Nodes recorded before the time `stop_before` are taken as leaves: nothing flows through them.
+    """
+    order = reachable([node for node, _ in seeds], stop_before)
+    if targets is None:
+        wanted = {node for node in order if node.op is None}
+        needed = set(order)  # a node without a leaf below it is never recorded
+    else:
+        wanted = set(targets)
+        needed = _leading_to(order, wanted, stop_before)
     table = _Table()
     for node, g in seeds:
         if node in needed:
-            table.add(node, g, False)
+            table.add(node, g)
+    gated: set[Node] = set()  # below a `where`: zeros there are exact
     result: dict[Node, Tensor] = {}
     for node in order:
         g = table.gradient.pop(node, None)  # type: ignore[arg-type]
@@ -105,25 +121,27 @@ def backpropagate(seeds: Sequence[tuple[Node, Tensor]], targets: Iterable[Node] 
             continue
         if node in wanted:
             result[node] = g
-            table.owned.discard(node)
-        if node.op is None:
+        op = node.op
+        if op is None or node.time < stop_before:
             continue
-        if guard.guards:
+        if guard.suspicious(node.time):
             _verify(node)
-        gated = node in table.gated or node.name == "where"
-        for rule, parents in zip(node.op.rules, node.parents):
+        gate = node in gated or op.name == "where"
+        for rule, parents in zip(op.rules, node.parents):
             several = type(parents) is tuple
-            if not any(p in needed for p in parents) if several else parents not in needed:
+            if parents is None or not (any(p in needed for p in parents) if several else parents in needed):
                 continue
             made = rule.vjp(*_values(node, rule.names, g))
             for parent, gradient in zip(parents, made) if several else ((parents, made),):
-                if parent is None or parent not in needed or gradient is None:
+                if parent is None or gradient is None or parent not in needed:
                     continue
-                if gated and node.op.elementwise:
-                    gradient = _open_gate(g, gradient)
+                if gate:
+                    gated.add(parent)
+                    if op.elementwise:
+                        gradient = _open_gate(g, gradient)
                 if mode.anomaly:
                     anomaly.check_gradient(node, gradient._data)
-                table.add(parent, gradient, gated)
+                table.add(parent, gradient)
     return result
 
 
@@ -150,10 +168,10 @@ def _unaliased(gradients: list[Tensor | None], seed: Tensor) -> list[Tensor | No
     taken = {id(guard.buffer_of(seed._data))}
     fresh: list[Tensor | None] = []
     for g in gradients:
-        if g is not None and g._node is None:
+        if g is not None:
             buffer = guard.buffer_of(g._data)
-            if id(buffer) in taken or buffer.size != g.size or id(buffer) in guard.guards:
-                g = Tensor(g._data.copy())
+            if id(buffer) in taken or buffer.size != g.size or guard.shared(buffer):
+                g = REGISTRY["positive"](g)  # a copy
                 buffer = g._data
             taken.add(id(buffer))
         fresh.append(g)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygen.autodiff.backward import backpropagate
-from tinygen.autodiff.primitive import Primitive, joint
-from tinygen.autodiff.tape import Node, mode, reachable, recording
+from tinygen.autodiff.primitive import Primitive, joint, recorded
+from tinygen.autodiff.tape import Node, mode, now, reachable, recording
+from tinygen.autodiff.transforms import alias
 from tinygen.kernels.array_module import xp
 from tinygen.tensor import Tensor
 
@@ -19,12 +20,11 @@ def _vjp(
 ) -> tuple[Any, ...]:
     create_graph = mode.recording
     with recording(True):
-        if create_graph:
-            inner: tuple[Any, ...] = args
-            again = fn(*args)  # on the outer graph itself, so that any order works
-        else:
-            inner = tuple(Tensor(a._data, requires_grad=a.requires_grad) if isinstance(a, Tensor) else a for a in args)
-            again = fn(*inner)
+        # At places of their own, so that an argument, another made from it, and one `fn` closes over stay apart;
+        # for a gradient that is to be differentiated again, joined to the outer graph.
+        inner = tuple(alias(a) if create_graph and isinstance(a, Tensor) else _leaf(a) for a in args)
+        start = now()
+        again = fn(*inner)
     if not xp(again._data).array_equal(again._data, y._data, equal_nan=True):
         raise RuntimeError(
             "checkpoint: the function gave other values when it was run again; it must be deterministic, "
@@ -34,8 +34,12 @@ def _vjp(
         return (None,) * (len(args) + len(outside))
     nodes = [a._node if isinstance(a, Tensor) else None for a in inner] + list(outside)
     with recording(create_graph):
-        found = backpropagate([(again._node, g)], [n for n in nodes if n is not None])
+        found = backpropagate([(again._node, g)], [n for n in nodes if n is not None], stop_before=start)
     return tuple(None if n is None else found.get(n) for n in nodes)
+
+
+def _leaf(argument: Any) -> Any:
+    return Tensor(argument._data, argument.requires_grad) if isinstance(argument, Tensor) else argument
 
 
 _checkpoint = Primitive(lambda y, fn, args, outside: y, {}, (joint(_vjp, "args", "outside"),), "checkpoint", False)
@@ -52,17 +56,17 @@ def checkpoint(fn: Callable[..., Tensor], *args: Any) -> Tensor:
     """
     if not mode.recording:
         return fn(*args)
-    inner = tuple(Tensor(a._data, requires_grad=a.requires_grad) if isinstance(a, Tensor) else a for a in args)
-    start = Node(None, (), {}, (), None).sequence
+    inner = tuple(_leaf(a) for a in args)
+    start = now()
     own = {a._node for a in inner if isinstance(a, Tensor)}
     y = fn(*inner)
     if not isinstance(y, Tensor):
         raise TypeError(f"checkpoint: the function must return one tensor, not {type(y).__name__}")
     if y._node is None:
         return y
-    outside = [n for n in reachable([y._node], stop_before=start) if n.sequence < start and n not in own]
+    outside = [n for n in reachable([y._node], stop_before=start) if n.time < start and n not in own]
     result = Tensor(y._data)
     parents = tuple(a._node if isinstance(a, Tensor) else None for a in args) + tuple(outside)
     saved = {"y": y._data, "fn": fn, "args": args, "outside": outside}
-    result._node = Node(_checkpoint, (parents,), saved, y.shape, y.dtype)
+    result._node = recorded(_checkpoint, (parents,), saved, y._data)
     return result

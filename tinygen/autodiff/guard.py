@@ -1,94 +1,85 @@
 """Nothing silently wrong: an array that changed after it was recorded is found when its gradient is asked for.
 
-The engine itself never writes into a recorded array. Two others can: an optimiser (which calls `written`) and
-a user who holds the array itself, through `Tensor.data`, `Tensor.numpy()`, DLPack, or because a NumPy array was
-given to an operation (these call `expose`). Only arrays that escaped in one of these ways are watched, by a
-checksum of the buffer that they and their views share, so the common path costs one test of an empty table.
+The engine itself never writes into a recorded array. Two others can:
+
+- code of the project that updates in place, such as an optimiser. It calls `written`, which notes the time on the
+  tape's own clock: a node that is older than the last write to what it retained is stale;
+- a user who holds the array itself, through `Tensor.data`, `Tensor.numpy()`, DLPack, or because a NumPy array was
+  given to an operation. These call `expose`; from then on nodes that retain it note a checksum.
+
+So recording costs one test of an empty table while nobody outside holds an array.
 """
 
 import weakref
 import zlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from tinygen.autodiff.tape import now
 from tinygen.kernels.array_module import xp
 
-
-class Stamp(NamedTuple):
-    """The state of a buffer when an operation recorded it."""
-
-    version: int
-    checksum: int | None
-
-
-class Guard:
-    """What is known of one watched buffer."""
-
-    __slots__ = ("first", "reference", "version")
-
-    def __init__(self, reference: Any):
-        self.reference = reference
-        self.version = 0  # counts writes by the engine
-        self.first: int | None = None  # checksum when a user first got hold of it; None while none has
-
-
-guards: dict[int, Guard] = {}
+exposed: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, checksum when it was first exposed
+_written: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, time of the last write
+_last_write = -1
 
 
 def buffer_of(array: Any) -> Any:
     """The array that owns the memory `array` looks at."""
-    while isinstance(array.base, type(array)):
+    kind = np.ndarray if isinstance(array, np.ndarray) else type(array)
+    while isinstance(array.base, kind):
         array = array.base
     return array
 
 
-def checksum(buffer: Any) -> int:
-    host = buffer if isinstance(buffer, np.ndarray) else xp(buffer).asnumpy(buffer)
-    return zlib.crc32(np.ascontiguousarray(host).view(np.uint8).data) if host.size else 0
+def checksum(array: Any) -> int:
+    host = array if isinstance(array, np.ndarray) else xp(array).asnumpy(array)
+    return zlib.crc32(np.ascontiguousarray(host).reshape(-1).view(np.uint8).data) if host.size else 0
 
 
-def _watch(array: Any) -> tuple[Any, Guard]:
-    buffer = buffer_of(array)
+def _enter(table: dict[int, tuple[Any, int]], buffer: Any, value: int) -> None:
     key = id(buffer)
-    guard = guards.get(key)
-    if guard is None:
-        guard = guards[key] = Guard(weakref.ref(buffer, lambda _: guards.pop(key, None)))
-    return buffer, guard
+    table[key] = (weakref.ref(buffer, lambda _: table.pop(key, None)), value)
 
 
 def expose(array: Any) -> None:
     """A user can write into `array` from now on."""
-    buffer, guard = _watch(array)
-    if guard.first is None:
-        guard.first = checksum(buffer)
+    buffer = buffer_of(array)
+    if id(buffer) not in exposed:
+        _enter(exposed, buffer, checksum(buffer))
 
 
 def written(array: Any) -> None:
-    """The engine has written into `array`: graphs that recorded it are stale."""
-    _, guard = _watch(array)
-    guard.version += 1
+    """The project has written into `array`: graphs that recorded it are stale."""
+    global _last_write
+    _last_write = now()
+    _enter(_written, buffer_of(array), _last_write)
 
 
-def stamp(array: Any) -> Stamp | None:
-    """The state of `array` now, or None while nobody can write into it."""
+def shared(array: Any) -> bool:
+    """Whether somebody outside, or an optimiser, writes into the memory of `array`."""
+    key = id(buffer_of(array))
+    return key in exposed or key in _written
+
+
+def stamp(array: Any) -> int | None:
+    """The checksum of `array` now; None while no user holds it."""
+    return checksum(array) if id(buffer_of(array)) in exposed else None
+
+
+def suspicious(time: int) -> bool:
+    """Whether anything recorded at `time` can have changed since: if not, there is nothing to look at."""
+    return time < _last_write or bool(exposed)
+
+
+def changed(array: Any, time: int, stamp: int | None) -> bool:
+    """Whether `array` is not what it was when a node recorded it, at `time` and with `stamp`."""
     buffer = buffer_of(array)
-    guard = guards.get(id(buffer))
-    if guard is None:
-        return None
-    return Stamp(guard.version, None if guard.first is None else checksum(buffer))
-
-
-def unchanged(array: Any, stamp: Stamp | None) -> bool:
-    """Whether `array` still is what it was when `stamp` was taken."""
-    buffer = buffer_of(array)
-    guard = guards.get(id(buffer))
-    if guard is None:
+    write = _written.get(id(buffer))
+    if write is not None and time < write[1]:
         return True
-    if guard.version != (stamp.version if stamp else 0):
-        return False
-    if guard.first is None:
-        return True
-    # Recorded before anyone could write: it was then what it was at the first exposure.
-    expected = stamp.checksum if stamp and stamp.checksum is not None else guard.first
-    return checksum(buffer) == expected
+    if stamp is not None:
+        return checksum(array) != stamp
+    # Recorded before any user held it: it was then what it was when it was first exposed.
+    first = exposed.get(id(buffer))
+    return first is not None and checksum(buffer) != first[1]

@@ -4,8 +4,8 @@
     def exp(x):
         return xp(x).exp(x)
 
-A vjp asks by name for what it needs: `g` the cotangent, `y` the output, any argument of the forward, `x_shape`
-for the shape of `x` alone, or a name the forward kept with `Kept(y, name=...)`. What no vjp names is not retained.
+A vjp asks by name for what it needs: `g` the cotangent, `y` the output, any argument of the forward, `x_shape` for the
+shape of `x` alone, or a name the forward kept with `Kept(y, name=...)`. Only what a vjp in use names is retained.
 Because a vjp is made of operations it can itself be differentiated; there is no second set of formulas.
 
 Held by tests/autodiff/ (engine) and tests/ops/test_registry.py (every entry, orders 1 to 3).
@@ -13,14 +13,14 @@ Held by tests/autodiff/ (engine) and tests/ops/test_registry.py (every entry, or
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.tape import Node, mode
-from tinygen.tensor import Tensor, asarray
+from tinygen.tensor import Tensor, asarray, float32
 
 BROADCASTING = "sizes must be equal or 1, axis by axis from the last"
 
@@ -54,7 +54,13 @@ class Joint(NamedTuple):
 
 
 def joint(vjp: Callable[..., Any], *arguments: str) -> Joint:
-    """A vjp for `arguments` together, where one kernel computes all their gradients."""
+    """A vjp for `arguments` together, where one kernel computes all their gradients.
+
+    Raises:
+        TypeError: fewer than two arguments; for one, give the vjp under its name.
+    """
+    if len(arguments) < 2:
+        raise TypeError("joint serves two arguments or more; for one, write argument=vjp")
     return Joint(vjp, arguments)
 
 
@@ -80,8 +86,10 @@ class Primitive:
         rules = [self._rule((argument,), vjp) for argument, vjp in vjps.items()]
         rules += [self._rule(entry.arguments, entry.vjp) for entry in joints]
         self.rules: tuple[Rule, ...] = tuple(rules)
-        self.tensor_positions = frozenset(i for rule in rules for i in rule.positions)
-        self.needs = {name for rule in rules for name in rule.names} - {"g"}
+        self.tensor_positions = tuple(i for rule in rules for i in rule.positions)
+        self._singles = tuple(rule.positions[0] for rule in rules if len(rule.positions) == 1)
+        self._joints = tuple(rule.positions for rule in rules if len(rule.positions) > 1)  # they come after the singles
+        self._sources = self._sources_for(self.rules)  # computed once: recording is the hot path
 
     def _rule(self, arguments: tuple[str, ...], vjp: Callable[..., Any]) -> Rule:
         for argument in arguments:
@@ -112,135 +120,176 @@ class Primitive:
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         if kwargs or len(args) != self.arity:
             args = self._bind(args, kwargs)
-        raw = [a._data if isinstance(a, Tensor) else _unwrap(a) for a in args]
-        if self.elementwise:
-            if len(raw) == 1 or not _alike(raw):
-                raw = _promote(raw, self.tensor_positions)
-        else:
-            for i in self.tensor_positions:
-                if raw[i] is not None and not hasattr(raw[i], "dtype") and type(raw[i]) is not list:
-                    raw[i] = asarray(raw[i])
+        raw = [a._data if isinstance(a, Tensor) else a for a in args]
+        if not self.elementwise:
+            for i, value in enumerate(raw):
+                if not isinstance(value, np.ndarray):
+                    raw[i] = _array_argument(value) if i in self.tensor_positions else _number(value)
+        elif not _settled(raw):
+            raw = _promote(raw, self.tensor_positions)
         try:
             out = self.forward(*raw)
         except ValueError as error:
             raise _explained(self, raw, error) from None
         extra = None
-        if type(out) is Kept:
-            out, extra = out.y, out.extra
-        if isinstance(out, np.generic):
-            out = np.asarray(out)
+        if type(out) is not np.ndarray:
+            if type(out) is Kept:
+                out, extra = out.y, out.extra
+            if isinstance(out, np.generic):
+                out = np.asarray(out)
         if mode.anomaly:
             anomaly.check_value(self.name, out)
         result = Tensor(out)
-        if mode.recording and self.rules and out.dtype.kind == "f":
-            self._record(args, raw, result, extra)
+        if self.rules and mode.recording:
+            parents = [v._node if isinstance(v := args[i], Tensor) else _nodes_of(v) for i in self._singles]
+            for positions in self._joints:
+                parents.append(_nodes_of([args[i] for i in positions]))
+            if any(parents) and out.dtype.kind == "f":
+                result._node = self._record(args, raw, parents, out, extra)
         return result
 
-    def _record(self, args: tuple[Any, ...], raw: list[Any], result: Tensor, extra: dict[str, Any] | None) -> None:
-        found = False
-        parents = []
-        for rule in self.rules:
-            if len(rule.positions) == 1:
-                value = args[rule.positions[0]]
-                if isinstance(value, Tensor):
-                    parent: Any = value._node
-                    found = found or parent is not None
-                elif isinstance(value, list | tuple):
-                    parent = tuple(v._node if isinstance(v, Tensor) else None for v in value)
-                    found = found or any(node is not None for node in parent)
-                else:
-                    parent = None
-            else:
-                values = [args[i] for i in rule.positions]
-                parent = tuple(v._node if isinstance(v, Tensor) else None for v in values)
-                found = found or any(node is not None for node in parent)
-            parents.append(parent)
-        if not found:
-            return
-        saved: dict[str, Any] = dict(extra) if extra else {}
-        for name in self.needs:
-            if name in saved:
-                continue
-            if name == "y":
-                saved["y"] = result._data
-            elif name in self.names:
-                position = self.names.index(name)
-                saved[name] = _retained(args[position], raw[position])
-            elif name.endswith("_shape") and name[:-6] in self.names:
-                value = raw[self.names.index(name[:-6])]
+    def _record(
+        self, args: tuple[Any, ...], raw: list[Any], parents: list[Any], out: Any, extra: dict[str, Any] | None
+    ) -> Node:
+        sources = self._sources
+        if None in parents:  # what only the other rules need is not retained
+            sources = self._sources_for([rule for rule, parent in zip(self.rules, parents) if parent is not None])
+        saved: dict[str, Any] = {}
+        for name, kind, position in sources:
+            if kind == _ARGUMENT:
+                argument = args[position]
+                saved[name] = argument if isinstance(argument, Tensor) else _retained(argument, raw[position])
+            elif kind == _OUTPUT:
+                saved[name] = out
+            elif kind == _SHAPE:
+                value = raw[position]
                 saved[name] = [v.shape for v in value] if type(value) is list else np.shape(value)
-            else:
+            elif extra is None or name not in extra:
                 raise TypeError(f"{self.name}: a vjp asks for {name!r}, which is neither g, y, an argument nor kept")
-        node = Node(self, tuple(parents), saved, result._data.shape, result._data.dtype)
-        if guard.guards:
-            node.stamps = {name: guard.stamp(array) for name, array in saved_arrays(saved)}
-        if mode.anomaly:
-            node.line = anomaly.calling_line()
-        result._node = node
+            else:
+                saved[name] = extra[name]
+        return recorded(self, tuple(parents), saved, out)
+
+    def _sources_for(self, rules: Sequence[Rule]) -> tuple["Source", ...]:
+        """Where the values come from that these rules ask for."""
+        sources = []
+        for name in dict.fromkeys(name for rule in rules for name in rule.names):
+            if name == "y":
+                sources.append((name, _OUTPUT, 0))
+            elif name in self.names:
+                sources.append((name, _ARGUMENT, self.names.index(name)))
+            elif name.endswith("_shape") and name[:-6] in self.names:
+                sources.append((name, _SHAPE, self.names.index(name[:-6])))
+            elif name != "g":
+                sources.append((name, _KEPT, 0))
+        return tuple(sources)
+
+
+Source = tuple[str, int, int]  # the name a vjp asks for, where the value is found, the argument's position
+_ARGUMENT, _OUTPUT, _SHAPE, _KEPT = range(4)
+
+
+def recorded(op: Primitive, parents: tuple[Any, ...], saved: dict[str, Any], out: Any) -> Node:
+    """The node of `out`, with the state of what it retains where somebody outside could change that."""
+    node = Node(op, parents, saved, out.shape, out.dtype)
+    if guard.exposed:
+        node.stamps = {name: guard.stamp(array) for name, array in saved_arrays(saved)}
+    if mode.anomaly:
+        node.line = anomaly.calling_line()
+    return node
+
+
+def _nodes_of(values: Any) -> tuple[Node | None, ...] | None:
+    """The nodes of several arguments or of a list of tensors; None where none of them carries a gradient."""
+    if not isinstance(values, (list, tuple)):
+        return None
+    nodes = tuple([v._node if isinstance(v, Tensor) else None for v in values])
+    return nodes if any(nodes) else None
 
 
 def saved_arrays(saved: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The raw arrays among what a node retains, with their names."""
-    found = []
+    """The raw arrays among what a node retains, inside lists and tuples too, with their names."""
+    found: list[tuple[str, Any]] = []
     for name, value in saved.items():
         if isinstance(value, Tensor):
             found.append((name, value._data))
-        elif isinstance(value, list):
-            found += [(f"{name}[{i}]", v._data) for i, v in enumerate(value) if isinstance(v, Tensor)]
-        elif hasattr(value, "dtype") and not isinstance(value, np.generic):
+        elif isinstance(value, (list, tuple)):
+            found += saved_arrays({f"{name}[{i}]": v for i, v in enumerate(value)})
+        elif hasattr(value, "dtype") and hasattr(value, "base"):
             found.append((name, value))
     return found
 
 
-def _unwrap(value: Any) -> Any:
-    """An argument as forwards see it: tensors inside a list as arrays, NumPy scalars as Python numbers."""
-    if isinstance(value, list):
-        return [v._data if isinstance(v, Tensor) else v for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value
+def _array_argument(value: Any) -> Any:
+    """What a forward that is not elementwise sees in place of a number, or of a list of tensors."""
+    if isinstance(value, (list, tuple)):
+        return [asarray(v) for v in value]
+    return value if value is None else asarray(value)
+
+
+def _number(value: Any) -> Any:
+    """NumPy's scalars as Python numbers, which leave the dtype of arrays alone."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _retained(argument: Any, raw: Any) -> Any:
-    """An argument as a vjp will see it: tensors stay tensors, a user's own array is watched from now on."""
+    """An argument as a vjp will see it: a differentiable array as a tensor, a user's own array watched from now on."""
     if isinstance(argument, Tensor):
         return argument
-    if type(raw) is list:
+    if type(raw) is list and isinstance(argument, (list, tuple)):
         return [_retained(a, r) for a, r in zip(argument, raw)]
-    if isinstance(raw, np.ndarray):
+    if isinstance(raw, tuple):
+        for part in raw:
+            _retained(part, part)  # an index that holds arrays
+    elif hasattr(raw, "dtype") and hasattr(raw, "base"):
         if raw is argument:
             guard.expose(raw)
         return Tensor(raw)
     return raw
 
 
-def _alike(raw: list[Any]) -> bool:
-    """Whether all are arrays of one floating dtype: then nothing needs promoting."""
-    first = raw[0]
-    if not isinstance(first, np.ndarray) or first.dtype.kind != "f":
-        return False
-    return all(isinstance(a, np.ndarray) and a.dtype is first.dtype for a in raw[1:])
+def _settled(raw: list[Any]) -> bool:
+    """Whether an elementwise operation can take these as they are: floating arrays, and numbers beside them."""
+    arrays = False
+    for value in raw:
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind != "f":
+                return False
+            arrays = True
+        elif type(value) not in _NUMBERS:
+            return False
+    return arrays
 
 
-def _promote(raw: list[Any], tensor_positions: frozenset[int]) -> list[Any]:
-    """Arguments of an elementwise operation: Python numbers take the arrays' dtype, integers become the arrays'
-    floating dtype (not float64, as NumPy would have it); float32 with float64 gives float64."""
+_NUMBERS = (float, int, bool, type(None))
+
+
+def _promote(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
+    """Arguments of an elementwise operation. Python numbers take the arrays' dtype, and count as float32 beside
+    integers; integer arrays take the floating dtype (not float64, as NumPy would have it); float32 with float64 gives
+    float64."""
+    raw = [_number(value) for value in raw]
     arrays = [a for a in raw if hasattr(a, "dtype")]
     if not arrays:
         return [asarray(a) if i in tensor_positions or len(raw) == 1 else a for i, a in enumerate(raw)]
     floats = {a.dtype for a in arrays if a.dtype.kind == "f"}
-    if not floats:
+    if not floats and not any(type(a) is float for a in raw):
         return raw
-    wide = max(floats, key=lambda dtype: dtype.itemsize)
-    return [a.astype(wide) if hasattr(a, "dtype") and a.dtype.kind in "iu" else a for a in raw]
+    wide = max(floats, key=lambda dtype: dtype.itemsize, default=float32)
+    places = [hasattr(a, "dtype") and a.dtype.kind in "iub" and i in tensor_positions for i, a in enumerate(raw)]
+    return [a.astype(wide) if convert else a for a, convert in zip(raw, places)]
 
 
 def _explained(op: Primitive, raw: list[Any], error: ValueError) -> ValueError:
-    if not op.elementwise:
-        text = str(error)
-        return ValueError(text if text.startswith(op.name) else f"{op.name}: {text}")
-    shapes = " and ".join(str(np.shape(a)) for a in raw if a is not None)
-    return ValueError(f"{op.name}: shapes {shapes} do not fit together: {BROADCASTING}")
+    text = str(error)
+    if op.elementwise:
+        shapes = [np.shape(a) for a in raw if a is not None]
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            found = " and ".join(map(str, shapes))
+            return ValueError(f"{op.name}: shapes {found} do not fit together: {BROADCASTING}")
+    return ValueError(text if text.startswith(op.name) else f"{op.name}: {text}")
 
 
 def primitive(

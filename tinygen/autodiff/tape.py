@@ -6,13 +6,15 @@ to their parents and never back, so a graph that is dropped is freed at once, wi
 """
 
 import itertools
+import operator
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_sequence = itertools.count()
+_clock = itertools.count()
+_tick = _clock.__next__
 
 
 class Mode(threading.local):
@@ -30,20 +32,10 @@ class Node:
 
     `parents[i]` belongs to `op.rules[i]`: a node, None where no gradient is wanted, or a tuple of these for
     a rule that serves several arguments. A leaf has no operation and knows its tensor by a weak reference.
+    `time` is when it was recorded: a parent is always older, so this order is topological.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "dtype",
-        "leaf",
-        "line",
-        "op",
-        "parents",
-        "saved",
-        "sequence",
-        "shape",
-        "stamps",
-    )
+    __slots__ = ("__weakref__", "dtype", "leaf", "line", "op", "parents", "saved", "shape", "stamps", "time")
 
     def __init__(self, op: Any, parents: tuple[Any, ...], saved: dict[str, Any], shape: tuple[int, ...], dtype: Any):
         self.op = op
@@ -51,8 +43,8 @@ class Node:
         self.saved = saved
         self.shape = shape
         self.dtype = dtype
-        self.sequence = next(_sequence)  # a parent is always older: this order is topological
-        self.stamps: dict[str, Any] | None = None
+        self.time = _tick()
+        self.stamps: dict[str, int | None] | None = None
         self.leaf: weakref.ref[Any] | None = None
         self.line: str | None = None
 
@@ -69,19 +61,28 @@ class Node:
         return "leaf" if self.op is None else self.op.name
 
 
+def now() -> int:
+    """The time on the clock that nodes are recorded by."""
+    return _tick()
+
+
+_time_of = operator.attrgetter("time")
+
+
 def reachable(roots: list[Node], stop_before: int = -1) -> list[Node]:
     """Every node the roots depend on, the youngest first; nodes older than `stop_before` are not entered."""
     seen = set(roots)
     stack = list(roots)
     while stack:
         node = stack.pop()
-        if node.sequence < stop_before:
+        if node.time < stop_before:
             continue
-        for parent in node.ancestors():
-            if parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return sorted(seen, key=lambda node: node.sequence, reverse=True)
+        for parent in node.parents:
+            for p in parent if type(parent) is tuple else (parent,):
+                if p is not None and p not in seen:
+                    seen.add(p)
+                    stack.append(p)
+    return sorted(seen, key=_time_of, reverse=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinygen.autodiff.backward import grad
 from tinygen.autodiff.primitive import REGISTRY, operation
-from tinygen.autodiff.tape import Node, mode, reachable, recording
+from tinygen.autodiff.tape import mode, now, reachable, recording
 from tinygen.kernels.array_module import xp
 from tinygen.tensor import ArrayLike, Tensor, asarray
 
@@ -33,14 +33,14 @@ def _gradients(y: Tensor, xs: Sequence[Tensor], g: ArrayLike | None) -> tuple[Te
 
 def _start() -> int | None:
     """Marks where a transform begins on the tape; None when nobody outside is recording."""
-    return Node(None, (), {}, (), None).sequence if mode.recording else None
+    return now() if mode.recording else None
 
 
 def _release(value: Tensor, start: int | None) -> Tensor:
     """What a transform hands out: attached when it depends on something recorded before `start`, else bare."""
     if start is None or value._node is None:
         return value.detach()
-    outside = any(node.sequence < start for node in reachable([value._node], stop_before=start))
+    outside = any(node.time < start for node in reachable([value._node], stop_before=start))
     return value if outside else value.detach()
 
 

@@ -235,6 +235,7 @@ class Module:
                 tensor._node.leaf = None
             tensor.requires_grad = False
             tensor._data, tensor.grad = array, None
+            guard.written(array)  # a node that retained this tensor finds the new array in it
             tensor.requires_grad = trained
         return self
 

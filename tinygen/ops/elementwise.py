@@ -14,10 +14,8 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.autodiff.tape import mode
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import quiet, xp
 from tinygen.tensor import Tensor, float32
-
-QUIET: Any = np.errstate(all="ignore")  # poles give infinities and NaN, as documented, not warnings
 
 
 def _float(x: Any) -> Any:
@@ -45,14 +43,14 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @operation(a=lambda g, b: g * b, b=lambda g, a: g * a, elementwise=True)
-@QUIET
+@quiet
 def multiply(a: Any, b: Any) -> Any:
     """a b."""
     return a * b
 
 
 @operation(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b, elementwise=True)
-@QUIET
+@quiet
 def divide(a: Any, b: Any) -> Any:
     """a / b; integers are divided as float32."""
     if all(np.result_type(v).kind != "f" for v in (a, b)):
@@ -85,21 +83,21 @@ def _power_exponent(g: Tensor, y: Tensor, a: Any, b: Any) -> Tensor:
 
 
 @operation(a=_power_base, b=_power_exponent, elementwise=True)
-@QUIET
+@quiet
 def power(a: Any, b: Any) -> Any:
     """a to the power b; a negative base with a fractional exponent gives NaN."""
     return a**b
 
 
 @operation(a=lambda g: _zero(g), b=lambda g: _zero(g), elementwise=True)
-@QUIET
+@quiet
 def floor_divide(a: Any, b: Any) -> Any:
     """The largest integer not above a / b."""
     return a // b
 
 
 @operation(a=lambda g: g, b=lambda g, a, b: -g * floor_divide(a, b), elementwise=True)
-@QUIET
+@quiet
 def remainder(a: Any, b: Any) -> Any:
     """a - b floor(a / b): of the sign of b."""
     return a % b
@@ -112,7 +110,7 @@ def square(x: Any) -> Any:
 
 
 @operation(x=lambda g, y: -g * y * y, elementwise=True)
-@QUIET
+@quiet
 def reciprocal(x: Any) -> Any:
     """1 / x."""
     return 1.0 / _float(x)
@@ -122,49 +120,49 @@ def reciprocal(x: Any) -> Any:
 
 
 @operation(x=lambda g, y: g * y, elementwise=True)
-@QUIET
+@quiet
 def exp(x: Any) -> Any:
     """e^x."""
     return xp(x).exp(_float(x))
 
 
 @operation(x=lambda g, y: g * (y * math.log(2)), elementwise=True)
-@QUIET
+@quiet
 def exp2(x: Any) -> Any:
     """2^x."""
     return xp(x).exp2(_float(x))
 
 
 @operation(x=lambda g, y: g * (y + 1.0), elementwise=True)
-@QUIET
+@quiet
 def expm1(x: Any) -> Any:
     """e^x - 1, accurate near 0."""
     return xp(x).expm1(_float(x))
 
 
 @operation(x=lambda g, x: g / x, elementwise=True)
-@QUIET
+@quiet
 def log(x: Any) -> Any:
     """The natural logarithm; log 0 = -inf, below 0 NaN."""
     return xp(x).log(_float(x))
 
 
 @operation(x=lambda g, x: g / (x + 1.0), elementwise=True)
-@QUIET
+@quiet
 def log1p(x: Any) -> Any:
     """log(1 + x), accurate near 0."""
     return xp(x).log1p(_float(x))
 
 
 @operation(x=lambda g, x: g / (x * math.log(2)), elementwise=True)
-@QUIET
+@quiet
 def log2(x: Any) -> Any:
     """The logarithm to base 2."""
     return xp(x).log2(_float(x))
 
 
 @operation(x=lambda g, x: g / (x * math.log(10)), elementwise=True)
-@QUIET
+@quiet
 def log10(x: Any) -> Any:
     """The logarithm to base 10."""
     return xp(x).log10(_float(x))
@@ -175,14 +173,14 @@ def _logaddexp_vjp(g: Tensor, this: Tensor, y: Tensor) -> Tensor:
 
 
 @operation(a=lambda g, y, a: _logaddexp_vjp(g, a, y), b=lambda g, y, b: _logaddexp_vjp(g, b, y), elementwise=True)
-@QUIET
+@quiet
 def logaddexp(a: Any, b: Any) -> Any:
     """log(e^a + e^b), without overflow."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).logaddexp(a, b)
 
 
 @operation(x=lambda g, y: g / (2.0 * y), elementwise=True)
-@QUIET
+@quiet
 def sqrt(x: Any) -> Any:
     """The square root; its gradient at 0 is infinite."""
     return xp(x).sqrt(_float(x))
@@ -192,35 +190,35 @@ def sqrt(x: Any) -> Any:
 
 
 @operation(x=lambda g, x: g * cos(x), elementwise=True)
-@QUIET
+@quiet
 def sin(x: Any) -> Any:
     """The sine of x radians."""
     return xp(x).sin(_float(x))
 
 
 @operation(x=lambda g, x: -g * sin(x), elementwise=True)
-@QUIET
+@quiet
 def cos(x: Any) -> Any:
     """The cosine of x radians."""
     return xp(x).cos(_float(x))
 
 
 @operation(x=lambda g, y: g * (1.0 + y * y), elementwise=True)
-@QUIET
+@quiet
 def tan(x: Any) -> Any:
     """The tangent of x radians."""
     return xp(x).tan(_float(x))
 
 
 @operation(x=lambda g, x: g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
-@QUIET
+@quiet
 def asin(x: Any) -> Any:
     """The inverse sine, in radians."""
     return xp(x).arcsin(_float(x))
 
 
 @operation(x=lambda g, x: -g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
-@QUIET
+@quiet
 def acos(x: Any) -> Any:
     """The inverse cosine, in radians."""
     return xp(x).arccos(_float(x))
@@ -239,14 +237,14 @@ def atan2(a: Any, b: Any) -> Any:
 
 
 @operation(x=lambda g, x: g * cosh(x), elementwise=True)
-@QUIET
+@quiet
 def sinh(x: Any) -> Any:
     """The hyperbolic sine."""
     return xp(x).sinh(_float(x))
 
 
 @operation(x=lambda g, x: g * sinh(x), elementwise=True)
-@QUIET
+@quiet
 def cosh(x: Any) -> Any:
     """The hyperbolic cosine."""
     return xp(x).cosh(_float(x))
@@ -265,14 +263,14 @@ def asinh(x: Any) -> Any:
 
 
 @operation(x=lambda g, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)), elementwise=True)
-@QUIET
+@quiet
 def acosh(x: Any) -> Any:
     """The inverse hyperbolic cosine."""
     return xp(x).arccosh(_float(x))
 
 
 @operation(x=lambda g, x: g / ((1.0 - x) * (1.0 + x)), elementwise=True)
-@QUIET
+@quiet
 def atanh(x: Any) -> Any:
     """The inverse hyperbolic tangent."""
     return xp(x).arctanh(_float(x))

@@ -60,12 +60,17 @@ def _reflected(function: Any) -> Any:
     return lambda self, other: function(other, self)
 
 
+_OPERANDS = (Tensor, float, int, bool)
+
+
 def _operand(function: Any) -> Any:
     """A binary operator that leaves what is no number or array to the other side, as Python's protocol asks."""
 
+    call = function.__call__
+
     def method(self: Tensor, other: Any) -> Any:
-        if isinstance(other, Tensor | float | int | bool) or hasattr(other, "dtype"):
-            return function(self, other)
+        if isinstance(other, _OPERANDS) or hasattr(other, "dtype"):
+            return call(self, other)
         return NotImplemented
 
     return method

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygen.autodiff.primitive import Primitive, operation
-from tinygen.kernels.array_module import xp
-from tinygen.ops.elementwise import QUIET, exp, isinf, square, where
+from tinygen.kernels.array_module import quiet, xp
+from tinygen.ops.elementwise import exp, isinf, square, where
 from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
 from tinygen.tensor import ArrayLike, Tensor, asarray
 
@@ -143,7 +143,7 @@ def _logsumexp_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
 
 
 @operation(x=_logsumexp_vjp)
-@QUIET
+@quiet
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """log sum exp over `axis`, shifted by the maximum; -inf where every entry is."""
     axes = axes_of(x.ndim, axis)

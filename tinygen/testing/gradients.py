@@ -199,7 +199,7 @@ def _difference(phi: Function, points: Sequence[np.ndarray], i: int, u: np.ndarr
     """d/dt phi(... x_i + t u ...) at 0, and the test that the error of the differences falls as it must."""
 
     def at(t: float) -> float:
-        return _value(phi, [p + t * u if j == i else p for j, p in enumerate(points)])
+        return _value(phi, [np.asarray(p + t * u) if j == i else p for j, p in enumerate(points)])
 
     wide, narrow = (at(STEP), at(-STEP)), (at(STEP / 2), at(-STEP / 2))
     coarse = (wide[0] - wide[1]) / (2 * STEP)
