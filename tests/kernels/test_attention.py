@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -197,6 +198,23 @@ def test_results_keep_the_memory_order_of_what_they_belong_to():
     y, lse = cpu.attention(q, k, v, None, False, 0.25)
     for x in (y, *cpu.attention_backward(g, q, k, v, y, lse, None, False, 0.25)):
         assert x.transpose(0, 2, 1, 3).flags.c_contiguous
+
+
+def test_same_bits_from_any_number_of_threads():
+    rng = np.random.default_rng(9)
+    q, k, v, g = (rng.standard_normal((3, 5, 100, 32)).astype("float32") for _ in range(4))
+
+    def run():
+        y, lse = cpu.attention(q, k, v, None, True, 0.2)
+        return y, lse, *cpu.attention_backward(g, q, k, v, y, lse, None, True, 0.2)
+
+    several, threads = run(), numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        one = run()
+    finally:
+        numba.set_num_threads(threads)
+    assert all((a == b).all() for a, b in zip(one, several))
 
 
 MEMORY = """
