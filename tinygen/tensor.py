@@ -276,7 +276,7 @@ def asarray(value: Any, dtype: DTypeLike = None) -> Any:
     if isinstance(value, Tensor):
         value = value._data
     if hasattr(value, "dtype"):
-        array = value if not isinstance(value, np.generic) else np.asarray(value)
+        array = value if type(value).__module__.partition(".")[0] == "cupy" else np.asarray(value)
         return array if dtype is None else array.astype(dtype, copy=False)
     if isinstance(value, list | tuple):
         value = _nested(value)

@@ -2,6 +2,7 @@
 
 from tinygen.nn import functional, init
 from tinygen.nn.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from tinygen.nn.attention import MultiheadAttention
 from tinygen.nn.containers import ModuleList, Sequential
 from tinygen.nn.convolution import Conv2d, ConvTranspose2d
 from tinygen.nn.dropout import Dropout
@@ -11,3 +12,4 @@ from tinygen.nn.module import Module
 from tinygen.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, RMSNorm
 from tinygen.nn.parameter import Parameter
 from tinygen.nn.shape import AvgPool2d, Flatten, MaxPool2d, Upsample
+from tinygen.nn.spectral_norm import spectral_norm

@@ -15,19 +15,29 @@ class _Convolution(Module):
     weight: Parameter
     bias: Parameter | None
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int | Pair, padding: int | Pair, groups: int):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair,
+        padding: int | Pair,
+        dilation: int | Pair,
+        groups: int,
+    ):
         name = type(self).__name__
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
+        self.kernel_size, self.stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
+        self.padding, self.dilation = pair("padding", padding, 0), pair("dilation", dilation, 1)
 
     def extra_repr(self) -> str:
         sizes = f"{self.in_channels}, {self.out_channels}, "
         return sizes + options(
-            kernel_size=self.weight.shape[2:],
+            kernel_size=self.kernel_size,
             stride=self.stride,
             padding=self.padding,
             groups=self.groups,
@@ -64,10 +74,8 @@ class Conv2d(_Convolution):
         rng: Generator | None = None,
         dtype: DTypeLike = None,
     ):
-        super().__init__(in_channels, out_channels, stride, padding, groups)
-        self.dilation = pair("dilation", dilation, 1)
-        kernel = pair("kernel_size", kernel_size, 1)
-        self.weight = Parameter(empty(out_channels, in_channels // groups, *kernel, dtype=dtype))
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        self.weight = Parameter(empty(out_channels, in_channels // groups, *self.kernel_size, dtype=dtype))
         self.bias = Parameter(empty(out_channels, dtype=dtype)) if bias else None
         fan_in_initialise(self.weight, self.bias, init.generator(rng))
 
@@ -105,11 +113,9 @@ class ConvTranspose2d(_Convolution):
         rng: Generator | None = None,
         dtype: DTypeLike = None,
     ):
-        super().__init__(in_channels, out_channels, stride, padding, groups)
-        self.dilation = pair("dilation", dilation, 1)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
         self.output_padding = pair("output_padding", output_padding, 0)
-        kernel = pair("kernel_size", kernel_size, 1)
-        self.weight = Parameter(empty(in_channels, out_channels // groups, *kernel, dtype=dtype))
+        self.weight = Parameter(empty(in_channels, out_channels // groups, *self.kernel_size, dtype=dtype))
         self.bias = Parameter(empty(out_channels, dtype=dtype)) if bias else None
         fan_in_initialise(self.weight, self.bias, init.generator(rng))
 
