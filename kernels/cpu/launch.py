@@ -32,7 +32,7 @@ def variant(function: FunctionType, name: str, **names: Any) -> FunctionType:
 class task:
     """Decorator: the function task(block, part, parts) -> None, compiled to C when its address is first asked for."""
 
-    def __init__(self, function: FunctionType) -> None:
+    def __init__(self, function: Any) -> None:
         self.function = function
 
     def variant(self, name: str, **names: Any) -> "task":
@@ -66,15 +66,25 @@ def _launch(address, block, parts):
         _call(address, block, part, parts)
 
 
+@njit(cache=True)
+def _launch_here(address, block):
+    _call(address, block, 0, 1)
+
+
 def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
     """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of float32 or of intp."""
-    block = np.empty((len(arguments), 2), np.intp)
-    for i, argument in enumerate(arguments):
+    table: list[int] = []
+    for argument in arguments:
         if isinstance(argument, np.ndarray):
-            block[i] = argument.__array_interface__["data"][0], argument.size
+            table += (argument.__array_interface__["data"][0], argument.size)
         else:
-            block[i, 0] = argument
-    _launch(work.address, block.__array_interface__["data"][0], parts)
+            table += (argument, 0)
+    block = np.array(table, np.intp)
+    table = block.__array_interface__["data"][0]
+    if parts == 1:  # no parallel region: it would wake every thread
+        _launch_here(work.address, table)
+    else:
+        _launch(work.address, table, parts)
 
 
 def _slot(builder: Any, args: Any, place: int) -> Any:

@@ -9,6 +9,7 @@ of the functions, SciPy's values, differences in float64.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def gelu_backward(g: Array, x: Array) -> Array:
         return _like(g * (_normal_cdf(wide) + wide * density), x, g.dtype)
 
 
-def _like(value: Array, x: Array, dtype: np.dtype) -> Array:
+def _like(value: Any, x: Array, dtype: np.dtype) -> Array:
     """`value` rounded to `dtype`, laid out in memory as x."""
     y = np.empty_like(x, dtype)
     y[...] = value
