@@ -80,11 +80,11 @@ def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
         else:
             table += (argument, 0)
     block = np.array(table, np.intp)
-    table = block.__array_interface__["data"][0]
+    start = block.__array_interface__["data"][0]
     if parts == 1:  # no parallel region: it would wake every thread
-        _launch_here(work.address, table)
+        _launch_here(work.address, start)
     else:
-        _launch(work.address, table, parts)
+        _launch(work.address, start, parts)
 
 
 def _slot(builder: Any, args: Any, place: int) -> Any:
