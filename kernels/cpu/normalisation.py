@@ -37,7 +37,7 @@ def _by_definition(x: Array) -> bool:
 
 def _pixels(x: Array) -> Array:
     """x (N, C, *) as contiguous (N, pixels, C), without a copy where its memory already is."""
-    moved = _contiguous(np.moveaxis(x, 1, -1))
+    moved = _contiguous(x.transpose(0, *range(2, x.ndim), 1))
     return moved.reshape(x.shape[0], -1, x.shape[1])
 
 
@@ -45,7 +45,7 @@ def _like(shape: tuple[int, ...]) -> tuple[Array, Array]:
     """A new array in (N, pixels, C) memory, and the same memory seen in `shape` (N, C, *)."""
     n, c, *rest = shape
     memory = np.empty((n, *rest, c), np.float32)
-    return memory.reshape(n, -1, c), np.moveaxis(memory, -1, 1)
+    return memory.reshape(n, -1, c), memory.transpose(0, memory.ndim - 1, *range(1, memory.ndim - 1))
 
 
 def _fold(pixels: int, channels: int) -> int:
