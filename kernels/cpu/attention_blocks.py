@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .gemm import DEPTH, WIDEST, accumulate, multiply, round_up
 from .launch import floats, integer, integers, launch, task
+from .packing import copy_rows, load_vector, pack, pack_transposed, panel_width, store_row, unpack, whole_vectors
 from .simd import (
     FASTMATH,
     LANES,
@@ -22,16 +23,13 @@ from .simd import (
     vfill,
     vfma,
     vload,
-    vload_first,
     vmax,
     vmax_lane,
     vstore,
-    vstore_first,
     vsum,
     vzero,
 )
 from .threads import scratch
-from .transpose import transpose_tile
 
 Array = NDArray[np.float32]
 Placed = tuple[Array, tuple[int, int, int]]  # an array (batch, head, row, column) and its strides in elements
@@ -39,105 +37,6 @@ Sizes = tuple[int, ...]
 
 _INFINITY = np.float32(np.inf)
 _ZERO, _ONE = np.float32(0), np.float32(1)
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _load(x, at, left, fill):
-    """The vector at x[at:], of which `left` elements exist; the other lanes are `fill`."""
-    return vload(x, at) if left >= LANES else vload_first(x, at, left, fill)
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _store(x, at, left, value):
-    if left >= LANES:
-        vstore(x, at, value)
-    else:
-        vstore_first(x, at, value, left)
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _padded(columns):
-    return -(-columns // LANES) * LANES
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _panel(columns_left):
-    """Columns of the next panel, as `gemm.panels` cuts them."""
-    vectors = columns_left // LANES
-    return LANES * (WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1))
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _pack_transposed(x, start, stride, rows, columns, packed):
-    """The transpose of x (rows, columns) as panels; panel columns beyond `rows` are zero."""
-    padded = _padded(rows)
-    c = 0
-    while c < padded:
-        width = _panel(padded - c)
-        tiled = columns // LANES * LANES
-        for j in range(c, c + width, LANES):
-            to = columns * c + j - c
-            if j + LANES <= rows:
-                for i in range(0, tiled, LANES):
-                    transpose_tile(x, start + j * stride + i, stride, packed, to + i * width, width)
-                for i in range(tiled, columns):
-                    for lane in range(LANES):
-                        packed[to + i * width + lane] = x[start + (j + lane) * stride + i]
-            else:
-                for i in range(columns):
-                    vstore(packed, to + i * width, vzero())
-                for lane in range(rows - j):
-                    for i in range(columns):
-                        packed[to + i * width + lane] = x[start + (j + lane) * stride + i]
-        c += width
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _pack(x, start, stride, rows, columns, packed):
-    """x (rows, columns) as panels; columns padded with zeros."""
-    padded = _padded(columns)
-    c = 0
-    while c < padded:
-        width = _panel(padded - c)
-        for i in range(rows):
-            for j in range(0, width, LANES):
-                value = vzero()
-                if c + j < columns:
-                    value = _load(x, start + i * stride + c + j, columns - c - j, _ZERO)
-                vstore(packed, rows * c + i * width + j, value)
-        c += width
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _unpack(packed, rows, columns, scale, x, start, stride):
-    """The inverse of `_pack`, times `scale`."""
-    padded = _padded(columns)
-    c = 0
-    while c < padded:
-        width = _panel(padded - c)
-        for i in range(rows):
-            for j in range(0, min(width, columns - c), LANES):
-                value = vload(packed, rows * c + i * width + j) * vfill(scale)
-                _store(x, start + i * stride + c + j, columns - c - j, value)
-        c += width
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _copy_rows(x, start, stride, rows, columns, padded, out):
-    """x (rows, columns) row after row, columns padded with zeros to `padded`."""
-    for i in range(rows):
-        for j in range(0, padded, LANES):
-            value = vzero()
-            if j < columns:
-                value = _load(x, start + i * stride + j, columns - j, _ZERO)
-            vstore(out, i * padded + j, value)
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _store_row(rows, at, share, x, to, columns):
-    """x[to : to + columns] = share times the row of `rows` that starts at `at`."""
-    for j in range(0, columns, LANES):
-        _store(x, to + j, columns - j, vload(rows, at + j) * share)
 
 
 @njit(fastmath=FASTMATH, cache=True)
@@ -163,7 +62,7 @@ def _weigh(weights, source, count, keys, packed, size, columns, out, target, zer
     runs = _runs(keys)
     c = 0
     while c < columns:
-        width = _panel(columns - c)
+        width = panel_width(columns - c)
         multiply(weights, 0, source, count, runs, packed, size * c, width, out, c, target, zeros, 0)
         c += width
 
@@ -173,7 +72,7 @@ def _scatter(weights, source, count, key, size, rows, columns, packed):
     """packed (size, columns) += weights^T (keys, count) times rows (count, columns)."""
     c = 0
     while c < columns:
-        width = _panel(columns - c)
+        width = panel_width(columns - c)
         accumulate(weights, 0, source, count, key, rows, c, columns, width, packed, size * c)
         c += width
 
@@ -185,17 +84,17 @@ def _softmax_row(s, at, seen, keys, scale, mask, mask_at, masked):
     for j in range(0, seen, LANES):
         value = vload(s, at + j) * vfill(scale)
         if masked:
-            value = value + _load(mask, mask_at + j, seen - j, _ZERO)
+            value = value + load_vector(mask, mask_at + j, seen - j, _ZERO)
         vstore(s, at + j, value)
-        peak = vmax(peak, _load(s, at + j, seen - j, -_INFINITY))
+        peak = vmax(peak, load_vector(s, at + j, seen - j, -_INFINITY))
     greatest = vmax_lane(peak)
     shift = vfill(_ZERO if greatest == -_INFINITY else greatest)
     total = vzero()
     for j in range(0, seen, LANES):
-        weight = vexp(_load(s, at + j, seen - j, -_INFINITY) - shift)
+        weight = vexp(load_vector(s, at + j, seen - j, -_INFINITY) - shift)
         vstore(s, at + j, weight)
         total = total + weight
-    for j in range(_padded(seen), keys, LANES):
+    for j in range(whole_vectors(seen), keys, LANES):
         vstore(s, at + j, vzero())
     return greatest, vsum(total)
 
@@ -207,12 +106,12 @@ def _gradient_row(s, ds, at, seen, keys, lse, correlation, scale, mask, mask_at,
     for j in range(0, seen, LANES):
         value = vload(s, at + j) * vfill(scale)
         if masked:
-            value = value + _load(mask, mask_at + j, seen - j, _ZERO)
+            value = value + load_vector(mask, mask_at + j, seen - j, _ZERO)
         vstore(s, at + j, value)
-        weight = vexp(_load(s, at + j, seen - j, -_INFINITY) - shift)
+        weight = vexp(load_vector(s, at + j, seen - j, -_INFINITY) - shift)
         vstore(s, at + j, weight)
         vstore(ds, at + j, weight * (vload(ds, at + j) - vfill(correlation)))
-    for j in range(_padded(seen), keys, LANES):
+    for j in range(whole_vectors(seen), keys, LANES):
         vstore(s, at + j, vzero())
         vstore(ds, at + j, vzero())
 
@@ -221,7 +120,7 @@ def _gradient_row(s, ds, at, seen, keys, lse, correlation, scale, mask, mask_at,
 def _dot(x, x_at, y, y_at, count):
     total = vzero()
     for j in range(0, count, LANES):
-        total = vfma(_load(x, x_at + j, count - j, _ZERO), _load(y, y_at + j, count - j, _ZERO), total)
+        total = vfma(load_vector(x, x_at + j, count - j, _ZERO), load_vector(y, y_at + j, count - j, _ZERO), total)
     return vsum(total)
 
 
@@ -229,7 +128,7 @@ def _dot(x, x_at, y, y_at, count):
 def _columns(keys, size):
     """Columns of scores to compute for the first `keys` of `size` keys: whole panels."""
     wide = WIDEST * LANES
-    return min(-(-keys // wide) * wide, _padded(size))
+    return min(-(-keys // wide) * wide, whole_vectors(size))
 
 
 @task
@@ -240,9 +139,9 @@ def _forward(block, part, parts):
     q_rows, s_rows, out_rows = integers(block, 10), integers(block, 11), integers(block, 12)
     heads, queries, size, d, e, causal, masked, most, items = sizes[1:10]
     qb, qh, qr, kb, kh, kr, vb, vh, vr, mb, mh, mr, yb, yh, yr = strides[:15]
-    stride, columns, blocks = _padded(size) + LANES, _padded(e), -(-queries // most)
+    stride, columns, blocks = whole_vectors(size) + LANES, whole_vectors(e), -(-queries // most)
     keys_packed = floats(block, 13)[part * integer(block, 14) :]
-    values_packed = keys_packed[d * _padded(size) :]
+    values_packed = keys_packed[d * whole_vectors(size) :]
     s = values_packed[size * columns :]
     out = s[most * stride :]
     run = _runs(d)
@@ -251,8 +150,8 @@ def _forward(block, part, parts):
         head, first = item // blocks, item % blocks * most
         b, h = head // heads, head % heads
         if head != held:
-            _pack_transposed(k, b * kb + h * kh, kr, size, d, keys_packed)
-            _pack(v, b * vb + h * vh, vr, size, e, values_packed)
+            pack_transposed(k, b * kb + h * kh, kr, size, d, keys_packed)
+            pack(v, b * vb + h * vh, vr, size, e, values_packed)
             held = head
         count = min(most, queries - first)
         keys = min(size, first + count) if causal else size
@@ -263,11 +162,11 @@ def _forward(block, part, parts):
             at = i * stride
             peak, total = _softmax_row(s, at, seen, keys, scale, mask, b * mb + h * mh + (first + i) * mr, masked)
             lse[head * queries + first + i] = -_INFINITY if total == 0 else peak + np.float32(math.log(total))
-            s[at + _padded(size)] = _ZERO if total == 0 else _ONE / total
+            s[at + whole_vectors(size)] = _ZERO if total == 0 else _ONE / total
         _weigh(s, s_rows, count, keys, values_packed, size, columns, out, out_rows, zeros)
         for i in range(count):
-            share = vfill(s[i * stride + _padded(size)])
-            _store_row(out, i * columns, share, y, b * yb + h * yh + (first + i) * yr, e)
+            share = vfill(s[i * stride + whole_vectors(size)])
+            store_row(out, i * columns, share, y, b * yb + h * yh + (first + i) * yr, e)
 
 
 @task
@@ -281,10 +180,10 @@ def _backward(block, part, parts):
     heads, queries, size, d, e, causal, masked, most, items = sizes[1:10]
     gb, gh, gr, qb, qh, qr, kb, kh, kr, vb, vh, vr, yb, yh, yr, mb, mh, mr = strides[:18]
     dqb, dqh, dqr, dkb, dkh, dkr, dvb, dvh, dvr = strides[18:27]
-    stride, d_columns, e_columns = _padded(size) + LANES, _padded(d), _padded(e)
+    stride, d_columns, e_columns = whole_vectors(size) + LANES, whole_vectors(d), whole_vectors(e)
     keys_transposed = floats(block, 18)[part * integer(block, 19) :]
-    values_transposed = keys_transposed[d * _padded(size) :]
-    keys_packed = values_transposed[e * _padded(size) :]
+    values_transposed = keys_transposed[d * whole_vectors(size) :]
+    keys_packed = values_transposed[e * whole_vectors(size) :]
     dk_packed = keys_packed[size * d_columns :]
     dv_packed = dk_packed[size * d_columns :]
     s = dv_packed[size * e_columns :]
@@ -295,9 +194,9 @@ def _backward(block, part, parts):
     d_run, e_run = _runs(d), _runs(e)
     for head in range(items * part // parts, items * (part + 1) // parts):
         b, h = head // heads, head % heads
-        _pack_transposed(k, b * kb + h * kh, kr, size, d, keys_transposed)
-        _pack_transposed(v, b * vb + h * vh, vr, size, e, values_transposed)
-        _pack(k, b * kb + h * kh, kr, size, d, keys_packed)
+        pack_transposed(k, b * kb + h * kh, kr, size, d, keys_transposed)
+        pack_transposed(v, b * vb + h * vh, vr, size, e, values_transposed)
+        pack(k, b * kb + h * kh, kr, size, d, keys_packed)
         dk_packed[: size * d_columns] = _ZERO
         dv_packed[: size * e_columns] = _ZERO
         for first in range(0, queries, most):
@@ -305,8 +204,8 @@ def _backward(block, part, parts):
             keys = min(size, first + count) if causal else size
             columns = _columns(keys, size)
             g_start, y_start = b * gb + h * gh + first * gr, b * yb + h * yh + first * yr
-            _copy_rows(q, b * qb + h * qh + first * qr, qr, count, d, d_columns, q_block)
-            _copy_rows(g, g_start, gr, count, e, e_columns, g_block)
+            copy_rows(q, b * qb + h * qh + first * qr, qr, count, d, d_columns, q_block)
+            copy_rows(g, g_start, gr, count, e, e_columns, g_block)
             _score(q_block, 0, q_rows, count, d_run, keys_transposed, columns, s, s_rows, zeros)
             _score(g_block, 0, g_rows, count, e_run, values_transposed, columns, ds, s_rows, zeros)
             for i in range(count):
@@ -317,11 +216,11 @@ def _backward(block, part, parts):
                 _gradient_row(s, ds, i * stride, seen, keys, shift, correlation, scale, mask, mask_at, masked)
             _weigh(ds, s_rows, count, keys, keys_packed, size, d_columns, dq_block, q_rows, zeros)
             for i in range(count):
-                _store_row(dq_block, i * d_columns, vfill(scale), dq, b * dqb + h * dqh + (first + i) * dqr, d)
+                store_row(dq_block, i * d_columns, vfill(scale), dq, b * dqb + h * dqh + (first + i) * dqr, d)
             _scatter(ds, s_rows, count, key[:keys], size, q_block, d_columns, dk_packed)
             _scatter(s, s_rows, count, key[:keys], size, g_block, e_columns, dv_packed)
-        _unpack(dk_packed, size, d, scale, dk, b * dkb + h * dkh, dkr)
-        _unpack(dv_packed, size, e, _ONE, dv, b * dvb + h * dvh, dvr)
+        unpack(dk_packed, size, d, scale, dk, b * dkb + h * dkh, dkr)
+        unpack(dv_packed, size, e, _ONE, dv, b * dvb + h * dvh, dvr)
 
 
 def forward(arrays: tuple[Placed, ...], lse: Array, scale: float, sizes: Sizes, block: int, parts: int) -> None:
