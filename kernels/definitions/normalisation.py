@@ -87,9 +87,7 @@ def check_trailing(name: str, x: Array, ndim_normalised: int, *parameters: Array
     trailing = x.shape[x.ndim - ndim_normalised :]
     for p in parameters:
         if p is not None and p.shape != trailing:
-            raise ValueError(
-                f"{name}: weight and bias must have the normalised shape {trailing}, found {p.shape}"
-            )
+            raise ValueError(f"{name}: weight and bias must have the normalised shape {trailing}, found {p.shape}")
 
 
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
