@@ -16,6 +16,8 @@ from tinygen.training.files import replacing
 
 POINTS = 1000
 """More records than this are thinned to means of neighbours: a curve on a page shows no more."""
+LOGARITHMIC = 4
+"""The loss axis is logarithmic where the greatest loss is more than so many times the least."""
 
 # colour in the PNG -> variable of the page
 COLOURS = {"ink": "#1f2328", "muted": "#8b949e", "line": "#e3e6ea", "accent": "#3b6fd4", "faint": "#b9cbef"}
@@ -56,6 +58,7 @@ def smoothed(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.flo
 def _figure(records: Sequence[Mapping[str, Any]], ground: str) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     steps = np.array([record["step"] for record in records], np.float64)
     loss = np.array([record["loss"] for record in records], np.float64)
@@ -70,8 +73,12 @@ def _figure(records: Sequence[Mapping[str, Any]], ground: str) -> Any:
         axes.plot(steps, loss, color=COLOURS["faint"], linewidth=0.9)
         middle = smoothed(loss, window=max(3, len(loss) // 30) | 1)
         axes.plot(steps, middle, color=COLOURS["accent"], linewidth=1.8)
-        if loss.min() > 0 and loss.max() > 20 * loss.min():
+        if loss.min() > 0 and loss.max() > LOGARITHMIC * loss.min():
             axes.set_yscale("log")
+            narrow = loss.max() < 30 * loss.min()
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if narrow else (1, 2, 5)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_locator(NullLocator())
         axes.set_xlim(0, steps[-1] * 1.01)
     axes.grid(color=COLOURS["line"], linewidth=0.7)
     axes.set_axisbelow(True)

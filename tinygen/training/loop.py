@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training.assemble import Parts, assemble, fresh
 from tinygen.training.checkpoint import Checkpoint
@@ -43,7 +45,7 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
         run = Run(directory, config, progress, parts or assemble(config))
         try:
             run.restore()
-            with Stop().listening() as stop:
+            with Stop().listening() as stop, np.errstate(all="ignore"):  # what is not finite is found and named
                 return run.loop(stop)
         except OSError as error:
             raise RunError(f"{run.at()}: {_said(error)}; {run.way_on()}") from error
