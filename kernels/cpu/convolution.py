@@ -1,10 +1,14 @@
 """Convolution and its adjoints on the CPU: which algorithm serves which shape. Signatures as in the definitions.
 
-float32 goes to matrix products over zero-bordered image buffers (convolution_direct.py); float64 to the definitions:
-there exactness counts, not speed. Results are NHWC in memory, seen as (N, C, H, W), and an array that already is NHWC
-in memory is read in place. Held by tests/kernels/test_convolution.py: equal to the definitions on every path.
+float32 goes to Winograd's filtering where it applies (convolution_winograd.py), to a narrow product where output
+channels are few (convolution_columns.py), else to implicit matrix products (convolution_direct.py). float64 goes to
+the definitions: there exactness counts, not speed. Results are NHWC in memory, seen as (N, C, H, W), and an array
+that already is NHWC in memory is read in place. A NaN or infinity in an image reaches every output that sees it and,
+with Winograd, may reach others in the same tiles of 4x4. Held by tests/kernels/test_convolution.py.
 """
 
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,28 +17,55 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu import convolution_columns as columns
 from tinygen.kernels.cpu import convolution_direct as direct
 from tinygen.kernels.cpu import convolution_winograd as winograd
+from tinygen.kernels.cpu.convolution_layout import adjoint_axis, forward_axis, nhwc
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
 from tinygen.kernels.definitions.convolution import Pair
 
 Array = NDArray[Any]
+Shape = tuple[int, ...]
+Geometry = tuple[Pair, Pair, Pair]  # stride, padding, dilation
 
 
-def _nhwc(x: Array) -> NDArray[np.float32]:
-    """The image (N, C, H, W) as a contiguous float32 (N, H, W, C), copied only if it is not so in memory."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1), dtype=np.float32)
-
-
-def _swappable(image: Pair, size: Pair, kernel: Pair, geometry: tuple[Pair, Pair, Pair], groups: int) -> bool:
-    """Whether image and output can change places in a weight gradient."""
+@lru_cache(maxsize=512)
+def _convolution(
+    source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, adjoint: bool
+) -> Callable[[Array, Array, Array | None], Array]:
+    """The function of (x, w, bias) for an NHWC source and target: a convolution or, if `adjoint`, an input gradient."""
+    along = adjoint_axis if adjoint else forward_axis
+    h, w = (along(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, padding, dilation = geometry
-    whole = size == definition.output_size(image, kernel, *geometry)
-    return (
-        groups == 1
-        and stride == (1, 1)
-        and whole
-        and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, kernel))
-    )
+    if winograd.suits(source[3], target[3], kernel, stride, dilation, groups):
+        plan = winograd.plan(source[0], source[1:], target[1:], kernel[0], h, w)
+        return partial(winograd.convolve, p=plan, shape=target, adjoint=adjoint)
+    if groups == 1 and columns.suits(source, target, kernel, adjoint):
+        return partial(
+            columns.convolve, shape=target, stride=stride, padding=padding, dilation=dilation, adjoint=adjoint
+        )
+    plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
+    return partial(direct.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)
+
+
+@lru_cache(maxsize=512)
+def _weight_gradient(
+    source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int
+) -> Callable[[Array, Array], Array]:
+    """The function of (x, g), both NHWC."""
+    h, w = (forward_axis(*rest) for rest in zip(kernel, *geometry, target[1:3]))
+    stride, padding, dilation = geometry
+    if winograd.suits(source[3], target[3], kernel, stride, dilation, groups):
+        plan = winograd.plan(source[0], source[1:], target[1:], kernel[0], h, w)
+        return partial(winograd.weight_grad, p=plan)
+    reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel))
+    whole = target[1:3] == definition.output_size(source[1:3], kernel, *geometry)
+    fits = stride == (1, 1) and groups == 1 and padding[0] <= reach[0] and padding[1] <= reach[1]
+    if target[3] < min(LANES, source[3]) and whole and fits:
+        # Few output channels: the same sum with g as the image, x as the output and the kernel turned round.
+        padding = (reach[0] - padding[0], reach[1] - padding[1])
+        swapped = _weight_gradient(target, source, kernel, (stride, padding, dilation), 1)
+        return lambda x, g: np.ascontiguousarray(swapped(g, x).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
+    plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
+    return partial(direct.weight_grad, p=plan, kernel=kernel, groups=groups)
 
 
 def conv2d(
@@ -52,18 +83,9 @@ def conv2d(
     size = definition.check(x.shape, w.shape, None, bias_shape, w.shape[0], groups, geometry)
     if x.dtype != np.float32 or x.size == 0 or w.size == 0:
         return definition.conv2d(x, w, bias, stride, padding, dilation, groups)
-    n, c, *image = x.shape
-    k = w.shape[0]
-    h, v = (direct.forward_axis(image[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1))
-    if winograd.suits(c, k, w.shape[2:], stride, dilation, groups):
-        w = np.ascontiguousarray(w, dtype=np.float32)
-        return winograd.convolve(_nhwc(x), w, bias, (n, *size, k), h, v, False).transpose(0, 3, 1, 2)
-    if groups == 1 and columns.suits(n, (*image, c), (*size, k), w.shape[2:], False):
-        y = columns.convolve(_nhwc(x), w.transpose(2, 3, 1, 0), bias, (n, *size, k), *geometry, False)
-        return y.transpose(0, 3, 1, 2)
-    plan = direct.plan((*image, c), (*size, k), groups, h, v, n)
-    weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 2, 1)
-    return direct.gather(_nhwc(x), weight, bias, plan, (n, *size, k)).transpose(0, 3, 1, 2)
+    x, w = nhwc(x), np.ascontiguousarray(w, dtype=np.float32)
+    target = (x.shape[0], *size, w.shape[0])
+    return _convolution(x.shape, target, w.shape[2:], geometry, groups, False)(x, w, bias).transpose(0, 3, 1, 2)
 
 
 def conv2d_input_grad(
@@ -77,25 +99,15 @@ def conv2d_input_grad(
     groups: int = 1,
 ) -> Array:
     """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W)."""
-    n, k = g.shape[0], g.shape[1]
-    c = w.shape[1] * groups
+    n, c = g.shape[0], w.shape[1] * groups
     bias_shape = None if bias is None else bias.shape
     geometry = (stride, padding, dilation)
-    size = definition.check((n, c, *input_size), w.shape, g.shape, bias_shape, c, groups, geometry)
+    definition.check((n, c, *input_size), w.shape, g.shape, bias_shape, c, groups, geometry)
     if g.dtype != np.float32 or g.size == 0 or w.size == 0:
         return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups)
-    h, v = (
-        direct.adjoint_axis(input_size[a], w.shape[2 + a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1)
-    )
-    if winograd.suits(k, c, w.shape[2:], stride, dilation, groups):
-        w = np.ascontiguousarray(w, dtype=np.float32)
-        return winograd.convolve(_nhwc(g), w, bias, (n, *input_size, c), h, v, True).transpose(0, 3, 1, 2)
-    if groups == 1 and columns.suits(n, (*size, k), (*input_size, c), w.shape[2:], True):
-        y = columns.convolve(_nhwc(g), w.transpose(2, 3, 0, 1), bias, (n, *input_size, c), *geometry, True)
-        return y.transpose(0, 3, 1, 2)
-    plan = direct.plan((*size, k), (*input_size, c), groups, h, v, n)
-    weight = w.reshape(groups, k // groups, *w.shape[1:]).transpose(0, 3, 4, 1, 2)
-    return direct.gather(_nhwc(g), weight, bias, plan, (n, *input_size, c)).transpose(0, 3, 1, 2)
+    g, w = nhwc(g), np.ascontiguousarray(w, dtype=np.float32)
+    target = (n, *input_size, c)
+    return _convolution(g.shape, target, w.shape[2:], geometry, groups, True)(g, w, bias).transpose(0, 3, 1, 2)
 
 
 def conv2d_weight_grad(
@@ -108,26 +120,10 @@ def conv2d_weight_grad(
     groups: int = 1,
 ) -> Array:
     """Adjoint of `conv2d` in w: image x (N, C, H, W), output g (N, K, OH, OW) -> (K, C/groups, KH, KW)."""
-    c, k = x.shape[1], g.shape[1]
     geometry = (stride, padding, dilation)
-    shape = (k, c // groups, *kernel_size)
-    size = definition.check(x.shape, shape, g.shape, None, k, groups, geometry)
+    shape = (g.shape[1], x.shape[1] // groups, *kernel_size)
+    definition.check(x.shape, shape, g.shape, None, shape[0], groups, geometry)
     if x.dtype != np.float32 or x.size == 0 or g.size == 0:
         return definition.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups)
-    h, v = (
-        direct.forward_axis(x.shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], size[a]) for a in (0, 1)
-    )
-    if winograd.suits(c, k, kernel_size, stride, dilation, groups):
-        return winograd.weight_grad(_nhwc(x), _nhwc(g), kernel_size[0], h, v)
-    if k < c and k < LANES and _swappable(x.shape[2:], size, kernel_size, geometry, groups):
-        # The same sum read the other way: g is the image, x the output, and the kernel is turned round.
-        h, v = (
-            direct.forward_axis(
-                size[a], kernel_size[a], 1, dilation[a] * (kernel_size[a] - 1) - padding[a], dilation[a], x.shape[2 + a]
-            )
-            for a in (0, 1)
-        )
-        w = direct.weight_grad(_nhwc(g), _nhwc(x), h, v, 1)[0, ::-1, ::-1]
-        return np.ascontiguousarray(w.transpose(2, 3, 0, 1))
-    w = direct.weight_grad(_nhwc(x), _nhwc(g), h, v, groups)
-    return np.ascontiguousarray(w.transpose(0, 4, 3, 1, 2)).reshape(shape)
+    x, g = nhwc(x), nhwc(g)
+    return _weight_gradient(x.shape, g.shape, kernel_size, geometry, groups)(x, g)

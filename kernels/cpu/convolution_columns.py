@@ -20,15 +20,16 @@ from tinygen.kernels.cpu.threads import scratch, thread_count
 
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
+Shape = tuple[int, ...]
 
 
-def suits(n: int, source: tuple[int, int, int], target: tuple[int, int, int], kernel: Pair, adjoint: bool) -> bool:
-    """Whether this costs less than the direct form, by the multiply-adds of each, and there are images to share."""
+def suits(source: Shape, target: Shape, kernel: Pair, adjoint: bool) -> bool:
+    """Whether this costs less than the direct form, by the multiply-adds of each; source and target are NHWC."""
     taps = kernel[0] * kernel[1]
-    cells = source[0] * source[1] if adjoint else target[0] * target[1]
-    direct = cells * taps * -(-target[2] // LANES) * source[2]
-    columns = source[0] * source[1] * (-(-taps * target[2] // LANES) * source[2] + 2 * taps * target[2])
-    return target[2] < LANES and taps > 1 and n >= thread_count() and 1.5 * columns < direct
+    cells = source[1] * source[2] if adjoint else target[1] * target[2]
+    direct = cells * taps * -(-target[3] // LANES) * source[3]
+    columns = source[1] * source[2] * (-(-taps * target[3] // LANES) * source[3] + 2 * taps * target[3])
+    return target[3] < LANES and taps > 1 and source[0] > 1 and 1.5 * columns < direct
 
 
 @task
@@ -80,14 +81,15 @@ def convolve(
     x: Array,
     w: NDArray[Any],
     bias: NDArray[Any] | None,
-    shape: tuple[int, ...],
+    shape: Shape,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     adjoint: bool,
 ) -> Array:
-    """NHWC source x, weight (KH, KW, channels in, channels out) -> NHWC array of `shape`."""
+    """NHWC source x, weight (K, C, KH, KW) -> NHWC array of `shape`."""
     n, height, width, channels = x.shape
+    w = w.transpose(2, 3, 0, 1) if adjoint else w.transpose(2, 3, 1, 0)
     taps, outputs = w.shape[0] * w.shape[1], w.shape[3]
     padded = round_up(taps * outputs)
     weight = pack(w.transpose(2, 0, 1, 3).reshape(channels, taps * outputs))

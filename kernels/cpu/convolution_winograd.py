@@ -2,7 +2,7 @@
 
 A 3x3 kernel at stride 1 is F(4x4, 3x3): 36 products where 144 would be. A 4x4 kernel at stride 2 is four 2x2 kernels,
 one on each polyphase component of the image (forward) or making one component (input gradient): F(4x4, 2x2).
-With S components read and T written along each axis, in the names of convolution_direct.Axis:
+With S components read and T written along each axis, in the names of convolution_layout.Axis:
 
     source tiles  V[x] = B^T d B   (tiles, S S C)      U[x] = G g G^T   (S S C, T T K)      x = 1 ... n^2
     products      M[x] = V[x] U[x] (tiles, T T K)      outputs A^T M A
@@ -18,17 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.convolution_direct import Axis, copy_band, zero_floats
+from tinygen.kernels.cpu.convolution_direct import SUMS
+from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside
-from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, accumulate, multiply
+from tinygen.kernels.cpu.gemm import DEPTH, accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task, variant
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
-Array = NDArray[np.float32]
-Pair = tuple[int, int]
 TILES = 49  # taken at a time
-SUMS = 1 << 26  # floats that the threads' sums for a weight gradient may take together
 
 
 def suits(channels: int, out_channels: int, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> bool:
@@ -37,20 +35,6 @@ def suits(channels: int, out_channels: int, kernel: Pair, stride: Pair, dilation
     square = kernel[0] == kernel[1] and stride[1] == s and dilation == (1, 1) and groups == 1
     full = channels % LANES == 0 and out_channels % LANES == 0
     return square and full and s <= 2 and kernel[0] % s == 0 and kernel[0] // s in (2, 3)
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _place(rows, columns, row, column):
-    """Where element (row, column) lies in a packed matrix; see gemm.pack."""
-    widest = columns // (WIDEST * LANES) * (WIDEST * LANES)
-    start = column // (WIDEST * LANES) * (WIDEST * LANES)
-    width = WIDEST * LANES
-    if start == widest:
-        width = 2 * LANES if WIDEST == 4 and columns - start >= 2 * LANES else LANES
-        if column - start >= width:
-            start += width
-            width = LANES
-    return rows * start + row * width + column - start
 
 
 # In the tasks below these names stand for the transforms of one number of taps; see `_variants`.
@@ -74,7 +58,7 @@ def _transform_weights(block, part, parts):
                 at = row % inputs * row_stride + (column % outputs + lane) * column_stride
                 for tap in range(taps):
                     small[mine + tap * LANES + lane] = w[at + table[phase * taps + tap]]
-            to = _place(rows, columns, row, column)
+            to = place(rows, columns, row, column)
             plane = rows * columns
             _weight(small, mine, _taps * LANES, LANES, u, to, n * plane, plane)
 
@@ -192,7 +176,7 @@ def _finish_weight_gradient(block, part, parts):
     plane = rows * columns
     for row in range(rows * part // parts, rows * (part + 1) // parts):
         for column in range(0, columns, LANES):
-            at = _place(rows, columns, row, column)
+            at = place(rows, columns, row, column)
             for other in range(1, copies):
                 for p in range(n * n):
                     here = at + p * plane
@@ -233,64 +217,64 @@ class Plan:
 
     taps: int
     components: Pair  # read and written, along each axis
-    pieces: int
+    pieces: int  # bands of tile rows, of all images
     tiles: int  # at most, in a unit of work
     source: int  # floats of source rows in a unit
     geometry: NDArray[np.intp]
+    places: NDArray[np.intp]  # in the kernel's plane, of the taps (i, j) of each component read (p, q), written (e, f)
+    v_table: NDArray[np.intp]  # where each tile's channels lie in a plane of V, and of M
+    m_table: NDArray[np.intp]
+    runs: NDArray[np.intp]  # of all the channels of V
+    rows: NDArray[np.intp]
 
 
 @lru_cache(maxsize=256)
-def plan(source: tuple[int, int, int], target: tuple[int, int, int], kernel: int, h: Axis, w: Axis, n: int) -> Plan:
-    """For images of `source` (H, W, C) to `target` (H, W, C), `n` of them."""
-    taps = kernel // max(h.read, h.write)
+def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) -> Plan:
+    """For `n` images of `source` to `target`."""
+    read, write = h.read, h.write
+    taps = kernel // max(read, write)
     high, wide = -(-h.cells // TILE), -(-w.cells // TILE)
     bands = -(-high * wide // TILES) if wide <= TILES else high
     band = -(-high // bands)
     bands = -(-high // band)
     images = max(1, min(n, TILES // (high * wide))) if bands == 1 else 1
-    rows, columns = (band * TILE + taps - 1) * h.read, (wide * TILE + taps - 1) * h.read
-    geometry = [n * bands, images, bands, band, *source, *target, high, wide, h.read, h.write]
-    geometry += [h.first * h.read + h.base, w.first * w.read + w.base]
-    geometry += [axis.first * axis.write + axis.phases[0][0] for axis in (h, w)] + [h.cells, w.cells]
+    tiles = images * band * wide
+    floats_in = images * (band * TILE + taps - 1) * (wide * TILE + taps - 1) * read * read * source[2]
+    geometry = [n * bands, images, bands, band, *source, *target, high, wide, read, write]
+    geometry += [h.first * read + h.base, w.first * read + w.base]
+    geometry += [axis.first * write + axis.phases[0][0] for axis in (h, w)] + [h.cells, w.cells]
+    down, across = (np.array([[phase[1][p::read] for phase in axis.phases] for p in range(read)]) for axis in (h, w))
+    places = down[:, None, :, None, :, None] * kernel + across[None, :, None, :, None, :]
+    sources, targets = read * read * source[2], write * write * target[2]
+    begins = np.arange(0, sources, DEPTH)
     return Plan(
         taps,
-        (h.read, h.write),
+        (read, write),
         n * bands,
-        images * band * wide,
-        images * rows * columns * source[2],
+        tiles,
+        floats_in,
         np.array(geometry, np.intp),
+        np.ascontiguousarray(places.reshape(-1), dtype=np.intp),
+        np.arange(tiles) * sources,
+        np.arange(tiles) * targets,
+        np.stack([begins, np.minimum(DEPTH, sources - begins)], axis=1).reshape(-1),
+        np.arange(sources),
     )
 
 
-@lru_cache(maxsize=64)
-def _tap_table(kernel: int, h: Axis, w: Axis) -> NDArray[np.intp]:
-    """Place in the kernel's plane of every tap (i, j), for each component read (p, q) and written (e, f)."""
-    down, across = (
-        np.array([[phase[1][p :: axis.read] for phase in axis.phases] for p in range(axis.read)]) for axis in (h, w)
-    )
-    table = down[:, None, :, None, :, None] * kernel + across[None, :, None, :, None, :]
-    return np.ascontiguousarray(table.reshape(-1), dtype=np.intp)
-
-
-def _runs(length: int) -> NDArray[np.intp]:
-    starts = np.arange(0, length, DEPTH)
-    return np.stack([starts, np.minimum(DEPTH, length - starts)], axis=1).reshape(-1)
-
-
-def _transformed(w: Array, p: Plan, table: NDArray[np.intp], adjoint: bool) -> Array:
+def _transformed(w: Array, p: Plan, adjoint: bool) -> Array:
     """U for the weight (K, C, kernel, kernel): its rows are the channels read, its columns those written."""
     outputs, inputs = w.shape[:2]
-    strides = (w.shape[1] * w.shape[2] * w.shape[3], w.shape[2] * w.shape[3])
+    column_step, row_step = w.shape[1] * w.shape[2] * w.shape[3], w.shape[2] * w.shape[3]
     if adjoint:
-        outputs, inputs = inputs, outputs
-        strides = strides[::-1]
+        outputs, inputs, column_step, row_step = inputs, outputs, row_step, column_step
     read, write = p.components
     rows, columns = read * read * inputs, write * write * outputs
-    threads = thread_count(rows * columns, 4096)
+    threads = thread_count(rows * columns, 1 << 12)
     u = scratch("convolution weights", 1, (TILE + p.taps - 1) ** 2 * rows * columns)
     small = scratch("convolution taps", threads, p.taps**2 * LANES)
-    sizes = (rows, columns, inputs, outputs, strides[1], strides[0], small.shape[1])
-    launch(TASKS[p.taps][0], threads, w, u, small, table, *sizes)
+    sizes = (rows, columns, inputs, outputs, row_step, column_step, small.shape[1])
+    launch(TASKS[p.taps][0], threads, w, u, small, p.places, *sizes)
     return u
 
 
@@ -299,48 +283,54 @@ def _scratch_tiles(name: str, threads: int, p: Plan, channels: int) -> Array:
     return scratch(name, threads, (TILE + p.taps - 1) ** 2 * (p.tiles * channels + 16))
 
 
-def convolve(x: Array, w: Array, bias: Array | None, shape: tuple[int, ...], h: Axis, v: Axis, adjoint: bool) -> Array:
-    """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`; the axes are direct's, either way."""
-    n, _, _, channels = x.shape
-    outputs = shape[3]
-    p = plan(x.shape[1:], shape[1:], w.shape[2], h, v, n)
-    u = _transformed(w, p, _tap_table(w.shape[2], h, v), adjoint)
+def convolve(x: Array, w: Array, bias: NDArray[Any] | None, p: Plan, shape: tuple[int, ...], adjoint: bool) -> Array:
+    """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`."""
     read, write = p.components
-    sources, targets = read * read * channels, write * write * outputs
+    sources, targets = read * read * x.shape[3], write * write * shape[3]
+    u = _transformed(w, p, adjoint)
     threads = thread_count(p.pieces)
     buffers = scratch("convolution source", threads, p.source)
-    v_tiles = _scratch_tiles("convolution source tiles", threads, p, sources)
-    m_tiles = _scratch_tiles("convolution target tiles", threads, p, targets)
+    v = _scratch_tiles("convolution source tiles", threads, p, sources)
+    m = _scratch_tiles("convolution target tiles", threads, p, targets)
     zeros = np.zeros(targets, np.float32)
     bias = zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
-    tables = (np.arange(p.tiles) * sources, np.arange(p.tiles) * targets, _runs(sources))
-    sizes = (buffers.shape[1], v_tiles.shape[1], m_tiles.shape[1])
     out = np.empty(shape, np.float32)
-    launch(TASKS[p.taps][1], threads, x, out, u, bias, zeros, p.geometry, *tables, buffers, v_tiles, m_tiles, *sizes)
+    tables = (p.geometry, p.v_table, p.m_table, p.runs)
+    launch(
+        TASKS[p.taps][1],
+        threads,
+        x,
+        out,
+        u,
+        bias,
+        zeros,
+        *tables,
+        buffers,
+        v,
+        m,
+        *(a.shape[1] for a in (buffers, v, m)),
+    )
     return out
 
 
-def weight_grad(x: Array, g: Array, kernel: int, h: Axis, v: Axis) -> Array:
-    """NHWC image and output, the forward's axes -> (K, C, kernel, kernel)."""
-    n, _, _, channels = x.shape
-    outputs = g.shape[3]
-    p = plan(x.shape[1:], g.shape[1:], kernel, h, v, n)
-    points = (TILE + p.taps - 1) ** 2
+def weight_grad(x: Array, g: Array, p: Plan) -> Array:
+    """NHWC image and output, the forward's plan -> (K, C, kernel, kernel)."""
+    channels, outputs = x.shape[3], g.shape[3]
+    kernel = p.taps * p.components[0]
     rows = p.components[0] ** 2 * channels
-    size = points * rows * outputs
+    size = (TILE + p.taps - 1) ** 2 * rows * outputs
     threads = min(thread_count(p.pieces), max(1, SUMS // size))
     sums = scratch("convolution sums", threads, size)
     buffers = scratch("convolution source", threads, p.source)
-    v_tiles = _scratch_tiles("convolution source tiles", threads, p, rows)
+    v = _scratch_tiles("convolution source tiles", threads, p, rows)
     g_buffers = scratch("convolution target", threads, p.tiles * TILE * TILE * outputs)
-    y_tiles = _scratch_tiles("convolution target tiles", threads, p, outputs)
-    tables = (np.arange(p.tiles) * rows, np.arange(rows))
-    arrays = (sums, buffers, v_tiles, g_buffers, y_tiles)
-    launch(TASKS[p.taps][2], threads, x, g, p.geometry, *tables, *arrays, *(a.shape[1] for a in arrays))
+    y = _scratch_tiles("convolution target tiles", threads, p, outputs)
+    arrays = (sums, buffers, v, g_buffers, y)
+    launch(TASKS[p.taps][2], threads, x, g, p.geometry, p.v_table, p.rows, *arrays, *(a.shape[1] for a in arrays))
     w = np.empty((outputs, channels, kernel, kernel), np.float32)
-    parts = thread_count(rows * outputs, 4096)
+    parts = thread_count(rows * outputs, 1 << 12)
     small = scratch("convolution taps", parts, p.taps**2 * LANES)
-    strides = (kernel * kernel, channels * kernel * kernel)
-    sizes = (rows, outputs, channels, threads, *strides, small.shape[1], sums.shape[1])
-    launch(TASKS[p.taps][3], parts, sums, w, small, _tap_table(kernel, h, v), *sizes)
+    steps = (kernel * kernel, channels * kernel * kernel)
+    sizes = (rows, outputs, channels, threads, *steps, small.shape[1], sums.shape[1])
+    launch(TASKS[p.taps][3], parts, sums, w, small, p.places, *sizes)
     return w

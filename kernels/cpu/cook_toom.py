@@ -1,10 +1,11 @@
 """Cook-Toom (Winograd) bilinear forms F(m, r): m outputs of an r-tap filter in n = m + r - 1 products.
 
-    y = A^T [(G g) * (B^T d)]      (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016, eq. 8)
+    y = A^T [(G g) * (B^T d)]      Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016)
 
 `matrices` finds A, B, G from interpolation points; the microkernels apply them on both sides of a tile, for a vector
 of channels at a time, as straight-line LLVM code built from the matrices. With the points chosen here float32 errors
-stay within 1e-5 of the largest output (measured: 2e-6 to 5e-6, where a plain sum of products has 3e-7). Held by tests/kernels/test_convolution.py.
+stay within 1e-5 of the largest output (measured: 2e-6 to 5e-6, where a plain sum of products has 3e-7).
+Held by tests/kernels/test_convolution.py.
 """
 
 from fractions import Fraction

@@ -52,8 +52,7 @@ def panels(columns: int) -> Iterator[tuple[int, int]]:
     """(first column, width) of each panel of a matrix with `columns`, a multiple of `LANES`."""
     start = 0
     while start < columns:
-        vectors = (columns - start) // LANES
-        width = LANES * (WIDEST if vectors >= WIDEST else 2 if vectors >= 2 else 1)
+        width = panel_width.py_func(columns - start)
         yield start, width
         start += width
 
@@ -68,15 +67,6 @@ def pack(matrix: NDArray[np.floating]) -> Matrix:
         panel = packed[rows * start : rows * (start + width)].reshape(*shape, width)
         panel[..., :valid] = matrix[..., start : start + valid]
     return packed
-
-
-def unpack(packed: Matrix, rows: int, columns: int) -> Matrix:
-    """The inverse of `pack`: (rows, columns)."""
-    matrix = np.empty((rows, columns), np.float32)
-    for start, width in panels(round_up(columns)):
-        valid = min(width, columns - start)
-        matrix[:, start : start + valid] = packed[rows * start : rows * (start + width)].reshape(rows, -1)[:, :valid]
-    return matrix
 
 
 # ---- building blocks of the microkernels: these run while Numba compiles
@@ -249,6 +239,24 @@ _outer_4, _outer_2, _outer_1 = (_outer_tile(ROWS[v], v) for v in (4, 2, 1))
 
 
 @njit(fastmath=FASTMATH, cache=True)
+def panel_width(columns):
+    """Width of the next panel where `columns` are left."""
+    vectors = columns // LANES
+    return LANES * (WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1))
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def place(rows, columns, row, column):
+    """Where element (row, column) lies in a packed matrix."""
+    start = column // (WIDEST * LANES) * (WIDEST * LANES)
+    width = panel_width(columns - start)
+    if column - start >= width:
+        start += width
+        width = panel_width(columns - start)
+    return rows * start + row * width + column - start
+
+
+@njit(fastmath=FASTMATH, cache=True)
 def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, target, bias, bias_start):
     """C[c_start + target[m] + j] = bias[bias_start + j] + sum_r A[start + source[m] + r] B[r, j].
 
@@ -261,8 +269,7 @@ def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, tar
         depth += runs[i]
     column = 0
     while column < columns:
-        vectors = (columns - column) // LANES
-        vectors = WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1)
+        vectors = panel_width(columns - column) // LANES
         p = b_start + depth * column
         i = bias_start + column
         q = c_start + column
@@ -297,8 +304,7 @@ def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c
         m1 = min(m0 + PIXELS, count)
         column = 0
         while column < columns:
-            vectors = (columns - column) // LANES
-            vectors = WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1)
+            vectors = panel_width(columns - column) // LANES
             p = c_start + rows * column
             q = b_start + column
             if vectors == 4:

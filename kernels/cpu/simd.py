@@ -8,7 +8,6 @@ Held by tests/kernels/test_simd.py, lane by lane against NumPy.
 """
 
 import operator
-import os
 from typing import Any
 
 import numba
@@ -36,7 +35,7 @@ def _features() -> frozenset[str]:
 
 
 FEATURES = _features()
-LANES = int(os.environ.get("TINYGEN_LANES") or (16 if "avx512f" in FEATURES else 8 if "avx" in FEATURES else 4))
+LANES = 16 if "avx512f" in FEATURES else 8 if "avx" in FEATURES else 4
 # Vector registers to plan a microkernel for: AVX-512 and NEON have 32, SSE and AVX2 have 16.
 REGISTERS = 32 if LANES == 16 or "neon" in FEATURES else 16
 

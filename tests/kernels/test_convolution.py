@@ -6,6 +6,7 @@ one-pixel images, one image, images not shared evenly by the threads, channels t
 
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -148,6 +149,10 @@ def check_against_definition(case, arrays):
 @example(Case(1, 128, 16, (70, 70), (3, 3), (2, 2), (1, 1)))
 @example(Case(5, 32, 48, (14, 10), (4, 4), (2, 2), (1, 1)))
 @example(Case(4, 6, 6, (9, 8), (3, 3), padding=(1, 1), groups=6))
+@example(Case(3, 40, 3, (9, 17), (3, 5), padding=(3, 1), dilation=(2, 1)))
+@example(Case(3, 40, 1, (9, 17), (3, 3), padding=(3, 3)))
+@example(Case(2, 1, 64, (28, 24), (4, 4), (2, 2), (1, 1), short=(1, 1)))
+@example(Case(2, 1040, 3, (3, 5), (3, 3), padding=(1, 1)))
 def test_cpu_equals_definition(case):
     check_against_definition(case, case.arrays(np.float32))
 
@@ -182,6 +187,22 @@ def test_no_images_give_no_images_and_no_weight_gradient(module, dtype):
     assert (dw == 0).all()
     assert dw.shape == (4, 3, 3, 3)
     assert y.dtype == dx.dtype == dw.dtype == dtype
+
+
+@pytest.mark.parametrize("case", [Case(5, 32, 32, (9, 9), (3, 3)), Case(5, 9, 20, (9, 9), (3, 3))])
+def test_one_thread_gives_the_numbers_of_many(case):
+    """And one thread, or many, give their own numbers bit for bit."""
+    arrays = case.arrays(np.float32)
+    many = case.three(cpu, *arrays)
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        one, again = case.three(cpu, *arrays), case.three(cpu, *arrays)
+    finally:
+        numba.set_num_threads(before)
+    for a, b, c in zip(one, many, again):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * abs(b).max())
+        np.testing.assert_array_equal(a, c)
 
 
 def test_results_repeat_bit_for_bit_and_scratch_holds_nothing_over():

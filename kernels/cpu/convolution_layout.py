@@ -1,0 +1,120 @@
+"""How the convolutions' arrays lie in memory: the axes they run along, NHWC images, bands of rows with zero borders.
+
+Forward and input gradient of a convolution both fill a grid of *cells*; with q the cell and e the phase, along an axis
+
+    forward          output oh = q            reads input rows   q s - p + i d        for every tap i
+    input gradient   input  ih = q s + e - p  reads output rows  q - (i d - e) / s    for taps with i d = e (mod s)
+
+An `Axis` says this in numbers, for either. Held by tests/kernels/test_convolution.py.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygen.kernels.cpu.launch import floats, integer, launch, task
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore, vzero
+from tinygen.kernels.cpu.threads import thread_count
+
+Array = NDArray[np.float32]
+Pair = tuple[int, int]
+Image = tuple[int, int, int]  # height, width, channels
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: cell q, from `first` on, writes pixels q * write + shift; a tap reads q * read + base + offset."""
+
+    cells: int
+    first: int
+    read: int
+    base: int
+    span: int  # pixels from the first to the last that one cell reads
+    write: int
+    phases: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]  # (shift, taps, their offsets, ascending)
+
+
+def forward_axis(kernel: int, stride: int, padding: int, dilation: int, out: int) -> Axis:
+    """The axis of a convolution with `out` outputs: one phase."""
+    taps = tuple(range(kernel))
+    offsets = tuple(i * dilation for i in taps)
+    return Axis(out, 0, stride, -padding, offsets[-1] + 1, 1, ((0, taps, offsets),))
+
+
+def adjoint_axis(kernel: int, stride: int, padding: int, dilation: int, size: int) -> Axis:
+    """The axis of the gradient of an image of `size` pixels: as many phases as the stride."""
+    first, last = padding // stride, (size - 1 + padding) // stride
+    reach = (kernel - 1) * dilation // stride
+    phases = []
+    for e in range(stride):
+        taps = tuple(i for i in reversed(range(kernel)) if i * dilation % stride == e)
+        phases.append((e - padding, taps, tuple(reach - i * dilation // stride for i in taps)))
+    return Axis(last - first + 1, first, 1, -reach, reach + 1, stride, tuple(phases))
+
+
+# ---- images
+
+
+@task
+def _to_nhwc(block, part, parts):
+    x, y = floats(block, 0), floats(block, 1)
+    n, height, width, channels = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
+    n_step, h_step, w_step, c_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
+    for row in range(n * height * part // parts, n * height * (part + 1) // parts):
+        start = row // height * n_step + row % height * h_step
+        for c0 in range(0, channels, 16):  # a cache line is written whole
+            c1 = min(c0 + 16, channels)
+            for w in range(width):
+                for c in range(c0, c1):
+                    y[(row * width + w) * channels + c] = x[start + w * w_step + c * c_step]
+
+
+def nhwc(x: NDArray[Any]) -> Array:
+    """The image (N, C, H, W) as contiguous float32 (N, H, W, C): itself where it is so in memory, else a copy."""
+    view = x.transpose(0, 2, 3, 1)
+    if view.flags.c_contiguous and x.dtype == np.float32:
+        return view
+    if x.dtype != np.float32 or x.size < 1 << 14 or min(x.strides) < 0 or any(s % 4 for s in x.strides):
+        return np.ascontiguousarray(view, dtype=np.float32)
+    y = np.empty(view.shape, np.float32)
+    launch(_to_nhwc, thread_count(x.size, 1 << 14), x, y, *view.shape, *(s // 4 for s in view.strides))
+    return y
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def copy_floats(x, start, buffer, to, count):
+    """buffer[to : to + count] = x[start : start + count]."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        vstore(buffer, to + i, vload(x, start + i))
+    for i in range(whole, count):
+        buffer[to + i] = x[start + i]
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def zero_floats(buffer, start, count):
+    """buffer[start : start + count] = 0."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        vstore(buffer, start + i, vzero())
+    for i in range(whole, count):
+        buffer[start + i] = np.float32(0)
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, row):
+    """Rows top, ..., top + rows - 1 of an image, columns left, ..., left + row - 1; zero outside the image."""
+    never_inline()
+    first, last = max(left, 0), min(left + row, width)
+    for r in range(rows):
+        there = to + r * row * channels
+        h = top + r
+        if h < 0 or h >= height or last <= first:
+            zero_floats(buffer, there, row * channels)
+        else:
+            zero_floats(buffer, there, (first - left) * channels)
+            here = ((image * height + h) * width + first) * channels
+            copy_floats(x, here, buffer, there + (first - left) * channels, (last - first) * channels)
+            zero_floats(buffer, there + (last - left) * channels, (left + row - last) * channels)
