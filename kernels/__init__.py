@@ -16,6 +16,7 @@ import numpy as np
 # module (of the same name in definitions/ and in cpu/) -> the kernels it holds
 MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
+    "product": ("matmul",),
     "attention": ("attention", "attention_backward"),
     "normalisation": (
         "batch_norm",

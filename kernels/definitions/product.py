@@ -1,0 +1,10 @@
+"""The matrix product."""
+
+from typing import Any
+
+from tinygen.kernels.array_module import xp
+
+
+def matmul(a: Any, b: Any) -> Any:
+    """a (..., M, K) times b (..., K, N), leading sizes broadcast: (..., M, N)."""
+    return xp(a).matmul(a, b)
