@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tinygen.autodiff import anomaly, guard
-from tinygen.autodiff.primitive import REGISTRY, saved_arrays
+from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import xp
 from tinygen.tensor import ArrayLike, Tensor, asarray
@@ -79,11 +79,43 @@ def _verify(node: Node) -> None:
             )
 
 
-def _open_gate(g: Tensor, result: Tensor) -> Tensor:
-    """Where a `where` sent exactly zero upwards, a pole below must not turn it into NaN (0 times infinity)."""
-    if result.shape != g.shape or not bool(xp(result._data).isnan(result._data).any()):
-        return result
-    return REGISTRY["where"](g.detach() == 0, 0.0, result)
+def _let_through(node: Node, rule: Rule, live: Any) -> Any:
+    """Which entries of the gradients that `rule` makes depend on the output at all: one mask, a list, or None for all.
+
+    `live` is the mask of the node's own gradient. What a `where` did not take is exactly 0, and stays so through what
+    works entry by entry or only moves entries; a pole there must not make NaN of it (0 times infinity).
+    """
+    op = node.op
+    if op.name == "where":
+        condition = node.saved["condition"]
+        taken = (condition._data if isinstance(condition, Tensor) else xp(live).asarray(condition)) != 0
+        taken = xp(taken).broadcast_to(taken if rule.arguments == ("a",) else ~taken, node.shape)
+        return taken if live is None else taken & live
+    if live is None or op.elementwise:
+        return live
+    if not op.moves:
+        return None
+    with recording(False):
+        moved = rule.vjp(*_values(node, rule.names, Tensor(live.astype(node.dtype))))
+    return [m._data != 0 for m in moved] if isinstance(moved, list) else moved._data != 0
+
+
+def _gated(gradient: Tensor, live: Any) -> Tensor:
+    """`gradient` with exact zeros where nothing was let through, so that no derivative of a pole gets out either."""
+    if gradient.shape != live.shape or not (mode.recording or bool(xp(live).isnan(gradient._data).any())):
+        return gradient
+    return gradient if bool(live.all()) else REGISTRY["where"](live, gradient, 0.0)
+
+
+def _merge(live: dict[Node, Any], parent: Node, passed: Any, first: bool) -> None:
+    """Joins the mask of one more contribution to the gradient at `parent` into `live`."""
+    if passed is None or not (first or parent in live):
+        live.pop(parent, None)
+        return
+    if passed.shape != parent.shape:
+        with recording(False):
+            passed = sum_to(Tensor(passed.astype(parent.dtype)), parent.shape)._data != 0
+    live[parent] = passed if first else live[parent] | passed
 
 
 def _leading_to(order: Sequence[Node], wanted: set[Node], stop_before: int) -> set[Node]:
@@ -113,7 +145,7 @@ def backpropagate(
     for node, g in seeds:
         if node in needed:
             table.add(node, g)
-    gated: set[Node] = set()  # below a `where`: zeros there are exact
+    live: dict[Node, Any] = {}  # below a `where`: which entries can differ from 0; all of them for nodes not in here
     result: dict[Node, Tensor] = {}
     for node in order:
         g = table.gradient.pop(node, None)  # type: ignore[arg-type]
@@ -126,21 +158,23 @@ def backpropagate(
             continue
         if guard.suspicious(node.time):
             _verify(node)
-        gate = node in gated or op.name == "where"
+        mask = live.pop(node, None)
         for rule, parents in zip(op.rules, node.parents):
             several = type(parents) is tuple
             if parents is None or not (any(p in needed for p in parents) if several else parents in needed):
                 continue
             made = rule.vjp(*_values(node, rule.names, g))
-            for parent, gradient in zip(parents, made) if several else ((parents, made),):
+            through = None if mask is None and op.name != "where" else _let_through(node, rule, mask)
+            for i, (parent, gradient) in enumerate(zip(parents, made) if several else ((parents, made),)):
                 if parent is None or gradient is None or parent not in needed:
                     continue
-                if gate:
-                    gated.add(parent)
-                    if op.elementwise:
-                        gradient = _open_gate(g, gradient)
+                passed = through[i] if isinstance(through, list) else through
+                if passed is not None and op.elementwise:
+                    gradient = _gated(gradient, passed)
                 if mode.anomaly:
                     anomaly.check_gradient(node, gradient._data)
+                if passed is not None or parent in live:
+                    _merge(live, parent, passed, parent not in table.gradient)
                 table.add(parent, gradient)
     return result
 

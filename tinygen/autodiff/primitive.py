@@ -74,12 +74,14 @@ class Primitive:
         joints: tuple[Joint, ...],
         name: str | None,
         elementwise: bool,
+        moves: bool = False,
     ):
         functools.update_wrapper(self, forward)
         parameters = inspect.signature(forward).parameters
         self.name = name or forward.__name__
         self.forward = forward
         self.elementwise = elementwise
+        self.moves = moves
         self.names = tuple(parameters)
         self.defaults = tuple(p.default for p in parameters.values())
         self.arity = len(self.names)
@@ -326,11 +328,16 @@ def primitive(
     return lambda function: Primitive(function, vjps, joints, name, elementwise)
 
 
-def operation(*joints: Joint, name: str | None = None, elementwise: bool = False, **vjps: Any) -> Any:
-    """`primitive` for the project's own operations: also entered in `REGISTRY`, which the tests walk."""
+def operation(
+    *joints: Joint, name: str | None = None, elementwise: bool = False, moves: bool = False, **vjps: Any
+) -> Any:
+    """`primitive` for the project's own operations: also entered in `REGISTRY`, which the tests walk.
+
+    `moves` says that each output entry is an input entry or a sum of some, so that exact zeros can be followed.
+    """
 
     def register(function: Callable[..., Any]) -> Primitive:
-        op = Primitive(function, vjps, joints, name, elementwise)
+        op = Primitive(function, vjps, joints, name, elementwise, moves)
         if op.name in REGISTRY:
             raise TypeError(f"an operation named {op.name!r} exists already")
         REGISTRY[op.name] = op

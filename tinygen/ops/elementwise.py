@@ -3,7 +3,7 @@
 Conventions at singular points, each held by tests/ops/test_singular.py:
 abs'(0) = 0 · relu'(0) = 0 · a tie of maximum and minimum splits the gradient in halves · clip passes the gradient
 on its edges · x**0 has gradient 0 in x, 0**b has gradient 0 in b >= 0 · hypot'(0, 0) = 0 · floor, ceil, round, trunc
-and sign have gradient 0 · a zero cotangent from `where` stays zero through poles and NaN.
+and sign have gradient 0 · what `where` does not take has gradient 0, of every order, whatever poles and NaN lie there.
 """
 
 import math
@@ -364,12 +364,13 @@ def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
 
 @operation(
     x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0),
-    min=lambda g, x, min: where(x < min, g, 0.0),
-    max=lambda g, x, max: where(x > max, g, 0.0),
+    min=lambda g, x, min, max: where((x < min) if max is None else (x < min) & (min <= max), g, 0.0),
+    max=lambda g, x, min, max: where((x if min is None else maximum(x, min)) > max, g, 0.0),
     elementwise=True,
 )
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
-    """x limited to [min, max]; a bound may be a number, a tensor or None. On its edges the gradient is x's."""
+    """x limited to [min, max]; a bound may be a number, a tensor or None. On its edges the gradient is x's;
+    where the bounds cross, max wins."""
     if min is None and max is None:
         return x.copy()
     return xp(x).clip(x, min, max)

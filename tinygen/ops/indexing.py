@@ -19,7 +19,7 @@ def _is_basic(index: Any) -> bool:
     return builtins.all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts)
 
 
-@operation(x=lambda g, index, x_shape: scatter_add(g, index, x_shape))
+@operation(x=lambda g, index, x_shape: scatter_add(g, index, x_shape), moves=True)
 def _getitem(x: Any, index: Any) -> Any:
     try:
         return x[index]
@@ -27,7 +27,7 @@ def _getitem(x: Any, index: Any) -> Any:
         raise IndexError(f"index does not fit shape {x.shape}: {error}") from None
 
 
-@operation(g=lambda g, index: _getitem(g, index))
+@operation(g=lambda g, index: _getitem(g, index), moves=True)
 def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of `shape` with the entries of `g` added at `index`; the adjoint of indexing."""
     out = xp(g).zeros(shape, dtype=g.dtype)

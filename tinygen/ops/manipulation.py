@@ -22,7 +22,7 @@ def _shape(shape: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else (int(shape),)
 
 
-@operation(x=lambda g, x_shape: reshape(g, x_shape))
+@operation(x=lambda g, x_shape: reshape(g, x_shape), moves=True)
 def reshape(x: Any, shape: Any) -> Any:
     """The same entries in another shape; one size may be -1."""
     shape = _shape(shape)
@@ -39,7 +39,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argsort(np.asarray(axes) % len(axes))) if axes else ()
 
 
-@operation(x=lambda g, axes: permute_dims(g, _inverse(axes)))
+@operation(x=lambda g, axes: permute_dims(g, _inverse(axes)), moves=True)
 def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
     """The dimensions in the order `axes`; a view."""
     if sorted(a % builtins.max(x.ndim, 1) for a in axes) != list(range(x.ndim)):
@@ -47,7 +47,7 @@ def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
     return x.transpose(axes)
 
 
-@operation(x=lambda g: g)
+@operation(x=lambda g: g, moves=True)
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     """The entries repeated to `shape`; a view. The engine sums the gradient back."""
     try:
@@ -68,7 +68,7 @@ def _split(g: Tensor, arrays_shape: list[tuple[int, ...]], axis: int) -> list[Te
     return parts
 
 
-@operation(arrays=_split)
+@operation(arrays=_split, moves=True)
 def concat(arrays: Any, axis: int = 0) -> Any:
     """Arrays joined along an existing axis; all other sizes must be equal."""
     if not len(arrays):
@@ -83,27 +83,28 @@ def concat(arrays: Any, axis: int = 0) -> Any:
     return xp(arrays[0]).concatenate(list(arrays), axis=axis)
 
 
-@operation(x=lambda g, axis: flip(g, axis))
+@operation(x=lambda g, axis: flip(g, axis), moves=True)
 def flip(x: Any, axis: Any = None) -> Any:
     """The entries in reverse order along `axis` (all axes when None); a view."""
     return xp(x).flip(x, axis=tuple(axis) if isinstance(axis, list) else axis)
 
 
 @operation(
-    x=lambda g, shift, axis: roll(g, tuple(-s for s in shift) if isinstance(shift, tuple | list) else -shift, axis)
+    x=lambda g, shift, axis: roll(g, tuple(-s for s in shift) if isinstance(shift, tuple | list) else -shift, axis),
+    moves=True,
 )
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     """The entries moved by `shift` places along `axis`, around the end."""
     return xp(x).roll(x, shift, axis=axis)
 
 
-@operation(x=lambda g: g)
+@operation(x=lambda g: g, moves=True)
 def astype(x: Any, dtype: Any) -> Any:
     """The values in another dtype; the gradient comes back in the first one."""
     return x.astype(dtype, copy=False)
 
 
-@operation(x=lambda g, x_device: to_device(g, x_device))
+@operation(x=lambda g, x_device: to_device(g, x_device), moves=True)
 def _to_device(x: Any, target: Any, x_device: Any) -> Any:
     return transfer(x, target)
 
@@ -127,7 +128,7 @@ def to(x: Tensor, target: Any) -> Tensor:
     return to_device(x, target)
 
 
-@operation(x=lambda g, widths: g[tuple(slice(a, n - b) for (a, b), n in zip(widths, g.shape))])
+@operation(x=lambda g, widths: g[tuple(slice(a, n - b) for (a, b), n in zip(widths, g.shape))], moves=True)
 def _pad_constant(x: Any, widths: Any, value: float) -> Any:
     return xp(x).pad(x, widths, constant_values=value)
 

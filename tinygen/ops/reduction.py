@@ -50,7 +50,7 @@ def _checked(x: Any, axis: Axis) -> Any:
     return None if axis is None else axes_of(x.ndim, axis)
 
 
-@operation(x=lambda g, x_shape, axis: broadcast_to(g.reshape(kept_shape(x_shape, axis)), x_shape))
+@operation(x=lambda g, x_shape, axis: broadcast_to(g.reshape(kept_shape(x_shape, axis)), x_shape), moves=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
     return x.sum(axis=_checked(x, axis), keepdims=keepdims)
@@ -153,7 +153,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
 
-@operation(x=lambda g, axis: flip(cumulative_sum(flip(g, axis), axis), axis))
+@operation(x=lambda g, axis: flip(cumulative_sum(flip(g, axis), axis), axis), moves=True)
 def cumulative_sum(x: Any, axis: int) -> Any:
     """The running sum along one axis."""
     return xp(x).cumsum(x, axis=axes_of(x.ndim, axis)[0])
