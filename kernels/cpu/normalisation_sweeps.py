@@ -7,13 +7,18 @@ The stored mean is rounded to float32; the forward map carries the remainder, so
 Sums between sweeps are float64, passed as the float32 array of the same memory (`launch` knows no other).
 """
 
+from typing import Any
+
 import numpy as np
 
 from .launch import floats, integer, task
 from .normalisation_pixels import OPTIONS, affine, combine, moments_of, njit, padded, products_of, silu_gradient
+from .simd import FASTMATH
+
+_SUMS: Any = {**OPTIONS, "fastmath": FASTMATH}  # sums over channels may be taken in any order
 
 
-@njit(**OPTIONS)
+@njit(**_SUMS)
 def _group_coefficients(m, square, pixels, fold, groups, weight, bias, eps, mean, rstd, n, work):
     """Image n's mean and rstd from its moments per channel, and its affine map (mean, scale, offset) in work[1:]."""
     width = len(m)
@@ -32,12 +37,12 @@ def _group_coefficients(m, square, pixels, fold, groups, weight, bias, eps, mean
         rounded = np.float32(centre)
         mean[n * groups + k] = rounded
         rstd[n * groups + k] = r
-        remainder = centre - rounded
+        remainder = (centre - rounded) * r
         for f in range(0, width, channels):
             for c in range(k * size, (k + 1) * size):
                 work[1, f + c] = rounded
                 work[2, f + c] = weight[c] * r
-                work[3, f + c] = bias[c] - remainder * weight[c] * r
+                work[3, f + c] = bias[c] - remainder * weight[c]
 
 
 @task
@@ -57,7 +62,7 @@ def group_norm_task(block, part, parts):
         affine(x, y, start, pixels, width, work[1], work[2], work[3], silu != 0)
 
 
-@njit(**OPTIONS)
+@njit(**_SUMS)
 def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, sums, work):
     """Add image n's share of dweight and dbias to sums (2 C); dx = g of_g + (x - mean) of_x + offset in work[3:]."""
     width = len(s)
@@ -72,10 +77,10 @@ def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, su
                 along_one += weight[c] * s[f + c]
                 along_x_hat += weight[c] * q[f + c] * r
         count = pixels * size * fold
+        of_x, offset = -r * r * along_x_hat / count, -r * along_one / count
         for f in range(k * size, width, channels):
-            for c in range(f, f + size):
-                work[4, c] = -r * r * along_x_hat / count
-                work[5, c] = -r * along_one / count
+            work[4, f : f + size] = of_x
+            work[5, f : f + size] = offset
 
 
 @task
@@ -95,10 +100,12 @@ def group_norm_backward_task(block, part, parts):
     for n in range(images * part // parts, images * (part + 1) // parts):
         start = n * pixels * width
         for f in range(0, width, channels):
-            for c in range(channels):
-                work[2, f + c] = mean[n * groups + c // size]
-                work[3, f + c] = weight[c] * rstd[n * groups + c // size]
-                work[4, f + c] = bias[c]
+            for k in range(groups):
+                m, r = mean[n * groups + k], rstd[n * groups + k]
+                for c in range(k * size, (k + 1) * size):
+                    work[2, f + c] = m
+                    work[3, f + c] = weight[c] * r
+                    work[4, f + c] = bias[c]
         h = g
         if silu:  # dx holds the cotangent of the affine map until the last sweep
             silu_gradient(g, x, dx, start, pixels, width, work[2], work[3], work[4])
