@@ -247,7 +247,7 @@ def test_the_untaken_branch_of_where_leaves_gradients_of_both_orders_clean(name)
 def test_directional_derivatives_pass_where_beside_a_pole():
     """A cotangent that happens to be 0, as inside jvp, is no branch that was not taken."""
     x, v = np.array([0.0, 0.5]), np.array([1.0, 1.0])
-    y, dy = tg.jvp(lambda x: tg.where(np.array([False, True]), x * tg.log(x), x), [x], [v])
+    _, dy = tg.jvp(lambda x: tg.where(np.array([False, True]), x * tg.log(x), x), [x], [v])
     np.testing.assert_allclose(dy.tolist(), [1, math.log(0.5) + 1])
 
 
