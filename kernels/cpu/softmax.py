@@ -178,12 +178,6 @@ def _cross_entropy_backward(block, part, parts):
         _cross_entropy_backward_row(x, dx, row * size, row * size + size, target[row], lse[row], g[row])
 
 
-def _rows(x: Array, axis: int) -> Array:
-    """x as contiguous rows (-1, size) along `axis`."""
-    moved = np.ascontiguousarray(np.moveaxis(x, axis, -1), np.float32)
-    return moved.reshape(-1, x.shape[axis])
-
-
 def _launch_rows(kernel: task, shape: tuple[int, ...], *arrays: Array) -> None:
     rows, size = shape
     launch(kernel, min(thread_count(rows * size, _SERIAL), rows), *arrays, rows, size)
@@ -191,10 +185,12 @@ def _launch_rows(kernel: task, shape: tuple[int, ...], *arrays: Array) -> None:
 
 def _along(kernel: task, axis: int, *arrays: Array) -> Array:
     """The kernel over the rows of the arrays along `axis`; its result, moved back to `axis`."""
-    rows = [_rows(a, axis) for a in arrays]
-    y = np.empty_like(rows[0])
-    _launch_rows(kernel, y.shape, *rows, y)
-    return np.moveaxis(y.reshape(np.moveaxis(arrays[0], axis, -1).shape), -1, axis)
+    last = axis in (-1, arrays[0].ndim - 1)
+    sources = [np.ascontiguousarray(a if last else np.moveaxis(a, axis, -1), np.float32) for a in arrays]
+    y = np.empty_like(sources[0])
+    size = y.shape[-1]
+    _launch_rows(kernel, (y.size // size, size), *sources, y)
+    return y if last else np.moveaxis(y, -1, axis)
 
 
 def softmax(x: Array, axis: int) -> Array:
