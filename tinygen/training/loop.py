@@ -7,6 +7,7 @@ compares.
 """
 
 import errno
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ class Run:
         except NonFinite:
             return ""
         except FloatingPointError as error:
-            return f" ({error})"
+            return f" ({re.split(', (?:recorded )?at ', str(error))[0]})"  # the line is one of ours
         return ""
 
     def _step_again(self, batch: Any, rng_state: Any) -> None:
