@@ -33,7 +33,8 @@ class Plan:
     buffer: int  # floats of source rows in a unit of work; 0 if the source is read in place
     most: int  # cells in the largest product
     geometry: NDArray[np.intp]  # the scalars the compiled loop needs
-    phases: NDArray[np.intp]  # rows: shift, columns, start of tables, runs from, runs to, rows of weights, weights from
+    # Rows of: phase of rows, columns, start in the tables, runs from, to, rows of weights, weights from.
+    phases: NDArray[np.intp]
     source: NDArray[np.intp]
     target: NDArray[np.intp]
     dense: NDArray[np.intp]
@@ -58,9 +59,8 @@ def plan(n: int, source: Image, target: Image, kernel: Pair, groups: int, h: Axi
     """Tables for `n` images of `source` to `target`."""
     height, width, channels = source
     reach = (w.cells - 1) * w.read + w.span
-    left, top = w.first * w.read + w.base, h.first * h.read + h.base
     rows = (h.cells - 1) * h.read + h.span
-    inside = left >= 0 and top >= 0 and left + reach <= width and top + rows <= height
+    inside = w.base >= 0 and h.base >= 0 and w.base + reach <= width and h.base + rows <= height
     row = width if inside else reach
     band = h.cells if inside else max(1, min(h.cells, (BUFFER // (row * channels) - h.span) // h.read + 1))
     band = min(band, max(1, 4 * CELLS // w.cells))
@@ -78,28 +78,26 @@ def plan(n: int, source: Image, target: Image, kernel: Pair, groups: int, h: Axi
     sources, targets, tap_rows = [], [], []
     inputs = channels // groups
     start = most = weights = 0
-    for up, row_taps, row_offsets in h.phases:
-        for across, column_taps, column_offsets in w.phases:
-            i = np.arange(h.first, h.first + h.cells)
-            i = i[(i * h.write + up >= 0) & (i * h.write + up < target[0])][:band]
-            j = np.arange(w.first, w.first + w.cells)
-            j = j[(j * w.write + across >= 0) & (j * w.write + across < target[1])]
+    for e, (row_taps, row_offsets) in enumerate(h.phases):
+        for f, (column_taps, column_offsets) in enumerate(w.phases):
+            i = np.arange(min(band, -(-(target[0] - e) // h.write)))
+            j = np.arange(-(-(target[1] - f) // w.write))
             offsets = [(a * row + b) * channels for a in row_offsets for b in column_offsets]
             run = _runs(offsets, inputs)
             depth = len(offsets) * inputs
-            phases.append([up, j.size, start, len(runs), len(runs) + len(run), depth, weights])
+            phases.append([e, j.size, start, len(runs), len(runs) + len(run), depth, weights])
             runs += run
             weights += depth
             places += [a * kernel[1] + b for a in row_taps for b in column_taps]
             tap_rows += [offset + c for offset in offsets for c in range(inputs)]
             image, i, j = np.ix_(np.arange(images), np.arange(i.size), j)
-            sources.append((image * stride + (i * h.read * row + (j - w.first) * w.read) * channels).ravel())
-            there = (i * h.write * target[1] + j * w.write + across) * target[2]
+            sources.append((image * stride + (i * h.read * row + j * w.read) * channels).ravel())
+            there = (i * h.write * target[1] + j * w.write + f) * target[2]
             targets.append((image * target[0] * target[1] * target[2] + there).ravel())
             start += sources[-1].size
             most = max(most, sources[-1].size)
-    geometry = [bands, images, band, inside, *source, *target, row, rows, top, left, groups]
-    geometry += [h.cells, h.first, h.read, h.write]
+    geometry = [bands, images, band, inside, *source, *target, row, rows, h.base, w.base, groups]
+    geometry += [h.cells, h.read, h.write]
     padded = round_up(target[2] // groups)
 
     def table(values: Any) -> NDArray[np.intp]:
@@ -153,17 +151,16 @@ def _gather(block, part, parts):
     buffer = floats(block, 10)[part * buffer_size :]
     rough = floats(block, 11)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
-    row, rows, top, left, groups, cells, first, read, write = geometry[10:]
+    row, rows, top, left, groups, _, read, write = geometry[10:]
     columns = out_channels // groups
     padded = bias.size // groups
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image = piece // bands
         here = min(images, last - piece)
-        q0 = first + piece % bands * band
+        q0 = piece % bands * band
         piece += here
-        q1 = min(q0 + band, first + cells)
-        up = top + (q0 - first) * read
+        up = top + q0 * read
         which = x if inside else buffer
         origin = ((image * height + up) * width + left) * channels if inside else 0
         if not inside:
@@ -171,15 +168,13 @@ def _gather(block, part, parts):
                 to = i * rows * row * channels
                 copy_band(x, image + i, height, width, channels, buffer, to, up, rows, left, row)
         for f in range(phases.size // PHASE):
-            shift, across, table, run0, run1, depth, w_start = phases[f * PHASE : (f + 1) * PHASE]
-            qa = max(q0, -(shift // write))
-            qb = min(q1, (out_height - 1 - shift) // write + 1)
-            count = here * max(qb - qa, 0) * across
+            e, across, table, run0, run1, depth, w_start = phases[f * PHASE : (f + 1) * PHASE]
+            q1 = min(q0 + band, (out_height - 1 - e) // write + 1)
+            count = here * max(q1 - q0, 0) * across
             s, d, r = source[table:], target[table:], runs[run0:run1]
-            start = origin + (qa - q0) * read * row * channels
-            there = (image * out_height + qa * write + shift) * out_width * out_channels
+            there = (image * out_height + q0 * write + e) * out_width * out_channels
             for g in range(groups):
-                a = start + g * (channels // groups)
+                a = origin + g * (channels // groups)
                 b = (w_start * groups + g * depth) * padded
                 c = there + g * columns
                 if padded == columns:
@@ -229,7 +224,7 @@ def _weight_grad(block, part, parts):
     buffer = floats(block, 6)[part * buffer_size :]
     rough = floats(block, 7)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
-    row, rows, top, left, groups, cells, _, read, _ = geometry[10:]
+    row, rows, top, left, groups, cells, read, _ = geometry[10:]
     columns = out_channels // groups
     zero_floats(total, part - part, size)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts

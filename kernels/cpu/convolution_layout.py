@@ -1,9 +1,9 @@
 """How the convolutions' arrays lie in memory: the axes they run along, NHWC images, bands of rows with zero borders.
 
-Forward and input gradient of a convolution both fill a grid of *cells*; with q the cell and e the phase, along an axis
+Forward and input gradient of a convolution both fill a grid of *cells*; along an axis, cell q of phase e
 
-    forward          output oh = q            reads input rows   q s - p + i d        for every tap i
-    input gradient   input  ih = q s + e - p  reads output rows  q - (i d - e) / s    for taps with i d = e (mod s)
+    forward          makes output  oh = q          from input rows   q s - p + i d            for every tap i
+    input gradient   makes input   ih = q s + e    from output rows  q + (e + p - i d) / s    where that is whole
 
 An `Axis` says this in numbers, for either. Held by tests/kernels/test_convolution.py.
 """
@@ -25,33 +25,32 @@ Image = tuple[int, int, int]  # height, width, channels
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: cell q, from `first` on, writes pixels q * write + shift; a tap reads q * read + base + offset."""
+    """One axis: cell q of phase e writes pixel q * write + e; a tap of the phase reads q * read + base + offset."""
 
     cells: int
-    first: int
     read: int
     base: int
     span: int  # pixels from the first to the last that one cell reads
     write: int
-    phases: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]  # (shift, taps, their offsets, ascending)
+    phases: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]  # (taps, their offsets, ascending)
 
 
 def forward_axis(kernel: int, stride: int, padding: int, dilation: int, out: int) -> Axis:
     """The axis of a convolution with `out` outputs: one phase."""
     taps = tuple(range(kernel))
     offsets = tuple(i * dilation for i in taps)
-    return Axis(out, 0, stride, -padding, offsets[-1] + 1, 1, ((0, taps, offsets),))
+    return Axis(out, stride, -padding, offsets[-1] + 1, 1, ((taps, offsets),))
 
 
 def adjoint_axis(kernel: int, stride: int, padding: int, dilation: int, size: int) -> Axis:
     """The axis of the gradient of an image of `size` pixels: as many phases as the stride."""
-    first, last = padding // stride, (size - 1 + padding) // stride
-    reach = (kernel - 1) * dilation // stride
+    base = (padding - (kernel - 1) * dilation) // stride
+    span = (stride - 1 + padding) // stride - base + 1
     phases = []
     for e in range(stride):
-        taps = tuple(i for i in reversed(range(kernel)) if i * dilation % stride == e)
-        phases.append((e - padding, taps, tuple(reach - i * dilation // stride for i in taps)))
-    return Axis(last - first + 1, first, 1, -reach, reach + 1, stride, tuple(phases))
+        taps = tuple(i for i in reversed(range(kernel)) if (e + padding - i * dilation) % stride == 0)
+        phases.append((taps, tuple((e + padding - i * dilation) // stride - base for i in taps)))
+    return Axis(-(-size // stride), 1, base, span, stride, tuple(phases))
 
 
 # ---- images

@@ -2,10 +2,10 @@
 
 A 3x3 kernel at stride 1 is F(4x4, 3x3): 36 products where 144 would be. A 4x4 kernel at stride 2 is four 2x2 kernels,
 one on each polyphase component of the image (forward) or making one component (input gradient): F(4x4, 2x2).
-With S components read and T written along each axis, in the names of convolution_layout.Axis:
+With S components read and T written along each axis, in the names of convolution_layout.Axis, for each one written
 
-    source tiles  V[x] = B^T d B   (tiles, S S C)      U[x] = G g G^T   (S S C, T T K)      x = 1 ... n^2
-    products      M[x] = V[x] U[x] (tiles, T T K)      outputs A^T M A
+    source tiles  V[x] = B^T d B   (tiles, S S C)      U[x] = G g G^T   (S S C, K)      x = 1 ... n^2
+    products      M[x] = V[x] U[x] (tiles, K)          outputs A^T M A
 
 a few tiles at a time, so that V and M stay in the second-level cache. The weight gradient is the transpose:
 G^T (sum over tiles V[x]^T (A dy A^T)[x]) G. Held by tests/kernels/test_convolution.py, the error bound too.
@@ -45,41 +45,51 @@ _taps = 0
 
 @task
 def _transform_weights(block, part, parts):
-    w, u, small, table = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
-    rows, columns, inputs, outputs = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
-    row_stride, column_stride, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
+    w, u, small, places = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
+    written, rows, columns, inputs = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
+    row_step, column_step, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
     taps = _taps * _taps
     n = TILE + _taps - 1
     mine = part * small_size
+    plane = rows * columns
     for row in range(rows * part // parts, rows * (part + 1) // parts):
         for column in range(0, columns, LANES):
-            phase = (row // inputs) * (columns // outputs) + column // outputs
-            for lane in range(LANES):
-                at = row % inputs * row_stride + (column % outputs + lane) * column_stride
-                for tap in range(taps):
-                    small[mine + tap * LANES + lane] = w[at + table[phase * taps + tap]]
-            to = place(rows, columns, row, column)
-            plane = rows * columns
-            _weight(small, mine, _taps * LANES, LANES, u, to, n * plane, plane)
+            for component in range(written):
+                first = (row // inputs * written + component) * taps
+                for lane in range(LANES):
+                    at = row % inputs * row_step + (column + lane) * column_step
+                    for tap in range(taps):
+                        small[mine + tap * LANES + lane] = w[at + places[first + tap]]
+                to = component * n * n * plane + place(rows, columns, row, column)
+                _weight(small, mine, _taps * LANES, LANES, u, to, n * plane, plane)
 
 
-def _source_tiles(x, buffer, v, image, here, a0, rows, geometry, plane):
-    """v = B^T d B for every tile in tile rows a0, ... of `here` images, after copying their source rows."""
+def _source_tiles(buffer, v, down, across, here, rows, geometry, plane):
+    """v = B^T d B for every tile of `here` images, read from (down, across) on in the buffer of source rows."""
     never_inline()
-    _, _, _, _, height, width, channels, _, _, _, _, wide, read, _, top, left = geometry[:16]
+    channels, wide, read = geometry[6], geometry[11], geometry[12]
+    row, deep = geometry[20], (rows * TILE - 1) * read + geometry[21]
     n = TILE + _taps - 1
-    row, deep = (wide * TILE + _taps - 1) * read, (rows * TILE + _taps - 1) * read
-    for i in range(here):
-        to = i * deep * row * channels
-        copy_band(x, image + i, height, width, channels, buffer, to, top + a0 * TILE * read, deep, left, row)
     for t in range(here * rows * wide):
         i, a, b = t // wide // rows, t // wide % rows, t % wide
-        corner = (i * deep + a * TILE * read) * row + b * TILE * read
+        corner = (i * deep + a * TILE * read + down) * row + b * TILE * read + across
         for p in range(read * read):
             at = (corner + p // read * row + p % read) * channels
             to = (t * read * read + p) * channels
             for c in range(0, channels, LANES):
                 _input(buffer, at + c, read * row * channels, read * channels, v, to + c, n * plane, plane)
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _source_rows(x, buffer, image, here, a0, rows, geometry):
+    """Copy the source rows of tile rows a0, ..., of `here` images, to the buffer."""
+    never_inline()
+    height, width, channels, read = geometry[4], geometry[5], geometry[6], geometry[12]
+    row, deep = geometry[20], (rows * TILE - 1) * read + geometry[21]
+    for i in range(here):
+        to = i * deep * row * channels
+        up = geometry[14] + a0 * TILE * read
+        copy_band(x, image + i, height, width, channels, buffer, to, up, deep, geometry[15], row)
 
 
 @task
@@ -91,36 +101,34 @@ def _forward(block, part, parts):
     v = floats(block, 10)[part * v_size :]
     m = floats(block, 11)[part * m_size :]
     pieces, images, bands, band = geometry[:4]
-    channels, out_height, out_width, out_channels = geometry[6:10]
-    high, wide, read, write = geometry[10:14]
-    low_h, low_w, cells_h, cells_w = geometry[16:]
+    channels, out_height, out_width, outputs, high, wide, read, write = geometry[6:14]
+    cells_h, cells_w = geometry[22], geometry[23]
     n = TILE + _taps - 1
-    sources, targets = read * read * channels, write * write * out_channels
+    sources = read * read * channels
     v_plane, m_plane = v_size // (n * n), m_size // (n * n)
+    down, across = write * out_width * outputs, write * outputs
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image, a0 = piece // bands, piece % bands * band
         here, rows = min(images, last - piece), min(band, high - a0)
         piece += here
         count = here * rows * wide
-        _source_tiles(x, buffer, v, image, here, a0, rows, geometry, v_plane)
-        for p in range(n * n):
-            b = p * sources * targets
-            multiply(v, p * v_plane, v_table, count, runs, u, b, targets, m, p * m_plane, m_table, zeros, p - p)
-        for t in range(count):
-            a, b = a0 + t // wide % rows, t % wide
-            which = image + t // wide // rows
-            for e in range(write):
-                for f in range(write):
-                    h, w = low_h + a * TILE * write + e, low_w + b * TILE * write + f
-                    i0, j0 = max(0, -(h // write)), max(0, -(w // write))
-                    i1 = min(TILE, cells_h - a * TILE, (out_height - 1 - h) // write + 1)
-                    j1 = min(TILE, cells_w - b * TILE, (out_width - 1 - w) // write + 1)
-                    to = ((which * out_height + h) * out_width + w) * out_channels
-                    at = t * targets + (e * write + f) * out_channels
-                    down, across = write * out_width * out_channels, write * out_channels
-                    for k in range(0, out_channels, LANES):
-                        _output(m, at + k, n * m_plane, m_plane, bias, k, out, to + k, down, across, i0, i1, j0, j1)
+        _source_rows(x, buffer, image, here, a0, rows, geometry)
+        for component in range(write * write):
+            e, f = component // write, component % write
+            _source_tiles(buffer, v, geometry[16 + e], geometry[18 + f], here, rows, geometry, v_plane)
+            for p in range(n * n):
+                b = (component * n * n + p) * sources * outputs
+                multiply(v, p * v_plane, v_table, count, runs, u, b, outputs, m, p * m_plane, m_table, zeros, p - p)
+            for t in range(count):
+                a, b = (a0 + t // wide % rows) * TILE, t % wide * TILE
+                h, w = a * write + e, b * write + f
+                down_to = min(cells_h - a, (out_height - 1 - h) // write + 1)
+                across_to = min(cells_w - b, (out_width - 1 - w) // write + 1)
+                to = (((image + t // wide // rows) * out_height + h) * out_width + w) * outputs
+                for k in range(0, outputs, LANES):
+                    at = t * outputs + k
+                    _output(m, at, n * m_plane, m_plane, bias, k, out, to + k, down, across, down_to, across_to)
 
 
 @task
@@ -135,8 +143,7 @@ def _weight_gradient(block, part, parts):
     g_buffer = floats(block, 8)[part * g_size :]
     y = floats(block, 9)[part * y_size :]
     pieces, images, bands, band = geometry[:4]
-    channels, out_height, out_width, out_channels = geometry[6:10]
-    high, wide, read = geometry[10], geometry[11], geometry[12]
+    channels, out_height, out_width, out_channels, high, wide, read = geometry[6:13]
     n = TILE + _taps - 1
     sources = read * read * channels
     v_plane, y_plane = v_size // (n * n), y_size // (n * n)
@@ -148,7 +155,8 @@ def _weight_gradient(block, part, parts):
         here, rows = min(images, last - piece), min(band, high - a0)
         piece += here
         count = here * rows * wide
-        _source_tiles(x, buffer, v, image, here, a0, rows, geometry, v_plane)
+        _source_rows(x, buffer, image, here, a0, rows, geometry)
+        _source_tiles(buffer, v, part - part, part - part, here, rows, geometry, v_plane)
         for i in range(here):
             to = i * rows * TILE * row * out_channels
             copy_band(
@@ -199,11 +207,13 @@ def _variants(taps: int) -> tuple[task, task, task, task]:
         "_gradient": transform(a.T),
         "_weight_back": transform(g.T),
     }
-    tiles = njit(fastmath=FASTMATH, cache=True)(variant(_source_tiles, f"_source_tiles_{taps}", **names))
+    names["_source_tiles"] = njit(fastmath=FASTMATH, cache=True)(
+        variant(_source_tiles, f"_source_tiles_{taps}", **names)
+    )
     return (
         _transform_weights.variant(f"_transform_weights_{taps}", **names),
-        _forward.variant(f"_forward_{taps}", **names, _source_tiles=tiles),
-        _weight_gradient.variant(f"_weight_gradient_{taps}", **names, _source_tiles=tiles),
+        _forward.variant(f"_forward_{taps}", **names),
+        _weight_gradient.variant(f"_weight_gradient_{taps}", **names),
         _finish_weight_gradient.variant(f"_finish_weight_gradient_{taps}", **names),
     )
 
@@ -239,24 +249,26 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
     bands = -(-high // band)
     images = max(1, min(n, TILES // (high * wide))) if bands == 1 else 1
     tiles = images * band * wide
-    floats_in = images * (band * TILE + taps - 1) * (wide * TILE + taps - 1) * read * read * source[2]
-    geometry = [n * bands, images, bands, band, *source, *target, high, wide, read, write]
-    geometry += [h.first * read + h.base, w.first * read + w.base]
-    geometry += [axis.first * write + axis.phases[0][0] for axis in (h, w)] + [h.cells, w.cells]
-    down, across = (np.array([[phase[1][p::read] for phase in axis.phases] for p in range(read)]) for axis in (h, w))
+    rows, row = (band * TILE - 1) * read + h.span, (wide * TILE - 1) * read + w.span
+    geometry = [n * bands, images, bands, band, *source, *target, high, wide, read, write, h.base, w.base]
+    for axis in (h, w):
+        starts = [phase[1][0] for phase in axis.phases]  # where each component's tiles begin, after the first pixel
+        geometry += [starts[0], starts[-1]]
+    geometry += [row, h.span, h.cells, w.cells]
+    down, across = (np.array([[phase[0][p::read] for phase in axis.phases] for p in range(read)]) for axis in (h, w))
     places = down[:, None, :, None, :, None] * kernel + across[None, :, None, :, None, :]
-    sources, targets = read * read * source[2], write * write * target[2]
+    sources = read * read * source[2]
     begins = np.arange(0, sources, DEPTH)
     return Plan(
         taps,
         (read, write),
         n * bands,
         tiles,
-        floats_in,
+        images * rows * row * source[2],
         np.array(geometry, np.intp),
         np.ascontiguousarray(places.reshape(-1), dtype=np.intp),
         np.arange(tiles) * sources,
-        np.arange(tiles) * targets,
+        np.arange(tiles) * target[2],
         np.stack([begins, np.minimum(DEPTH, sources - begins)], axis=1).reshape(-1),
         np.arange(sources),
     )
@@ -269,11 +281,11 @@ def _transformed(w: Array, p: Plan, adjoint: bool) -> Array:
     if adjoint:
         outputs, inputs, column_step, row_step = inputs, outputs, row_step, column_step
     read, write = p.components
-    rows, columns = read * read * inputs, write * write * outputs
-    threads = thread_count(rows * columns, 1 << 12)
-    u = scratch("convolution weights", 1, (TILE + p.taps - 1) ** 2 * rows * columns)
+    rows = read * read * inputs
+    threads = thread_count(w.size, 1 << 14)
+    u = scratch("convolution weights", 1, (TILE + p.taps - 1) ** 2 * write * write * rows * outputs)
     small = scratch("convolution taps", threads, p.taps**2 * LANES)
-    sizes = (rows, columns, inputs, outputs, row_step, column_step, small.shape[1])
+    sizes = (write * write, rows, outputs, inputs, row_step, column_step, small.shape[1])
     launch(TASKS[p.taps][0], threads, w, u, small, p.places, *sizes)
     return u
 
@@ -285,14 +297,12 @@ def _scratch_tiles(name: str, threads: int, p: Plan, channels: int) -> Array:
 
 def convolve(x: Array, w: Array, bias: NDArray[Any] | None, p: Plan, shape: tuple[int, ...], adjoint: bool) -> Array:
     """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`."""
-    read, write = p.components
-    sources, targets = read * read * x.shape[3], write * write * shape[3]
     u = _transformed(w, p, adjoint)
     threads = thread_count(p.pieces)
     buffers = scratch("convolution source", threads, p.source)
-    v = _scratch_tiles("convolution source tiles", threads, p, sources)
-    m = _scratch_tiles("convolution target tiles", threads, p, targets)
-    zeros = np.zeros(targets, np.float32)
+    v = _scratch_tiles("convolution source tiles", threads, p, p.components[0] ** 2 * x.shape[3])
+    m = _scratch_tiles("convolution target tiles", threads, p, shape[3])
+    zeros = np.zeros(shape[3], np.float32)
     bias = zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
     out = np.empty(shape, np.float32)
     tables = (p.geometry, p.v_table, p.m_table, p.runs)
@@ -328,7 +338,7 @@ def weight_grad(x: Array, g: Array, p: Plan) -> Array:
     arrays = (sums, buffers, v, g_buffers, y)
     launch(TASKS[p.taps][2], threads, x, g, p.geometry, p.v_table, p.rows, *arrays, *(a.shape[1] for a in arrays))
     w = np.empty((outputs, channels, kernel, kernel), np.float32)
-    parts = thread_count(rows * outputs, 1 << 12)
+    parts = thread_count(w.size, 1 << 14)
     small = scratch("convolution taps", parts, p.taps**2 * LANES)
     steps = (kernel * kernel, channels * kernel * kernel)
     sizes = (rows, outputs, channels, threads, *steps, small.shape[1], sums.shape[1])

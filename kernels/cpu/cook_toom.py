@@ -113,29 +113,28 @@ def transform(matrix: Matrix) -> Any:
 
 
 def transform_inside(matrix: Matrix) -> Any:
-    """As `transform`, plus a vector of bias, writing only rows i0 <= i < i1 and columns j0 <= j < j1 of the tile."""
+    """As `transform`, plus a vector of bias, writing only the first rows and columns of the tile."""
 
-    def tile(typing, x, x_start, row, column, bias, b_start, y, y_start, y_row, y_column, i0, i1, j0, j1):
+    def tile(typing, x, x_start, row, column, bias, b_start, y, y_start, y_row, y_column, rows, columns):
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             values = pointers(context, builder, sig, args)
-            x, x_start, row, column, bias, b_start, y, y_start, y_row, y_column, i0, i1, j0, j1 = values
+            x, x_start, row, column, bias, b_start, y, y_start, y_row, y_column, rows, columns = values
             source = _grid(builder, at(builder, x, x_start), row, column)
             target = _grid(builder, at(builder, y, y_start), y_row, y_column)
             added = load(builder, vectors_at(builder, bias, b_start))
             result = _both_sides(builder, matrix, lambda i, j: load(builder, source(i, j)))
 
-            def inside(k: int, low: Any, high: Any) -> Any:
-                k = ir.Constant(low.type, k)
-                return builder.and_(builder.icmp_signed("<=", low, k), builder.icmp_signed("<", k, high))
+            def among(k: int, count: Any) -> Any:
+                return builder.icmp_signed("<", ir.Constant(count.type, k), count)
 
             for i, values in enumerate(result):
-                with builder.if_then(inside(i, i0, i1)):
+                with builder.if_then(among(i, rows)):
                     for j, value in enumerate(values):
-                        with builder.if_then(inside(j, j0, j1)):
+                        with builder.if_then(among(j, columns)):
                             store(builder, builder.fadd(value, added), target(i, j))
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(x, n, n, n, bias, n, y, n, n, n, n, n, n, n), build
+        return types.void(x, n, n, n, bias, n, y, n, n, n, n, n), build
 
     return intrinsic(tile)
