@@ -291,6 +291,19 @@ def asarray(value: Any, dtype: DTypeLike = None) -> Any:
     return array
 
 
+def as_tensor(x: ArrayLike) -> Tensor:
+    """`x` itself when it is a tensor, else a tensor without gradient on the same values.
+
+    A NumPy array stays the caller's, who may change it: it is watched from here on, as are views of it.
+    """
+    if isinstance(x, Tensor):
+        return x
+    array = asarray(x)
+    if array is x:
+        guard.expose(array)
+    return Tensor(array)
+
+
 def _nested(value: Sequence[Any]) -> Any:
     """Nested lists with the tensors in them as arrays."""
     return [_nested(v) if isinstance(v, list | tuple) else np.asarray(v) if isinstance(v, Tensor) else v for v in value]

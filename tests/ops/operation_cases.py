@@ -12,7 +12,17 @@ import numpy as np
 
 from tinygen import ops
 from tinygen.autodiff.transforms import alias
-from tinygen.ops import attention, convolution, elementwise, indexing, linalg, manipulation, normalisation, pooling
+from tinygen.ops import (
+    attention,
+    convolution,
+    elementwise,
+    indexing,
+    linalg,
+    losses,
+    manipulation,
+    normalisation,
+    pooling,
+)
 from tinygen.ops import reduction as red
 from tinygen.ops.softmax import cross_entropy_rows, log_softmax, softmax
 
@@ -158,6 +168,7 @@ CASES: list[Case] = [
     case(indexing._getitem, real(2, 4, 3), fn=lambda x: x[..., None, _INDEX, 0]),
     case(indexing.scatter_add, real(3), fn=lambda g: indexing.scatter_add(g, (_INDEX, _INDEX), (3, 4))),
     case(indexing.scatter_add, real(2, 3), fn=lambda g: indexing.scatter_add(g, slice(1, 3), (4, 3))),
+    case(indexing.scatter_add, real(3, 2), fn=lambda g: indexing.scatter_add(g, np.array([-1, 0, 3]), (4, 2))),
     # reductions
     case(red.sum, real(2, 3)),
     case(red.sum, real(2, 3, 2), (0, -1), True),
@@ -199,6 +210,8 @@ CASES: list[Case] = [
     case(log_softmax, real(2, 4)),
     case(log_softmax, real(3, 2), 0),
     case(cross_entropy_rows, real(3, 4), _LABELS),
+    case(losses.squared_distance, real(2, 3), real(2, 3)),
+    case(losses.logistic_loss, real(2, 3), real(3, low=0.0, high=1.0)),
     case(attention._attention, *_CAUSAL, None, False, 0.7),
     case(attention._attention, *_CAUSAL, None, True, 0.7),
     case(attention._attention, real(2, 2, 2), real(2, 3, 2), real(2, 3, 1), _MASK, False, 0.7),

@@ -12,7 +12,7 @@ from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import xp
-from tinygen.tensor import ArrayLike, Tensor, asarray
+from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 
 class MutationError(RuntimeError):
@@ -191,7 +191,7 @@ def _seed(output: Tensor, grad_output: ArrayLike | None) -> tuple[Node, Tensor]:
         if output.size != 1:
             raise ValueError(f"the gradient of an output of shape {output.shape} needs grad_output of that shape")
         return output._node, Tensor(xp(output._data).ones_like(output._data))
-    g = grad_output if isinstance(grad_output, Tensor) else Tensor(asarray(grad_output))
+    g = as_tensor(grad_output)
     if g.shape != output.shape:
         raise ValueError(f"grad_output has shape {g.shape}, the output has {output.shape}: they must be equal")
     return output._node, g

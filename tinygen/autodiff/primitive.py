@@ -127,6 +127,8 @@ class Primitive:
             for i, value in enumerate(raw):
                 if not isinstance(value, np.ndarray):
                     raw[i] = _array_argument(value) if i in self.tensor_positions else _number(value)
+                elif self.moves and value is args[i]:
+                    guard.expose(value)  # the result may be a view of the caller's array
         elif not _settled(raw):
             raw = _promote(raw, self.tensor_positions)
         try:

@@ -7,7 +7,7 @@ from tinygen.autodiff.backward import grad
 from tinygen.autodiff.primitive import REGISTRY, operation
 from tinygen.autodiff.tape import mode, now, reachable, recording
 from tinygen.kernels.array_module import xp
-from tinygen.tensor import ArrayLike, Tensor, asarray
+from tinygen.tensor import ArrayLike, Tensor, as_tensor, asarray
 
 
 @operation(x=lambda g: g, elementwise=True)
@@ -20,7 +20,7 @@ def _entry(x: ArrayLike) -> Tensor:
     """`x` at a fresh place on the tape: the inner differentiation stops there, an outer one goes through."""
     if isinstance(x, Tensor) and x._node is not None:
         return alias(x)
-    return Tensor(x._data if isinstance(x, Tensor) else asarray(x), requires_grad=True)
+    return Tensor(as_tensor(x)._data, requires_grad=True)
 
 
 def _gradients(y: Tensor, xs: Sequence[Tensor], g: ArrayLike | None) -> tuple[Tensor, ...]:
@@ -75,7 +75,7 @@ def jvp(fn: Callable[..., Tensor], args: Sequence[ArrayLike], tangents: Sequence
     start = _start()
     with recording(True):
         xs = [_entry(x) for x in args]
-        vs = [v if isinstance(v, Tensor) else Tensor(asarray(v, x.dtype)) for v, x in zip(tangents, xs)]
+        vs = [as_tensor(v if isinstance(v, Tensor) else asarray(v, x.dtype)) for v, x in zip(tangents, xs)]
         for i, (x, v) in enumerate(zip(xs, vs)):
             if x.shape != v.shape:
                 raise ValueError(f"tangent {i} has shape {v.shape}, its argument has {x.shape}: they must be equal")
@@ -116,7 +116,7 @@ def hvp(fn: Callable[[Tensor], Tensor], x: ArrayLike, v: ArrayLike) -> Tensor:
     start = _start()
     with recording(True):
         entry = _entry(x)
-        direction = v if isinstance(v, Tensor) else Tensor(asarray(v, entry.dtype))
+        direction = as_tensor(v if isinstance(v, Tensor) else asarray(v, entry.dtype))
         if direction.shape != entry.shape:
             raise ValueError(f"v has shape {direction.shape}, x has {entry.shape}: they must be equal")
         gradient = _gradients(_scalar(fn(entry), "hvp"), [entry], None)[0]
@@ -131,4 +131,4 @@ def _scalar(y: Tensor, who: str) -> Tensor:
 
 def stop_gradient(x: ArrayLike) -> Tensor:
     """`x` as a constant: the same values, no gradient."""
-    return x.detach() if isinstance(x, Tensor) else Tensor(asarray(x))
+    return as_tensor(x).detach()

@@ -10,12 +10,7 @@ import numpy as np
 from tinygen.autodiff.primitive import operation
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
-from tinygen.tensor import ArrayLike, Tensor, asarray
-
-
-def as_tensor(x: ArrayLike) -> Tensor:
-    """`x` itself when it is a tensor, else a tensor without gradient on the same values."""
-    return x if isinstance(x, Tensor) else Tensor(asarray(x))
+from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 
 def _shape(shape: Any) -> tuple[int, ...]:

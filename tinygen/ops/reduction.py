@@ -12,7 +12,7 @@ from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.ops.elementwise import exp, isinf, square, where
 from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
-from tinygen.tensor import ArrayLike, Tensor, asarray
+from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 Axis = Any  # None for all, an int, or a tuple of ints
 
@@ -82,7 +82,7 @@ def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def as_float(x: ArrayLike) -> Tensor:
     """`x` as a tensor of a floating dtype; integers and booleans become float32."""
-    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    x = as_tensor(x)
     return x if x.dtype.kind == "f" else Tensor(x._data.astype(np.float32))
 
 
@@ -122,7 +122,7 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over `axis`, by halving: exact gradients of every order where entries are 0."""
-    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    x = as_tensor(x)
     shape = x.shape
     axes = axes_of(x.ndim, axis)
     rest = [i for i in range(x.ndim) if i not in axes]
@@ -165,13 +165,13 @@ def cumsum(x: ArrayLike, axis: int | None = None) -> Tensor:
     Raises:
         ValueError: no axis for more than one dimension.
     """
-    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    x = as_tensor(x)
     return cumulative_sum(x, _only_axis(x, axis, "cumsum"))
 
 
 def cumulative_prod(x: ArrayLike, axis: int | None = None) -> Tensor:
     """The running product along `axis`, by doubling: exact gradients of every order where entries are 0."""
-    x = x if isinstance(x, Tensor) else Tensor(asarray(x))
+    x = as_tensor(x)
     axis = _only_axis(x, axis, "cumulative_prod")
     y = moveaxis(x, axis, 0)
     step = 1
