@@ -14,6 +14,7 @@ import numpy as np
 
 from ..definitions import elementwise as definition
 from .launch import floats, integer, launch, task
+from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
     LANES,
@@ -21,12 +22,8 @@ from .simd import (
     vexp,
     vfill,
     vfma,
-    vload,
-    vload_first,
     vmax,
     vsigmoid,
-    vstore,
-    vstore_first,
     vwhere_less,
     vzero,
 )
@@ -113,25 +110,19 @@ def _slope(kind, x):
 def _map(block, part, parts):
     """Arguments: x, y; kind."""
     x, y, kind = floats(block, 0), floats(block, 1), integer(block, 2)
-    i, stop = x.size * part // parts, x.size * (part + 1) // parts
-    while i + LANES <= stop:
-        vstore(y, i, _value(kind, vload(x, i)))
-        i += LANES
-    if i < stop:
-        vstore_first(y, i, _value(kind, vload_first(x, i, stop - i, 0)), stop - i)
+    stop = x.size * (part + 1) // parts
+    for i in range(x.size * part // parts, stop, LANES):
+        store_vector(y, i, stop - i, _value(kind, load_vector(x, i, stop - i, 0)))
 
 
 @task
 def _map_backward(block, part, parts):
     """Arguments: g, x, y; kind."""
     g, x, y, kind = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
-    i, stop = x.size * part // parts, x.size * (part + 1) // parts
-    while i + LANES <= stop:
-        vstore(y, i, vload(g, i) * _slope(kind, vload(x, i)))
-        i += LANES
-    if i < stop:
-        slope = _slope(kind, vload_first(x, i, stop - i, 0))
-        vstore_first(y, i, vload_first(g, i, stop - i, 0) * slope, stop - i)
+    stop = x.size * (part + 1) // parts
+    for i in range(x.size * part // parts, stop, LANES):
+        slope = _slope(kind, load_vector(x, i, stop - i, 0))
+        store_vector(y, i, stop - i, load_vector(g, i, stop - i, 0) * slope)
 
 
 @njit(parallel=True, cache=True)

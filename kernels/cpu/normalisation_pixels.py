@@ -15,7 +15,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from .simd import FASTMATH, LANES, vfill, vfma, vload, vload_first, vsigmoid, vstore, vstore_first, vzero
+from .packing import load_vector, store_vector
+from .simd import FASTMATH, LANES, vfill, vfma, vload, vsigmoid, vstore, vzero
 
 njit: Any = numba.njit
 
@@ -25,20 +26,6 @@ OPTIONS: Any = {"cache": True, "error_model": "numpy", "fastmath": FASTMATH - {"
 _ONE = np.float32(1)
 WIDTH = 4 * LANES  # channels swept at once: memory is then read in order, and sums stay in registers
 _FLUSH = 512  # pixels summed in float32 before the sums move to float64
-
-
-@njit(**OPTIONS)
-def _load(x, i, left):
-    """The vector at x[i:]; zero from `left` elements on."""
-    return vload(x, i) if left >= LANES else vload_first(x, i, left, 0)
-
-
-@njit(**OPTIONS)
-def _store(x, i, v, left):
-    if left >= LANES:
-        vstore(x, i, v)
-    else:
-        vstore_first(x, i, v, left)
 
 
 @njit(**OPTIONS)
@@ -73,7 +60,7 @@ def _sum_moments(x, start, pixels, channels, shift, s, q):
     for c in range(whole, channels, LANES):
         m, s0, q0 = vload(shift, c), vzero(), vzero()
         for i in range(start + c, start + c + pixels * channels, channels):
-            d = _load(x, i, channels - c) - m
+            d = load_vector(x, i, channels - c, 0) - m
             s0, q0 = s0 + d, vfma(d, d, q0)
         vstore(s, c, s0)
         vstore(q, c, q0)
@@ -99,8 +86,8 @@ def _sum_products(g, x, start, pixels, channels, mean, s, q):
     for c in range(whole, channels, LANES):
         m, s0, q0 = vload(mean, c), vzero(), vzero()
         for i in range(start + c, start + c + pixels * channels, channels):
-            h = _load(g, i, channels - c)
-            s0, q0 = s0 + h, vfma(h, _load(x, i, channels - c) - m, q0)
+            h = load_vector(g, i, channels - c, 0)
+            s0, q0 = s0 + h, vfma(h, load_vector(x, i, channels - c, 0) - m, q0)
         vstore(s, c, s0)
         vstore(q, c, q0)
 
@@ -173,8 +160,8 @@ def affine(x, y, start, pixels, channels, mean, scale, offset, silu):
     for c in range(whole, channels, LANES):
         m, k, b = vload(mean, c), vload(scale, c), vload(offset, c)
         for i in range(start + c, start + c + pixels * channels, channels):
-            z = vfma(_load(x, i, channels - c) - m, k, b)
-            _store(y, i, _silu(z) if silu else z, channels - c)
+            z = vfma(load_vector(x, i, channels - c, 0) - m, k, b)
+            store_vector(y, i, channels - c, _silu(z) if silu else z)
 
 
 @njit(**OPTIONS)
@@ -196,8 +183,8 @@ def silu_gradient(g, x, y, start, pixels, channels, mean, scale, offset):
     for c in range(whole, channels, LANES):
         m, k, b = vload(mean, c), vload(scale, c), vload(offset, c)
         for i in range(start + c, start + c + pixels * channels, channels):
-            slope = _silu_slope(vfma(_load(x, i, channels - c) - m, k, b))
-            _store(y, i, _load(g, i, channels - c) * slope, channels - c)
+            slope = _silu_slope(vfma(load_vector(x, i, channels - c, 0) - m, k, b))
+            store_vector(y, i, channels - c, load_vector(g, i, channels - c, 0) * slope)
 
 
 @njit(**OPTIONS)
@@ -220,8 +207,8 @@ def combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset):
     for c in range(whole, channels, LANES):
         m, a, k, b = vload(mean, c), vload(of_g, c), vload(of_x, c), vload(offset, c)
         for i in range(start + c, start + c + pixels * channels, channels):
-            z = vfma(_load(x, i, channels - c) - m, k, b)
-            _store(y, i, vfma(_load(g, i, channels - c), a, z), channels - c)
+            z = vfma(load_vector(x, i, channels - c, 0) - m, k, b)
+            store_vector(y, i, channels - c, vfma(load_vector(g, i, channels - c, 0), a, z))
 
 
 @njit(**OPTIONS)

@@ -9,23 +9,10 @@ import numpy as np
 
 from .launch import floats, integer, task
 from .normalisation_pixels import OPTIONS, njit
-from .simd import LANES, vfill, vfma, vload, vload_first, vstore, vstore_first, vsum, vzero
+from .packing import load_vector, store_vector, whole_vectors
+from .simd import LANES, vfill, vfma, vload, vstore, vsum, vzero
 
 _FLUSH = 512  # rows whose parameter gradients are summed in float32 before they move to float64
-
-
-@njit(**OPTIONS)
-def _load(x, i, left, fill):
-    """The vector at x[i:], equal to `fill` from `left` elements on."""
-    return vload(x, i) if left >= LANES else vload_first(x, i, left, fill)
-
-
-@njit(**OPTIONS)
-def _store(x, i, v, left):
-    if left >= LANES:
-        vstore(x, i, v)
-    else:
-        vstore_first(x, i, v, left)
 
 
 @njit(**OPTIONS)
@@ -35,11 +22,11 @@ def _normalise_row(x, y, start, size, weight, bias, eps, centred):
     if centred:
         total = vzero()
         for c in range(0, size, LANES):
-            total = total + _load(x, start + c, size - c, 0)
+            total = total + load_vector(x, start + c, size - c, 0)
         centre = vsum(total) / np.float32(size)
     m, total, squares = vfill(centre), vzero(), vzero()
     for c in range(0, size, LANES):
-        d = _load(x, start + c, size - c, centre) - m
+        d = load_vector(x, start + c, size - c, centre) - m
         total = total + d
         squares = vfma(d, d, squares)
     correction = np.float64(vsum(total)) / size if centred else 0.0
@@ -48,8 +35,8 @@ def _normalise_row(x, y, start, size, weight, bias, eps, centred):
     scale, offset = vfill(r), vfill(-correction * r)
     for c in range(0, size, LANES):
         left = size - c
-        x_hat = vfma(_load(x, start + c, left, 0) - m, scale, offset)
-        _store(y, start + c, vfma(x_hat, _load(weight, c, left, 0), _load(bias, c, left, 0)), left)
+        x_hat = vfma(load_vector(x, start + c, left, 0) - m, scale, offset)
+        store_vector(y, start + c, left, vfma(x_hat, load_vector(weight, c, left, 0), load_vector(bias, c, left, 0)))
     return centre + correction, r
 
 
@@ -70,11 +57,11 @@ def _row_gradient(g, x, dx, start, size, weight, mean, rstd, centred, dweight, d
     one, other = vzero(), vzero()
     for c in range(0, size, LANES):
         left = size - c
-        v = _load(g, start + c, left, 0)
-        x_hat = (_load(x, start + c, left, 0) - m) * r
+        v = load_vector(g, start + c, left, 0)
+        x_hat = (load_vector(x, start + c, left, 0) - m) * r
         vstore(dweight, c, vfma(v, x_hat, vload(dweight, c)))
         vstore(dbias, c, vload(dbias, c) + v)
-        h = v * _load(weight, c, left, 0)
+        h = v * load_vector(weight, c, left, 0)
         one = one + h
         other = vfma(h, x_hat, other)
     scale = rstd / np.float32(size)
@@ -82,9 +69,9 @@ def _row_gradient(g, x, dx, start, size, weight, mean, rstd, centred, dweight, d
     along_x_hat = vfill(-vsum(other) * scale)
     for c in range(0, size, LANES):
         left = size - c
-        x_hat = (_load(x, start + c, left, 0) - m) * r
-        h = _load(g, start + c, left, 0) * _load(weight, c, left, 0)
-        _store(dx, start + c, vfma(h, r, vfma(x_hat, along_x_hat, along_one)), left)
+        x_hat = (load_vector(x, start + c, left, 0) - m) * r
+        h = load_vector(g, start + c, left, 0) * load_vector(weight, c, left, 0)
+        store_vector(dx, start + c, left, vfma(h, r, vfma(x_hat, along_x_hat, along_one)))
 
 
 @task
@@ -96,7 +83,7 @@ def norm_rows_backward_task(block, part, parts):
     rows, size, centred = integer(block, 7), integer(block, 8), integer(block, 9) != 0
     own = sums[part * 2 * size : (part + 1) * 2 * size]
     own[:] = 0
-    work = np.zeros((2, (size + LANES - 1) // LANES * LANES), np.float32)
+    work = np.zeros((2, whole_vectors(size)), np.float32)
     first, last = rows * part // parts, rows * (part + 1) // parts
     for row in range(first, last):
         _row_gradient(g, x, dx, row * size, size, weight, mean[row], rstd[row], centred, work[0], work[1])

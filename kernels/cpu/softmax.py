@@ -13,18 +13,15 @@ import numpy as np
 
 from ..definitions import softmax as definition
 from .launch import floats, integer, integers, launch, task
+from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
     LANES,
     vexp,
     vfill,
     vfma,
-    vload,
-    vload_first,
     vmax,
     vmax_lane,
-    vstore,
-    vstore_first,
     vsum,
     vzero,
 )
@@ -40,27 +37,13 @@ _MINUS_INFINITY = np.float32(-np.inf)
 
 
 @njit(**_OPTIONS)
-def _load(x, i, stop, fill):
-    """The vector at x[i:], lanes from `stop` on equal to `fill`."""
-    return vload(x, i) if i + LANES <= stop else vload_first(x, i, stop - i, fill)
-
-
-@njit(**_OPTIONS)
-def _store(x, i, stop, v):
-    if i + LANES <= stop:
-        vstore(x, i, v)
-    else:
-        vstore_first(x, i, v, stop - i)
-
-
-@njit(**_OPTIONS)
 def _greatest(x, start, stop):
     a = vfill(_MINUS_INFINITY)
     b = a
     for i in range(start, stop, 2 * LANES):
-        a = vmax(a, _load(x, i, stop, _MINUS_INFINITY))
+        a = vmax(a, load_vector(x, i, stop - i, _MINUS_INFINITY))
         if i + LANES < stop:
-            b = vmax(b, _load(x, i + LANES, stop, _MINUS_INFINITY))
+            b = vmax(b, load_vector(x, i + LANES, stop - (i + LANES), _MINUS_INFINITY))
     return vmax_lane(vmax(a, b))
 
 
@@ -68,7 +51,7 @@ def _greatest(x, start, stop):
 def _sum_of_exponentials(x, start, stop, shift):
     total, m = vzero(), vfill(shift)
     for i in range(start, stop, LANES):
-        total = total + vexp(_load(x, i, stop, _MINUS_INFINITY) - m)
+        total = total + vexp(load_vector(x, i, stop - i, _MINUS_INFINITY) - m)
     return vsum(total)
 
 
@@ -76,22 +59,22 @@ def _sum_of_exponentials(x, start, stop, shift):
 def _softmax_row(x, y, start, stop):
     m, total = vfill(_greatest(x, start, stop)), vzero()
     for i in range(start, stop, LANES):
-        e = vexp(_load(x, i, stop, _MINUS_INFINITY) - m)
-        _store(y, i, stop, e)
+        e = vexp(load_vector(x, i, stop - i, _MINUS_INFINITY) - m)
+        store_vector(y, i, stop - i, e)
         total = total + e
     scale = vfill(np.float32(1) / vsum(total))
     for i in range(start, stop, LANES):
-        _store(y, i, stop, _load(y, i, stop, 0) * scale)
+        store_vector(y, i, stop - i, load_vector(y, i, stop - i, 0) * scale)
 
 
 @njit(**_OPTIONS)
 def _softmax_backward_row(g, y, dx, start, stop):
     total = vzero()
     for i in range(start, stop, LANES):
-        total = vfma(_load(g, i, stop, 0), _load(y, i, stop, 0), total)
+        total = vfma(load_vector(g, i, stop - i, 0), load_vector(y, i, stop - i, 0), total)
     mean = vfill(vsum(total))
     for i in range(start, stop, LANES):
-        _store(dx, i, stop, _load(y, i, stop, 0) * (_load(g, i, stop, 0) - mean))
+        store_vector(dx, i, stop - i, load_vector(y, i, stop - i, 0) * (load_vector(g, i, stop - i, 0) - mean))
 
 
 @njit(**_OPTIONS)
@@ -99,17 +82,17 @@ def _log_softmax_row(x, y, start, stop):
     m = _greatest(x, start, stop)
     shift, log_sum = vfill(m), vfill(math.log(_sum_of_exponentials(x, start, stop, m)))
     for i in range(start, stop, LANES):
-        _store(y, i, stop, (_load(x, i, stop, 0) - shift) - log_sum)
+        store_vector(y, i, stop - i, (load_vector(x, i, stop - i, 0) - shift) - log_sum)
 
 
 @njit(**_OPTIONS)
 def _log_softmax_backward_row(g, y, dx, start, stop):
     total = vzero()
     for i in range(start, stop, LANES):
-        total = total + _load(g, i, stop, 0)
+        total = total + load_vector(g, i, stop - i, 0)
     sum_g = vfill(-vsum(total))
     for i in range(start, stop, LANES):
-        _store(dx, i, stop, vfma(sum_g, vexp(_load(y, i, stop, 0)), _load(g, i, stop, 0)))
+        store_vector(dx, i, stop - i, vfma(sum_g, vexp(load_vector(y, i, stop - i, 0)), load_vector(g, i, stop - i, 0)))
 
 
 @njit(**_OPTIONS)
@@ -124,7 +107,7 @@ def _cross_entropy_row(x, start, stop, target):
 def _cross_entropy_backward_row(x, dx, start, stop, target, lse, g):
     shift, scale = vfill(lse), vfill(g)
     for i in range(start, stop, LANES):
-        _store(dx, i, stop, scale * vexp(_load(x, i, stop, 0) - shift))
+        store_vector(dx, i, stop - i, scale * vexp(load_vector(x, i, stop - i, 0) - shift))
     dx[start + target] -= g
 
 
