@@ -192,6 +192,15 @@ def test_the_first_of_equal_maxima_gets_the_gradient_and_nan_wins():
     assert np.isnan(F.max_pool2d(np.array([[[[1.0, np.nan], [3.0, 2.0]]]]), 2).item())
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_cotangent_that_is_nan_reaches_the_chosen_entry_alone(stride):
+    x = tg.tensor(np.arange(9.0).reshape(1, 1, 3, 3), requires_grad=True)
+    y = F.max_pool2d(x, 2, stride)
+    (g,) = tg.grad(y, x, np.full(y.shape, np.nan))
+    chosen = {1: [[0, 0, 0], [0, 1, 1], [0, 1, 1]], 2: [[0, 0, 0], [0, 1, 0], [0, 0, 0]]}[stride]
+    np.testing.assert_array_equal(np.isnan(g.numpy()[0, 0]), np.array(chosen, bool))
+
+
 @pytest.mark.parametrize("layout", ["channels first", "channels last"])
 def test_pooling_in_either_memory_layout(layout):
     x = RNG.permutation(2 * 3 * 5 * 6).reshape(2, 3, 5, 6) * 0.1  # no two near each other

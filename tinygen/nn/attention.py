@@ -118,9 +118,7 @@ class MultiheadAttention(Module):
             attn = as_tensor(attn)
             shapes = [(t, s), (n * self.num_heads, t, s)]
             if attn.shape not in shapes:
-                raise ValueError(
-                    f"MultiheadAttention: attn_mask must be {shapes[0]} or {shapes[1]}, not {attn.shape}"
-                )
+                raise ValueError(f"MultiheadAttention: attn_mask must be {shapes[0]} or {shapes[1]}, not {attn.shape}")
             masks.append(attn if attn.ndim == 2 else attn.reshape(n, self.num_heads, t, s))
         if padding is not None:
             padding = as_tensor(padding)

@@ -56,7 +56,9 @@ def _output(size: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, di
 # -- sums ----------------------------------------------------------------------------------------------------
 
 
-@operation(x=lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding))
+@operation(
+    x=lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding), moves=True
+)
 def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """The sum of every window of images (N, C, H, W)."""
     size = _output(x.shape[2:], kernel, stride, padding, (1, 1))
@@ -70,7 +72,7 @@ def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     return out
 
 
-@operation(g=lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding))
+@operation(g=lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding), moves=True)
 def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """Each entry of g added at every place of its window, in images of `size`; the adjoint of `sum_windows`."""
     bordered = (size[0] + 2 * padding[0], size[1] + 2 * padding[1])
@@ -92,11 +94,13 @@ def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair
         g, which, x_shape[2:], kernel, stride, padding, dilation
     ),
     name="max_pool2d",
+    moves=True,
 )
 def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The largest entry of every window, and which of the window's offsets it stands at."""
     size = _output(x.shape[2:], kernel, stride, padding, dilation)
     x = _bordered(x, padding, -np.inf)
+    undefined = bool(xp(x).isnan(x.max())) if x.size else False
     out = which = None
     for k, place in enumerate(_windows(size, kernel, stride, dilation)):
         candidate = x[place]
@@ -104,27 +108,35 @@ def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
             out = candidate.copy(order="K")
             which = xp(x).zeros_like(out, dtype=np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
             continue
-        larger = (candidate > out) | (xp(x).isnan(candidate) & ~xp(x).isnan(out))
+        larger = candidate > out
+        if undefined:
+            larger |= xp(x).isnan(candidate) & ~xp(x).isnan(out)
         xp(x).copyto(out, candidate, where=larger)
         xp(x).copyto(which, k, where=larger)
     return Kept(out, which=which)
 
 
 @operation(
-    g=lambda g, which, kernel, stride, padding, dilation: pick_chosen(g, which, kernel, stride, padding, dilation)
+    g=lambda g, which, kernel, stride, padding, dilation: pick_chosen(g, which, kernel, stride, padding, dilation),
+    moves=True,
 )
 def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """Each entry of g added at the offset `which` of its window, in images of `size`."""
     out = _allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
+    apart = kernel[0] <= stride[0] and kernel[1] <= stride[1] and dilation == (1, 1)
     for k, place in enumerate(_windows(g.shape[2:], kernel, stride, dilation)):
-        out[place] += g * (which == k)
+        if apart:
+            xp(g).copyto(out[place], g, where=which == k)
+        else:
+            out[place] += xp(g).where(which == k, g, 0)
     return _cropped(out, padding)
 
 
 @operation(
     x=lambda g, which, x_shape, kernel, stride, padding, dilation: place_chosen(
         g, which, x_shape[2:], kernel, stride, padding, dilation
-    )
+    ),
+    moves=True,
 )
 def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The entry of every window at the offset `which`; the adjoint of `place_chosen`."""

@@ -3,8 +3,9 @@
 from typing import Any
 
 from tinygen.ops.elementwise import abs as absolute
-from tinygen.ops.elementwise import softplus, square
+from tinygen.ops.elementwise import square
 from tinygen.ops.linalg import same_dtype
+from tinygen.ops.losses import logistic_loss, squared_distance
 from tinygen.ops.manipulation import as_tensor, moveaxis
 from tinygen.ops.reduction import mean
 from tinygen.ops.reduction import sum as total
@@ -39,6 +40,9 @@ def mse_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor
         TypeError: dtypes that differ.
     """
     x, target = _pair("mse_loss", x, target)
+    if reduction in ("mean", "sum") and x.size:
+        distance = squared_distance(x, target)
+        return distance if reduction == "sum" else distance * (1.0 / x.size)
     return _reduced("mse_loss", square(x - target), reduction)
 
 
@@ -61,7 +65,7 @@ def binary_cross_entropy_with_logits(x: ArrayLike, target: ArrayLike, reduction:
         TypeError: dtypes that differ.
     """
     x, target = _pair("binary_cross_entropy_with_logits", x, target)
-    return _reduced("binary_cross_entropy_with_logits", softplus(x) - target * x, reduction)
+    return _reduced("binary_cross_entropy_with_logits", logistic_loss(x, target), reduction)
 
 
 def cross_entropy(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
