@@ -1,6 +1,7 @@
 """The real thing: DDPM on the digits, killed by SIGKILL twenty times at random moments, ends with the same bits."""
 
 import dataclasses
+import os
 import random
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from tinygen.training.registry import config_class
 from tinygen.training.run_directory import RunConfig, RunDirectory
 
 KILLS = 20
+COMMAND = [sys.executable, "-m", "tinygen", "train", "--resume"]
+ONE_THREAD = {**os.environ, "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # quick on a busy machine too
 OPTIONS = {"timesteps": 20, "channels": 8, "multipliers": (1, 2), "heads": 2}
 RECIPE = Recipe(steps=600, batch_size=4, lr=1e-3, ema_decay=0.9, warmup=50, sample_every=150, pictures=2)
 
@@ -31,25 +34,33 @@ def config(**changes: Any) -> RunConfig:
 
 
 def test_twenty_kills(tmp_path: Path) -> None:
-    whole = RunDirectory.create(tmp_path / "whole", config())
-    assert train(whole, config(), Silent()).finished
-    killed = RunDirectory.create(tmp_path / "killed", config())
-    command = [sys.executable, "-m", "tinygen", "train", "--resume", str(killed.path)]
+    whole, killed = (RunDirectory.create(tmp_path / name, config()) for name in ("whole", "killed"))
+    finish(whole)
     rng = random.Random(2)
     for kill in range(KILLS):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [*COMMAND, str(killed.path)], env=ONE_THREAD, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         if kill % 4:  # some lines further, and a moment more; else anywhere in the start
             await_lines(killed, more=rng.randint(1, 3), process=process)
             time.sleep(rng.uniform(0, 0.03))
         else:
             time.sleep(rng.uniform(0, 1.5))
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, process.communicate()[1]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        assert process.wait() == -signal.SIGKILL, process.communicate()[1].decode()
+    finish(killed)
     assert bits(killed.path) == bits(whole.path)
     assert log(killed.path) == log(whole.path)
     for ours, theirs in zip(killed.pictures(), whole.pictures(), strict=True):
         assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_run_is_a_function_of_its_configuration(tmp_path: Path) -> None:
+    runs = [RunDirectory.create(tmp_path / name, config(steps=12)) for name in ("one", "two")]
+    for run in runs:
+        train(run, config(steps=12), Silent())
+    assert bits(runs[0].path) == bits(runs[1].path)
+    assert log(runs[0].path) == log(runs[1].path)
 
 
 def test_what_is_not_finite_is_named_with_its_operation(tmp_path: Path) -> None:
@@ -57,7 +68,13 @@ def test_what_is_not_finite_is_named_with_its_operation(tmp_path: Path) -> None:
         train(RunDirectory.create(tmp_path, config()), config(lr=1e25, warmup=0), Silent())
 
 
-def await_lines(run: RunDirectory, more: int, process: "subprocess.Popen[str]") -> None:
+def finish(run: RunDirectory) -> None:
+    """Train in a process of its own to the end."""
+    done = subprocess.run([*COMMAND, str(run.path)], env=ONE_THREAD, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def await_lines(run: RunDirectory, more: int, process: "subprocess.Popen[bytes]") -> None:
     """Wait until the log has grown by so many lines since the process cut it back."""
     least = None
     while process.poll() is None:
