@@ -1,0 +1,55 @@
+"""Rows added by index: the definition against a loop, and the CPU version against the definition, bit by bit."""
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygen import kernels
+
+
+@given(
+    n=st.integers(0, 40),
+    count=st.integers(1, 12),
+    rest=st.lists(st.integers(0, 5), max_size=2),
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 99),
+)
+def test_both_versions_add_in_the_order_of_the_indices(n, count, rest, dtype, seed):
+    rng = np.random.default_rng(seed)
+    g = np.asfortranarray(rng.normal(size=(n, *rest)).astype(dtype))
+    rows = rng.integers(0, count, n).astype(rng.choice(["int64", "int32", "uint8"]))
+    expected = np.zeros((count, *rest), dtype)
+    for r, row in zip(rows, g):
+        expected[r] += row
+    for version in ("definition", "cpu"):
+        with kernels.implementation(version):
+            found = kernels.add_rows(g, rows, count)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    rng = np.random.default_rng(0)
+    g, rows = rng.normal(size=(4096, 64)).astype(np.float32), rng.integers(0, 37, 4096)
+    before = numba.get_num_threads()
+    found = []
+    try:
+        for threads in {1, before}:
+            numba.set_num_threads(threads)
+            found.append(kernels.add_rows(g, rows, 37))
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(found[0], found[-1])
+    np.testing.assert_allclose(found[0].sum(0), g.sum(0), rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("version", ["definition", "cpu"])
+def test_indices_that_do_not_fit_are_refused(version):
+    g = np.ones((3, 2), np.float32)
+    with kernels.implementation(version):
+        with pytest.raises(ValueError, match=r"indices from -1 to 4 are not all in 0 to 3"):
+            kernels.add_rows(g, np.array([0, 4, -1]), 4)
+        with pytest.raises(ValueError, match=r"g \(3, 2\) needs as many indices, found \(2,\)"):
+            kernels.add_rows(g, np.array([0, 1]), 4)
