@@ -25,6 +25,7 @@ from tinygen.ops import (
 )
 from tinygen.ops import reduction as red
 from tinygen.ops.softmax import cross_entropy_rows, log_softmax, softmax
+from tinygen.ops.special import digamma, lgamma, polygamma
 
 _seed = itertools.count()
 
@@ -259,6 +260,13 @@ for _kernel, _stride, _padding, _dilation, _size in _WINDOWS:
         case(pooling.place_chosen, real(1, 2, *_apart), _which, _size, *_rest, _dilation),
         case(pooling.pick_chosen, real(1, 2, *_size), _which, *_rest, _dilation),
     ]
+
+CASES += [
+    case(lgamma, real(2, 3, low=0.5, high=4)),
+    case(digamma, real(2, 3, low=0.5, high=4)),
+    case(polygamma, 1, real(2, 3, low=0.5, high=4)),
+    case(polygamma, 3, real(3, low=1, high=4)),
+]
 
 
 def _device() -> Any:

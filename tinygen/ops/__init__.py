@@ -146,6 +146,7 @@ from tinygen.ops.reduction import (
     var,
 )
 from tinygen.ops.softmax import log_softmax, softmax
+from tinygen.ops.special import digamma, lgamma, polygamma
 
 __all__ = [
     "abs",
@@ -185,6 +186,7 @@ __all__ = [
     "cumulative_sum",
     "diagonal",
     "diff",
+    "digamma",
     "divide",
     "einsum",
     "elu",
@@ -213,6 +215,7 @@ __all__ = [
     "leaky_relu",
     "less",
     "less_equal",
+    "lgamma",
     "linspace",
     "log",
     "log1p",
@@ -243,6 +246,7 @@ __all__ = [
     "outer",
     "pad",
     "permute_dims",
+    "polygamma",
     "positive",
     "power",
     "prod",
