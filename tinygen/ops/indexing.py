@@ -32,7 +32,7 @@ def _getitem(x: Any, index: Any) -> Any:
 def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of `shape` with the entries of `g` added at `index`; the adjoint of indexing."""
     rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
-    if len(shape) > 1 and getattr(rows, "ndim", 0) and rows.dtype.kind in "iu":
+    if len(shape) > 1 and hasattr(rows, "dtype") and rows.ndim and rows.dtype.kind in "iu":
         rows = xp(rows).where(rows < 0, rows + shape[0], rows).reshape(-1)
         return kernels.add_rows(g.reshape(rows.size, *shape[1:]), rows, shape[0])  # type: ignore[attr-defined]
     out = xp(g).zeros(shape, dtype=g.dtype)
