@@ -93,6 +93,24 @@ def test_a_state_goes_on_to_the_same_bits() -> None:
     assert bits(second) == bits(whole)
 
 
+def test_dropout_goes_on_where_it_was() -> None:
+    class Dropped(Line):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dropout = nn.Dropout(0.5, rng=Generator(1))
+
+        def loss(self, batch: Any, rng: Any) -> tuple[tg.Tensor, dict[str, Any]]:
+            return (self.dropout(self.linear(tg.tensor(batch["x"]))) ** 2).mean(), {}
+
+    first, second = SingleLearner(Dropped(), Recipe()), SingleLearner(Dropped(), Recipe())
+    for _ in range(3):
+        first.step(batch(), None)
+    second.load_state_dict(tree.join(*tree.split(first.state_dict())))
+    for model in (first, second):
+        model.step(batch(), None)
+    assert bits(second) == bits(first)
+
+
 @pytest.mark.parametrize("scale", [math.inf, math.nan, 1e30])
 def test_a_step_that_is_not_finite_names_the_term_and_touches_nothing(scale: float) -> None:
     model = learner()

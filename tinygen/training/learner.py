@@ -63,11 +63,12 @@ class SingleLearner:
                 self.model.train()
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, averages, Adam's moments and the count of steps."""
+        """Weights, averages, Adam's moments, where the dropout layers' generators are, and the count of steps."""
         return {
             "model": self.model.state_dict(),
             "ema": self.ema.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "generators": {name: generator.state for name, generator in self.model.named_generators()},
             "steps_done": self.steps_done,
         }
 
@@ -76,6 +77,8 @@ class SingleLearner:
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for name, generator in self.model.named_generators():
+            generator.state = state["generators"][name]
         self.steps_done = state["steps_done"]
 
 
