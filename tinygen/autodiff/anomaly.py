@@ -54,12 +54,14 @@ def kind_of_anomaly(array: Any) -> str | None:
 
 
 def check_value(name: str, array: Any) -> None:
-    found = kind_of_anomaly(array)
+    """Raises when an operation made a NaN or an infinity, except within a gradient, which is checked as a whole."""
+    found = None if mode.backward else kind_of_anomaly(array)
     if found:
         raise AnomalyError(f"{name} made {found}, at {calling_line()}")
 
 
 def check_gradient(node: Any, array: Any) -> None:
+    """Raises when the gradient of the operation that `node` recorded is not finite."""
     found = kind_of_anomaly(array)
     if found:
         where = f", recorded at {node.line}" if node.line else ""

@@ -30,6 +30,9 @@ def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return g.reshape(shape) if g.shape != shape else g
 
 
+_COTANGENT_ONLY = ("g",)
+
+
 class _Table:
     """Gradients by node. `owned` are the sums made here, which may be added to in place."""
 
@@ -145,10 +148,21 @@ def backpropagate(
     for node, g in seeds:
         if node in needed:
             table.add(node, g)
+    outer, mode.backward = mode.backward, True
+    try:
+        return _sweep(order, table, wanted, needed, stop_before)
+    finally:
+        mode.backward = outer
+
+
+def _sweep(
+    order: Sequence[Node], table: _Table, wanted: set[Node], needed: set[Node], stop_before: int
+) -> dict[Node, Tensor]:
+    """Runs the vjps of `order`, the youngest node first, and returns the gradients at `wanted`."""
     live: dict[Node, Any] = {}  # below a `where`: which entries can differ from 0; all of them for nodes not in here
     result: dict[Node, Tensor] = {}
     for node in order:
-        g = table.gradient.pop(node, None)  # type: ignore[arg-type]
+        g = table.gradient.pop(node, None)
         if g is None:
             continue
         if node in wanted:
@@ -163,7 +177,7 @@ def backpropagate(
             several = type(parents) is tuple
             if parents is None or not (any(p in needed for p in parents) if several else parents in needed):
                 continue
-            made = rule.vjp(*_values(node, rule.names, g))
+            made = rule.vjp(g) if rule.names == _COTANGENT_ONLY else rule.vjp(*_values(node, rule.names, g))
             through = None if mask is None and op.name != "where" else _let_through(node, rule, mask)
             for i, (parent, gradient) in enumerate(zip(parents, made) if several else ((parents, made),)):
                 if parent is None or gradient is None or parent not in needed:

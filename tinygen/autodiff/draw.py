@@ -24,7 +24,8 @@ class Graph:
         lines = ["digraph tape {", '  rankdir=TB; node [shape=box, fontname="sans-serif"];']
         for i, (name, shape) in enumerate(zip(self.nodes, self.shapes)):
             style = ', style=filled, fillcolor="#dbe9f6"' if name == "leaf" else ""
-            lines.append(f'  n{i} [label="{name}\\n{shape}"{style}];')
+            label = name.replace("\\", r"\\").replace('"', r"\"")
+            lines.append(f'  n{i} [label="{label}\\n{shape}"{style}];')
         lines += [f"  n{a} -> n{b};" for a, b in self.edges]
         return "\n".join([*lines, "}"])
 

@@ -21,7 +21,8 @@ class Mode(threading.local):
     """Per-thread switches of the engine."""
 
     recording = True
-    anomaly = False
+    anomaly = False  # whether a NaN or an infinity raises
+    backward = False  # whether a gradient is being computed
 
 
 mode = Mode()

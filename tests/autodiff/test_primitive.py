@@ -1,0 +1,146 @@
+"""Operations a user adds: one vjp an argument, joint ones, residuals, lists; and what is refused."""
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+from tinygen.autodiff.primitive import REGISTRY, Kept
+from tinygen.testing import gradcheck
+
+X = np.random.default_rng(0).uniform(0.5, 1.5, (2, 3))
+Y = np.random.default_rng(1).uniform(0.5, 1.5, (2, 3))
+
+
+@tg.primitive(x=lambda g, x: 3.0 * x**2 * g, elementwise=True)
+def cube(x):
+    return x**3
+
+
+def test_one_argument():
+    assert gradcheck(cube, X, order=3)
+    assert cube(2.0).dtype == np.float32
+    assert cube(np.array([2])).tolist() == [8]
+
+
+def test_one_vjp_for_each_argument_broadcasts():
+    ratio = tg.primitive(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b)(lambda a, b: a / b)
+    assert gradcheck(ratio, X, Y[:1], order=3)
+    assert gradcheck(ratio, X[:, :1], Y, order=2)
+
+
+def test_a_joint_vjp_and_one_beside_it():
+    @tg.primitive(tg.joint(lambda g, a, b: (g * b, g * a), "a", "b"), c=lambda g: g)
+    def fused(a, b, c):
+        return a * b + c
+
+    assert gradcheck(fused, X, Y, X, order=3)
+    x, c = tg.tensor(X, requires_grad=True), tg.tensor(X, requires_grad=True)
+    assert tg.grad(fused(x, Y, 0.0).sum(), x)[0].tolist() == Y.tolist()
+    assert tg.grad(fused(X, Y, c).sum(), c)[0].tolist() == np.ones((2, 3)).tolist()
+
+
+def test_a_joint_vjp_may_return_none():
+    half = tg.primitive(tg.joint(lambda g, a, b: (g, None), "a", "b"))(lambda a, b: a + 0 * b)
+    a, b = tg.tensor(X, requires_grad=True), tg.tensor(Y, requires_grad=True)
+    ga, gb = tg.grad(half(a, b).sum(), [a, b], allow_unused=True)
+    assert ga is not None
+    assert gb is None
+
+
+def test_residuals_kept_by_the_forward():
+    runs = []
+
+    @tg.primitive(x=lambda g, x, root: g * (0.5 / root) if runs.append(1) is None else g)
+    def keeps_root(x):
+        root = np.sqrt(x)
+        return Kept(root * 1.0, root=root)
+
+    x = tg.tensor(X, requires_grad=True)
+    np.testing.assert_allclose(tg.grad(keeps_root(x).sum(), x)[0], 0.5 / np.sqrt(X))
+
+
+def test_a_list_of_arguments():
+    @tg.primitive(arrays=lambda g, arrays: [g * (i + 1.0) for i in range(len(arrays))])
+    def weighted(arrays):
+        return sum((i + 1) * a for i, a in enumerate(arrays))
+
+    assert gradcheck(lambda a, b: weighted([a, b, a]), X, Y, order=2)
+    assert gradcheck(lambda a: weighted((a, Y)), X, order=2)
+
+
+def test_shapes_and_static_arguments_reach_the_vjp():
+    @tg.primitive(x=lambda g, x_shape, times: tg.broadcast_to(g, x_shape) * float(times))
+    def scaled_sum(x, times=2):
+        return x.sum() * times
+
+    assert gradcheck(scaled_sum, X, order=2)
+    assert gradcheck(scaled_sum, X, 5, order=2)
+    assert gradcheck(lambda x: scaled_sum(x, times=7), X)
+
+
+def test_docstring_and_name_are_the_forwards():
+    assert tg.exp.__doc__ == "e^x."
+    assert tg.exp.name == "exp"
+    assert repr(tg.power) == "<primitive power(a, b)>"
+
+
+def test_a_users_operation_stays_out_of_the_projects_table():
+    assert "cube" not in REGISTRY
+
+
+# -- refused -------------------------------------------------------------------------------------------------
+
+
+def test_a_vjp_for_no_argument():
+    with pytest.raises(TypeError, match="'z', not one of the arguments"):
+        tg.primitive(z=lambda g: g)(lambda x: x)
+
+
+def test_a_vjp_that_asks_for_what_there_is_not():
+    odd = tg.primitive(x=lambda g, nothing: g)(lambda x: x * 1)
+    with pytest.raises(TypeError, match="'nothing', which is neither g, y, an argument nor kept"):
+        odd(tg.tensor(X, requires_grad=True))
+
+
+def test_a_joint_of_one():
+    with pytest.raises(TypeError, match="two arguments or more"):
+        tg.joint(lambda g: (g,), "x")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: tg.exp(), "missing its argument 'x'"),
+        (lambda: tg.exp(1, 2), "takes 1 arguments"),
+        (lambda: tg.exp(1, x=2), "'x' twice"),
+        (lambda: tg.exp(1, out=2), "no argument 'out'"),
+    ],
+)
+def test_calls_that_do_not_fit(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+def test_shapes_that_do_not_broadcast_name_both_and_the_rule():
+    with pytest.raises(
+        ValueError, match=r"^add: shapes \(2, 3\) and \(4,\) do not fit together: sizes must be equal or 1"
+    ):
+        tg.tensor(X) + np.ones(4)
+
+
+def test_an_error_that_is_not_about_shapes_is_handed_on():
+    with pytest.raises(ValueError, match="power: Integers to negative integer powers"):
+        tg.tensor([2, 3]) ** -1
+
+
+def test_a_wrong_vjp_is_found_by_gradcheck():
+    wrong = tg.primitive(x=lambda g, x: 2.0 * x**2 * g, elementwise=True)(lambda x: x**3)
+    with pytest.raises(AssertionError, match="order 1 in input 0"):
+        gradcheck(wrong, X)
+    constant = tg.primitive(x=lambda g, x: 3.0 * tg.stop_gradient(x) ** 2 * g)(lambda x: x**3)
+    assert gradcheck(constant, X)
+    with pytest.raises(AssertionError, match="order 2 in input 0"):
+        gradcheck(constant, X, order=2)
+    detached = tg.primitive(x=lambda g, x: 3.0 * x**2 * g.detach())(lambda x: x**3)
+    with pytest.raises(AssertionError, match="order 2 in cotangent 0"):
+        gradcheck(detached, X, order=2)
