@@ -203,3 +203,19 @@ def test_python_m_tinygen_is_the_command_line() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "did you mean train?" in done.stderr
+
+
+def test_a_folder_of_pictures_is_resized_to_the_size_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cats").mkdir()
+    for index in range(40):
+        Image.new("RGB", (20 + index, 30), (index, 0, 0)).save(tmp_path / "cats" / f"{index}.png")
+    assert "images of different sizes" in complaint(capsys, "train", "mean", "--data", "cats")
+    out = tmp_path / "run"
+    args = ["train", "mean", "--data", "cats", "--image-size", "6", "--steps", "3", "--out", str(out)]
+    assert main(args) == 0
+    monkeypatch.chdir(out)  # the run knows its data from anywhere
+    assert main(["sample", str(out), "-n", "4"]) == 0
+    assert checkpoints.load(checkpoints.saved(out / "checkpoints")[0]).state["model"]["weight"].shape == (3, 6, 6)

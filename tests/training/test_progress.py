@@ -26,7 +26,7 @@ def test_lines_for_a_file_come_every_few_seconds_and_at_the_end() -> None:
     assert out.getvalue().splitlines() == [
         "step 1/200  loss 0.2500  10.0 steps/s  20 s left",
         "samples: samples/step-00000001.png",
-        "step 200/200  loss 0.2500  10.0 steps/s  0.0 s left",
+        "step 200/200  loss 0.2500  10.0 steps/s  done",
     ]
 
 

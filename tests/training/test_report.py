@@ -95,4 +95,5 @@ def test_the_smoothed_loss_starts_as_the_mean_and_time_for_pictures_is_not_in_th
     meter.exclude(-1e3)  # as if a thousand seconds more had gone into steps
     meter.update(14, 4.0)
     assert meter.rate < rate
+    assert meter.rate == pytest.approx(3 / 1000, rel=0.1)  # the first step is not counted
     assert meter.seconds_left == pytest.approx(96 / meter.rate)

@@ -31,7 +31,7 @@ def run(args: Sequence[str]) -> int:
 
     _, config, parts, step = load_run(options.directory)
     try:
-        held_out = data.load(config.data, "test")
+        held_out = data.load(config.data, "test", size=config.image_size)
     except ValueError as error:
         raise UsageError(str(error)) from error
     with parts.learner.averaged() as model:

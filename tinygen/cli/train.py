@@ -41,6 +41,8 @@ class TrainOptions:
 
     data: str = "digits"
     """Data set by name (tinygen data lists them), or a folder of PNG or JPEG images."""
+    image_size: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: as they are)")] = None
+    """Side in pixels that the images of a folder are cropped and resized to."""
     steps: Count = None
     """Optimiser steps."""
     batch_size: Count = None
@@ -159,6 +161,7 @@ def configure(name: str, options: TrainOptions, model_config: Any, command: str)
         seed=options.seed,
         device=device,
         recipe=recipe,
+        image_size=options.image_size,
         save_every=options.save_every,
         log_every=options.log_every,
         provenance=provenance(command),

@@ -39,7 +39,7 @@ def assemble(config: RunConfig) -> Parts:
     initial, order, noise, pictures = Generator(config.seed).split(4)
     make = config_class(config.model)
     try:
-        dataset = data.load(config.data)
+        dataset = data.load(config.data, size=config.image_size)
         classes = len(dataset.classes) or None
         model = make(**config.options).build(dataset.shape, classes, initial)
         loader = data.Loader(dataset, config.recipe.batch_size, order)

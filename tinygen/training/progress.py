@@ -25,8 +25,7 @@ class Meter:
         self.loss = float("nan")
         self.rate = 0.0
         self._count = 0
-        self._started = time.monotonic()
-        self._paused = 0.0
+        self._started = 0.0
 
     def update(self, step: int, loss: float) -> None:
         """Count one step."""
@@ -34,16 +33,26 @@ class Meter:
         self._count += 1
         keep = min(SMOOTHING, 1 - 1 / self._count)
         self.loss = loss if self._count == 1 else keep * self.loss + (1 - keep) * loss
-        self.rate = self._count / max(time.monotonic() - self._started - self._paused, 1e-9)
+        now = time.monotonic()
+        if self._count == 1:  # the first step compiles what is not cached: it is not counted
+            self._started = now
+        else:
+            self.rate = (self._count - 1) / max(now - self._started, 1e-9)
 
     def exclude(self, seconds: float) -> None:
         """Leave `seconds` spent on something other than steps out of the rate."""
-        self._paused += seconds
+        self._started += seconds
 
     @property
     def seconds_left(self) -> float:
         """Time for the steps that are left, at the rate so far."""
         return (self.steps - self.step) / self.rate if self.rate else float("nan")
+
+    @property
+    def pace(self) -> str:
+        """Rate and time left in words, once they are known."""
+        left = f"{duration(self.seconds_left)} left" if self.step < self.steps else "done"
+        return f"{self.rate:.1f} steps/s  {left}" if self.rate else "first step"
 
 
 class Progress(Protocol):
@@ -87,10 +96,7 @@ class PlainProgress:
         now = time.monotonic()
         if now - self._last >= self._every or meter.step == meter.steps:
             self._last = now
-            self.note(
-                f"step {meter.step}/{meter.steps}  loss {meter.loss:.4f}  {meter.rate:.1f} steps/s  "
-                f"{duration(meter.seconds_left)} left"
-            )
+            self.note(f"step {meter.step}/{meter.steps}  loss {meter.loss:.4f}  {meter.pace}")
 
     def drawing(self) -> None:
         """Nothing: the line comes with the picture."""
@@ -158,11 +164,10 @@ class LiveProgress:
             Text(self._title, style="bold"),
             ProgressBar(total=meter.steps, completed=meter.step, width=32),
             Text(f"{meter.step:,} / {meter.steps:,}"),
-            Text(f"{duration(meter.seconds_left)} left" if meter.step < meter.steps else "done", style="cyan"),
+            Text(meter.pace, style="cyan"),
         )
         line = Text("loss ", style="dim")
         line.append(f"{meter.loss:.4f}", style="bold")
-        line.append(f"   {meter.rate:.1f} steps/s", style="dim")
         for name, value in self._figures.items():
             if name != "loss":
                 line.append(f"   {name} {value:.3g}", style="dim")

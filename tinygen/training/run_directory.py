@@ -41,6 +41,8 @@ class RunConfig:
     seed: int
     device: str
     recipe: Recipe
+    image_size: int | None = None
+    """Side in pixels that the images of a folder are resized to; None takes them as they are."""
     save_every: int = 200
     log_every: int = 10
     provenance: dict[str, Any] = field(default_factory=dict)
