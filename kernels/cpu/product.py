@@ -1,17 +1,180 @@
-"""The matrix product on the CPU: OpenBLAS on one thread.
-
-OpenBLAS's threads go on spinning after a product and take the cores from the kernel that follows; between kernels one
-thread is several times faster than two (see threads.py). Held by tests/kernels/test_product.py.
+"""The matrix product on the CPU. It exists for the company it keeps: OpenBLAS's threads spin while they wait, and so
+do OpenMP's, so a threaded `np.matmul` between the other kernels slows both many times (20 times was measured). Large
+float32 products run here, on the same threads as every other kernel; small ones, which OpenBLAS does on the calling
+thread, and float64 go to NumPy. Held by tests/kernels/test_product.py.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.threads import one_blas_thread
+from tinygen.kernels.cpu.convolution_layout import Pair, copy_floats, zero_floats
+from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, accumulate, multiply, panel_width, round_up
+from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.simd import LANES
+from tinygen.kernels.cpu.threads import one_blas_thread, scratch, thread_count
+
+Array = NDArray[Any]
+QUIET = 1 << 18  # multiply-adds up to which OpenBLAS does not start threads
+SMALL = 1 << 20  # ... up to which one thread of OpenBLAS is faster than the threads here
+ROWS = 96  # of A at a time, at most: with DEPTH of their columns they stay in the second-level cache
+STEP = 24  # ... and at least
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """a (..., M, K) times b (..., K, N), leading sizes broadcast: (..., M, N)."""
-    with one_blas_thread():
-        return np.matmul(a, b)
+@task
+def _pack(block, part, parts):
+    b, packed = floats(block, 0), floats(block, 1)
+    depth, columns, padded, row_step, one = (
+        integer(block, 2),
+        integer(block, 3),
+        integer(block, 4),
+        integer(block, 5),
+        integer(block, 6),
+    )
+    first, last = depth * part // parts, depth * (part + 1) // parts
+    column = 0
+    while column < padded:
+        width = panel_width(padded - column)
+        valid = min(width, columns - column)
+        for r0 in range(first, last, 16):
+            r1 = min(r0 + 16, last)
+            to = depth * column
+            if one == 1:
+                for r in range(r0, r1):
+                    copy_floats(b, r * row_step + column, packed, to + r * width, valid)
+            else:
+                for j in range(valid):  # a cache line of a column is read whole
+                    for r in range(r0, r1):
+                        packed[to + r * width + j] = b[(column + j) * one + r * row_step]
+            for r in range(r0, r1):
+                for j in range(valid, width):
+                    packed[to + r * width + j] = np.float32(0)
+        column += width
+
+
+@task
+def _multiply(block, part, parts):
+    a, packed, out, zeros = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    source, target, dense, runs = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 7)
+    rows, columns, depth = integer(block, 9), integer(block, 10), integer(block, 11)
+    band, group, rough_size = integer(block, 12), integer(block, 13), integer(block, 14)
+    rough = floats(block, 8)[part * rough_size :]
+    padded = zeros.size
+    across = -(-padded // group)
+    units = -(-rows // band) * across
+    for unit in range(units * part // parts, units * (part + 1) // parts):
+        m0, j0 = unit // across * band, unit % across * group
+        count, wide = min(band, rows - m0), min(group, padded - j0)
+        if j0 + wide <= columns:
+            multiply(
+                a, source[m0], source, count, runs, packed, depth * j0, wide, out, m0 * columns + j0, target, zeros, j0
+            )
+        else:
+            multiply(a, source[m0], source, count, runs, packed, depth * j0, wide, rough, part - part, dense, zeros, j0)
+            for m in range(count):
+                at, to = dense[m], (m0 + m) * columns + j0
+                for j in range(columns - j0):
+                    out[to + j] = rough[at + j]
+
+
+@task
+def _outer(block, part, parts):
+    a, b, out = floats(block, 0), floats(block, 1), floats(block, 2)
+    source, row = integers(block, 3), integers(block, 4)
+    rows, columns, depth, b_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
+    band, group, rough_size = integer(block, 10), integer(block, 11), integer(block, 12)
+    rough = floats(block, 5)[part * rough_size :]
+    padded = -(-columns // LANES) * LANES
+    across = -(-padded // group)
+    units = -(-rows // band) * across
+    for unit in range(units * part // parts, units * (part + 1) // parts):
+        m0, j0 = unit // across * band, unit % across * group
+        count, wide = min(band, rows - m0), min(group, padded - j0)
+        zero_floats(rough, part - part, count * wide)
+        accumulate(a, m0, source, depth, row[:count], b, j0, b_step, wide, rough, part - part)
+        column = 0
+        while column < wide:
+            width = panel_width(wide - column)
+            valid = min(width, columns - j0 - column)
+            for m in range(count):
+                copy_floats(rough, count * column + m * width, out, (m0 + m) * columns + j0 + column, valid)
+            column += width
+
+
+def _grid(rows: int, padded: int, threads: int) -> Pair:
+    """Rows and columns of C in a unit of work: few enough that every thread has several units."""
+    group = 4 * WIDEST * LANES
+    bands = -(-rows // ROWS)
+    if bands * -(-padded // group) < 4 * threads:
+        group = WIDEST * LANES
+        bands = max(bands, min(-(-rows // STEP), -(-4 * threads // -(-padded // group))))
+    return -(-rows // bands), group
+
+
+@lru_cache(maxsize=256)
+def _tables(rows: int, columns: int, depth: int, step: int, group: int) -> tuple[NDArray[np.intp], ...]:
+    begins = np.arange(0, depth, DEPTH)
+    runs = np.stack([begins, np.minimum(DEPTH, depth - begins)], axis=1).reshape(-1)
+    m = np.arange(min(ROWS, rows))
+    return np.arange(rows) * step, m * columns, m * group, runs
+
+
+def _product(a: Array, b: Array) -> Array:
+    """(M, K) @ (K, N) of float32: a by rows, b by rows or by columns."""
+    (rows, depth), columns = a.shape, b.shape[1]
+    padded = round_up(columns)
+    threads = thread_count(rows * columns * depth, SMALL)
+    packed = scratch("matrix product columns", 1, depth * padded)
+    steps = (b.strides[0] // 4, b.strides[1] // 4)
+    launch(_pack, thread_count(depth * padded, 1 << 14), b, packed, depth, columns, padded, *steps)
+    band, group = _grid(rows, padded, threads)
+    out = np.empty((rows, columns), np.float32)
+    rough = scratch("matrix product edge", threads, 0 if padded == columns else band * group)
+    tables = _tables(rows, columns, depth, a.strides[0] // 4, group)
+    zeros = np.zeros(padded, np.float32)
+    sizes = (rows, columns, depth, band, group, rough.shape[1])
+    launch(_multiply, threads, a, packed, out, zeros, *tables, rough, *sizes)
+    return out
+
+
+def _product_by_columns(a: Array, b: Array) -> Array:
+    """(M, K) @ (K, N) of float32, a by columns and b by rows, neither copied: a weight gradient's product."""
+    (rows, depth), columns = a.shape, b.shape[1]
+    padded = round_up(columns)
+    if padded != columns:
+        b = np.pad(b, ((0, 0), (0, padded - columns)))
+    threads = thread_count(rows * columns * depth, SMALL)
+    band, group = _grid(rows, padded, threads)
+    out = np.empty((rows, columns), np.float32)
+    rough = scratch("matrix product edge", threads, band * group)
+    tables = (np.arange(depth) * (a.strides[1] // 4), np.arange(band))
+    sizes = (rows, columns, depth, b.strides[0] // 4, band, group, rough.shape[1])
+    launch(_outer, threads, a, b, out, *tables, rough, *sizes)
+    return out
+
+
+def _by(axis: int, matrix: Array) -> bool:
+    """Whether the matrix lies in memory by rows (axis 1: columns are adjacent) or by columns (axis 0)."""
+    return matrix.strides[axis] == 4 and matrix.strides[1 - axis] >= 0 and matrix.strides[1 - axis] % 4 == 0
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a @ b as NumPy has it: (..., M, K) @ (..., K, N) -> (..., M, N)."""
+    size = a.size * (b.shape[-1] if b.ndim > 1 else 1)  # multiply-adds
+    if size <= QUIET:
+        return a @ b
+    single = a.dtype == b.dtype == np.float32
+    if not single or b.ndim != 2 or a.ndim < 2 or size <= SMALL or a.shape[-1] != b.shape[0] or b.shape[1] < 2:
+        with one_blas_thread():
+            return a @ b
+    depth, columns = b.shape
+    rows = a.size // depth
+    flat = a if a.ndim == 2 else a.reshape(rows, depth)
+    if _by(0, flat) and not _by(1, flat):
+        c = _product_by_columns(flat, b if _by(1, b) else np.ascontiguousarray(b))
+    else:
+        left = flat if _by(1, flat) else np.ascontiguousarray(flat)
+        c = _product(left, b if _by(1, b) or _by(0, b) else np.ascontiguousarray(b))
+    return c.reshape(*a.shape[:-1], columns)

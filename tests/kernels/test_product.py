@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinygen import kernels
 from tinygen.kernels.cpu import threads
+from tinygen.kernels.cpu.product import matmul
 
 SIZES = st.integers(0, 5)
 
@@ -36,3 +37,55 @@ def test_openblas_keeps_its_threads_outside():
             assert get() == 1
     finally:
         put(before)
+
+
+# ---- the sizes that the own threads take
+
+LAYOUTS = {
+    "rows": lambda a: a,
+    "columns": lambda a: np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2),
+    "sliced": lambda a: np.repeat(np.repeat(a, 3, axis=-1), 2, axis=-2)[..., ::2, ::3],
+    "reversed": lambda a: np.ascontiguousarray(a[..., ::-1, :])[..., ::-1, :],
+    "broadcast": lambda a: np.broadcast_to(a[..., :1, :], a.shape),
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+}
+LENGTHS = st.sampled_from((1, 3, 16, 50, 64, 97, 200, 331))
+
+
+@settings(max_examples=60)
+@given(LENGTHS, LENGTHS, LENGTHS, st.sampled_from(sorted(LAYOUTS)), st.sampled_from(sorted(LAYOUTS)))
+@example(70, 2500, 70, "rows", "rows")
+@example(500, 70, 450, "columns", "columns")
+@example(4, 4096, 300, "rows", "columns")
+@example(1500, 40, 40, "sliced", "reversed")
+def test_matmul_is_the_matrix_product(m, k, n, left, right):
+    rng = np.random.default_rng(m * k * n)
+    a = LAYOUTS[left](rng.standard_normal((m, k)).astype(np.float32))
+    b = LAYOUTS[right](rng.standard_normal((k, n)).astype(np.float32))
+    got, want = matmul(a, b), a.astype(np.float64) @ b
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=0, atol=2e-6 * max(1, abs(want).max()))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((3, 40, 80), (80, 70)), ((2, 3, 50, 90), (3, 90, 64)), ((90,), (90, 200)), ((90, 90), (90,)), ((0, 5), (5, 6))],
+)
+def test_dimensions_broadcast_as_in_numpy(left, right, dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(left).astype(dtype), rng.standard_normal(right).astype(dtype)
+    got, want = matmul(a, b), a.astype(np.float64) @ b
+    assert (got.shape, got.dtype) == (want.shape, dtype)
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
+
+
+def test_a_nan_stays_in_its_row():
+    a, b = np.ones((200, 100), np.float32), np.ones((100, 90), np.float32)
+    a[7, 3] = np.nan
+    assert (np.isnan(matmul(a, b)).all(axis=1) == (np.arange(200) == 7)).all()
+
+
+def test_wrong_shapes_are_refused_as_numpy_refuses_them():
+    with pytest.raises(ValueError, match="mismatch"):
+        matmul(np.ones((100, 100), np.float32), np.ones((99, 100), np.float32))
