@@ -34,14 +34,14 @@ def test_the_line_is_the_users():
     def here_it_is():
         return here(), tg.log(leaf(-1.0))
 
-    with pytest.raises(tg.AnomalyError, match="in here_it_is$") as caught, tg.detect_anomaly():
+    with pytest.raises(tg.AnomalyError, match=r"in here_it_is$") as caught, tg.detect_anomaly():
         here_it_is()
     line = inspect.getsourcelines(here_it_is)[1] + 1
     assert f"{__file__}:{line} " in str(caught.value)
 
 
 def test_a_nan_inside_a_function_of_the_package_names_the_users_line():
-    with tg.detect_anomaly(), pytest.raises(tg.AnomalyError, match="test_anomaly_and_drawing.py:") as caught:
+    with tg.detect_anomaly(), pytest.raises(tg.AnomalyError, match=r"test_anomaly_and_drawing\.py:") as caught:
         tg.std(tg.tensor([np.nan, 1.0]))
     assert "subtract made a NaN" in str(caught.value) or "sum made a NaN" in str(caught.value)
 
@@ -96,7 +96,7 @@ def test_the_picture_is_valid_xml_with_every_node_and_edge():
 
 
 def test_every_edge_points_from_older_to_younger_and_into_place():
-    y, drawing = graph()
+    _, drawing = graph()
     assert all(a < b and drawing.depth[a] < drawing.depth[b] for a, b in drawing.edges)
     assert drawing.nodes.count("leaf") == 2
     boxes = [e for e in ElementTree.fromstring(drawing.svg) if e.get("rx")]
