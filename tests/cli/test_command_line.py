@@ -58,6 +58,8 @@ WRONG = {
     "train mean --sample-every 0": "--sample-every is at least 1, not 0",
     "train mean --lr nan": "--lr is greater than 0, not nan",
     "train mean --ema-decay 1": "--ema-decay is at least 0 and less than 1, not 1.0",
+    "train mean --warmup -1": "--warmup is at least 0, not -1",
+    "train mean --grad-clip nan": "--grad-clip is at least 0, not nan",
     "train mean --seed -1": "--seed is an integer from 0 to 2**64 - 1, not -1",
     "train mean --data digit": "did you mean 'digits'?",
     "train mean --device tpu": "--device: unknown device 'tpu'",

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_stopped_by_ctrl_c_and_resumed_the_bits_and_the_log_are_the_same(tmp_pat
 
 
 def test_the_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RunError, match=r"^step 15: stopped at once; the last good checkpoint is .*step-00000010"):
         start(tmp_path / "run", mean_config(), Interrupting(15, times=2))
     assert checkpoints.step_of(checkpoints.saved(tmp_path / "run" / "checkpoints")[0]) == 10
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -123,6 +124,30 @@ def test_a_checkpoint_of_another_model_is_refused_by_name(tmp_path: Path, whole:
     checkpoints.save(directory.checkpoints, checkpoints.Checkpoint(foreign.step, owner, foreign.state))
     with pytest.raises(UsageError, match="is of the model gan; this run trains mean"):
         go_on(tmp_path / "run")
+
+
+def test_a_checkpoint_that_lacks_something_is_refused_by_name(tmp_path: Path, whole: Path) -> None:
+    found = checkpoints.load(checkpoints.saved(whole / "checkpoints")[0])
+    del found.state["optimiser"]
+    directory = RunDirectory.create(tmp_path / "run", mean_config())
+    checkpoints.save(directory.checkpoints, found)
+    with pytest.raises(UsageError, match=r"step-00000040\.safetensors does not fit this run: it lacks 'optimiser'"):
+        go_on(tmp_path / "run")
+
+
+def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path / "run", mean_config(steps=3))
+    directory.samples.mkdir()
+    leftovers = [directory.samples / "step-00000003.png.tmp", directory.path / "report.html.tmp"]
+    for leftover in leftovers:
+        leftover.write_text("half")
+    go_on(directory.path)
+    assert not any(leftover.exists() for leftover in leftovers)
+
+
+def test_a_run_in_a_thread_needs_no_signals(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(start, tmp_path / "run", mean_config(steps=3)).result().finished
 
 
 def test_nan_stops_the_run_with_the_step_the_term_and_the_way_on(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunError as error:
         return _complain(str(error), 1)
     except KeyboardInterrupt:
-        return _complain("stopped at once; what the last checkpoint holds is safe", 1)
+        return _complain("stopped", 1)
     except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
         sys.stderr.close()
         return 0

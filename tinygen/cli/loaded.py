@@ -6,7 +6,7 @@ from pathlib import Path
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training.assemble import Parts, assemble
 from tinygen.training.contract import UsageError
-from tinygen.training.loop import check_owner
+from tinygen.training.loop import take_over
 from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command
 
 
@@ -23,7 +23,6 @@ def load_run(path: Path) -> tuple[RunDirectory, RunConfig, Parts, int]:
     )
     if found is None:
         raise UsageError(f"{path} has no checkpoint yet; {resume_command(path)} makes one")
-    check_owner(found, config)
     parts = assemble(config)
-    parts.learner.load_state_dict(found.state)
+    take_over(parts, found, config)
     return directory, config, parts, found.step

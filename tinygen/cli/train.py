@@ -51,6 +51,10 @@ class TrainOptions:
     """Learning rate."""
     ema_decay: Number = None
     """Decay of the averaged weights that samples are drawn from."""
+    grad_clip: Number = None
+    """Greatest norm of the gradient over all parameters; 0 leaves it alone."""
+    warmup: Count = None
+    """Steps over which the learning rate rises from 0."""
     seed: int = 0
     """Determines everything that is random: the same seed gives the same bits."""
     device: str = "auto"
@@ -188,6 +192,10 @@ def check_recipe(config: RunConfig) -> None:
         raise UsageError(f"--lr is greater than 0, not {recipe.lr}")
     if not 0 <= recipe.ema_decay < 1:
         raise UsageError(f"--ema-decay is at least 0 and less than 1, not {recipe.ema_decay}")
+    if recipe.warmup < 0:
+        raise UsageError(f"--warmup is at least 0, not {recipe.warmup}")
+    if not recipe.grad_clip >= 0:
+        raise UsageError(f"--grad-clip is at least 0, not {recipe.grad_clip}")
     if not 0 <= config.seed < 2**64:
         raise UsageError(f"--seed is an integer from 0 to 2**64 - 1, not {config.seed}")
 

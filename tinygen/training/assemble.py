@@ -45,7 +45,10 @@ def assemble(config: RunConfig) -> Parts:
         loader = data.Loader(dataset, config.recipe.batch_size, order)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    model.to(config.device)
+    try:
+        model.to(config.device)
+    except RuntimeError as error:
+        raise UsageError(f"the run is on {config.device}: {error}") from error
     return Parts(dataset, model, learner_of(model, config.recipe), loader, noise, pictures)
 
 

@@ -45,6 +45,7 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
     with directory.locked():
         run = Run(directory, config, progress, parts or assemble(config))
         try:
+            directory.sweep()
             run.restore()
             with Stop().listening() as stop, np.errstate(all="ignore"):  # what is not finite is found and named
                 return run.loop(stop)
@@ -54,6 +55,8 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
             raise RunError(f"{run.at()}: {found}{run.culprit()}; {run.way_on()}") from found
         except MemoryError as error:
             raise RunError(f"{run.at()}: out of memory; {run.way_on()}") from error
+        except KeyboardInterrupt as error:
+            raise RunError(f"{run.at()}: stopped at once; {run.way_on()}") from error
 
 
 class Run:
@@ -161,11 +164,8 @@ class Run:
         found = checkpoints.load_newest(self.directory.checkpoints, damaged)
         if found is None:
             return
-        check_owner(found, self.config)
+        take_over(self.parts, found, self.config)
         state = found.state
-        self.parts.learner.load_state_dict(state)
-        self.parts.rng.state = state["rng"]
-        self.parts.loader.load_state_dict(state["loader"])
         self.step = self.current = self.saved = found.step
         self.seconds = state["seconds"]
         self.window = Window(state["window"])
@@ -206,6 +206,18 @@ class Run:
     def _step_again(self, batch: Any, rng_state: Any) -> None:
         self.parts.rng.state = rng_state
         self.parts.learner.step(batch, self.parts.rng)
+
+
+def take_over(parts: Parts, found: Checkpoint, config: RunConfig) -> None:
+    """Bring the parts to the state of a checkpoint. Raises UsageError when it is not of the model of `config`."""
+    check_owner(found, config)
+    try:
+        parts.learner.load_state_dict(found.state)
+        parts.rng.state = found.state["rng"]
+        parts.loader.load_state_dict(found.state["loader"])
+    except (ValueError, KeyError) as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise UsageError(f"{found.path} does not fit this run: {what}") from error
 
 
 def check_owner(found: Checkpoint, config: RunConfig) -> None:

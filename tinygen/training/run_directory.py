@@ -141,6 +141,11 @@ class RunDirectory:
         """Write config.json atomically."""
         write_atomically(self.config_file, config.to_json())
 
+    def sweep(self) -> None:
+        """Remove the unfinished files of a writer that was killed."""
+        for leftover in self.path.rglob(f"*{TEMPORARY}"):
+            leftover.unlink()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other process from training here within the block. The lock dies with its process."""

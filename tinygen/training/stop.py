@@ -5,6 +5,7 @@ is not finished and how to go on. The second signal raises KeyboardInterrupt, an
 """
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -34,7 +35,13 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator["Stop"]:
-        """Within the block SIGINT and SIGTERM set `requested`; a second one raises KeyboardInterrupt."""
+        """Within the block SIGINT and SIGTERM set `requested`; a second one raises KeyboardInterrupt.
+
+        Outside the main thread, where Python takes no signals, it does nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
