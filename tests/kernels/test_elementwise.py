@@ -113,3 +113,10 @@ def test_nan_stays_nan_and_softplus_of_infinity_is_infinite(version):
     for name in FUNCTIONS:
         assert np.isnan(getattr(version, name)(x)).all()
     assert version.softplus(np.float32([np.inf, -np.inf])).tolist() == [np.inf, 0]
+
+
+def test_a_broadcast_array_is_read_where_it_repeats():
+    x = np.broadcast_to(np.linspace(-2, 2, 5, dtype=np.float32)[:, None], (3, 5, 4))
+    for name in FUNCTIONS:
+        same(getattr(cpu, name)(x), getattr(definition, name)(x), np.float32, GELU_ERROR)
+    same(cpu.silu_backward(x, x), definition.silu_backward(x, x), np.float32, GELU_ERROR)
