@@ -7,6 +7,8 @@ import numpy as np
 
 from ..definitions import rows as definition
 from .launch import floats, integer, integers, launch, task
+from .packing import load_vector, store_vector
+from .simd import LANES
 from .threads import thread_count
 
 Array = np.ndarray
@@ -23,8 +25,10 @@ def _add(block, part, parts):
     for i in range(rows.size):
         if first <= rows[i] < stop:
             to, of = rows[i] * width, i * width
-            for j in range(width):
-                out[to + j] += g[of + j]
+            for j in range(0, width, LANES):
+                left = width - j
+                total = load_vector(out, to + j, left, 0) + load_vector(g, of + j, left, 0)
+                store_vector(out, to + j, left, total)
 
 
 def add_rows(g: Array, rows: Array, count: int) -> Array:

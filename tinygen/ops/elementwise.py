@@ -403,16 +403,28 @@ def softplus(x: Any) -> Any:
     return kernels.softplus(_float(x))  # type: ignore[attr-defined]
 
 
-@operation(x=lambda g, y: where(y > 0, g, 0.0), elementwise=True)
+def _relu_vjp(g: Tensor, y: Tensor) -> Tensor:
+    if not mode.recording:
+        return Tensor(kernels.relu_backward(g._data, y._data))  # type: ignore[attr-defined]
+    return where(y > 0, g, 0.0)
+
+
+@operation(x=_relu_vjp, elementwise=True)
 def relu(x: Any) -> Any:
     """max(x, 0)."""
-    return xp(x).maximum(x, 0)
+    return kernels.relu(x)  # type: ignore[attr-defined]
 
 
-@operation(x=lambda g, x, negative_slope: where(x > 0, g, negative_slope * g), elementwise=True)
+def _leaky_relu_vjp(g: Tensor, x: Tensor, negative_slope: float) -> Tensor:
+    if not mode.recording:
+        return Tensor(kernels.leaky_relu_backward(g._data, x._data, negative_slope))  # type: ignore[attr-defined]
+    return where(x > 0, g, negative_slope * g)
+
+
+@operation(x=_leaky_relu_vjp, elementwise=True)
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x above 0, negative_slope x below; the slope at 0 is the negative one."""
-    return xp(x).where(x > 0, x, negative_slope * x)
+    return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]
 
 
 @operation(x=lambda g, x, alpha: where(x > 0, g, g * (alpha * exp(minimum(x, 0.0)))), elementwise=True)

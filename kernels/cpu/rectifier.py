@@ -1,0 +1,88 @@
+"""ReLU and leaky ReLU on every thread: one sweep over memory each, float32; float64 is the definition.
+
+The same functions as kernels/definitions/rectifier.py, held to it, bit by bit, by tests/kernels/test_rectifier.py.
+"""
+
+import numpy as np
+
+from ..definitions import rectifier as definition
+from .launch import floats, launch, task
+from .packing import load_vector, store_vector
+from .simd import LANES, vfill, vwhere_less, vzero
+from .threads import thread_count
+
+Array = np.ndarray
+
+_SERIAL = 65536  # elements worth a thread
+
+
+@task
+def _relu(block, part, parts):
+    """Arguments: x, y."""
+    x, y = floats(block, 0), floats(block, 1)
+    stop = x.size * (part + 1) // parts
+    for i in range(x.size * part // parts, stop, LANES):
+        v = load_vector(x, i, stop - i, 0)
+        store_vector(y, i, stop - i, vwhere_less(v, vzero(), vzero(), v))  # a NaN is not less
+
+
+@task
+def _relu_backward(block, part, parts):
+    """Arguments: g, x, y."""
+    g, x, y = floats(block, 0), floats(block, 1), floats(block, 2)
+    stop = x.size * (part + 1) // parts
+    for i in range(x.size * part // parts, stop, LANES):
+        v = load_vector(x, i, stop - i, 0)
+        store_vector(y, i, stop - i, vwhere_less(vzero(), v, load_vector(g, i, stop - i, 0), vzero()))
+
+
+@task
+def _leaky(block, part, parts):
+    """Arguments: g, x, y, slope. y = g or slope g, by the sign of x; forward g is x."""
+    g, x, y, slope = floats(block, 0), floats(block, 1), floats(block, 2), vfill(floats(block, 3)[0])
+    stop = x.size * (part + 1) // parts
+    for i in range(x.size * part // parts, stop, LANES):
+        v, u = load_vector(x, i, stop - i, 0), load_vector(g, i, stop - i, 0)
+        store_vector(y, i, stop - i, vwhere_less(vzero(), v, u, slope * u))
+
+
+def _in_order(a: Array, like: Array) -> Array:
+    """The elements of a in the order in which `like`, which is dense, holds its own; a view if it can be."""
+    if a.strides != like.strides:
+        copy = np.empty_like(like)
+        copy[...] = a
+        a = copy
+    return a.ravel(order="K")
+
+
+def _run(work: task, x: Array, *arrays: Array, scalars: tuple[Array, ...] = ()) -> Array:
+    y = np.empty_like(x, subok=False)
+    flat = [_in_order(a, y) for a in (*arrays, x)]
+    launch(work, thread_count(x.size, _SERIAL), *flat, y.ravel(order="K"), *scalars)
+    return y
+
+
+def _single(*arrays: Array) -> bool:
+    return all(a.dtype == np.float32 and a.shape == arrays[0].shape for a in arrays)
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0); see the definition."""
+    return _run(_relu, x) if _single(x) else definition.relu(x)
+
+
+def relu_backward(g: Array, x: Array) -> Array:
+    """Gradient of relu at x for the cotangent g; see the definition."""
+    return _run(_relu_backward, x, g) if _single(g, x) else definition.relu_backward(g, x)
+
+
+def leaky_relu(x: Array, negative_slope: float) -> Array:
+    """x above 0, negative_slope x below; see the definition."""
+    return leaky_relu_backward(x, x, negative_slope)
+
+
+def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
+    """Gradient of leaky_relu at x for the cotangent g; see the definition."""
+    if not _single(g, x):
+        return definition.leaky_relu_backward(g, x, negative_slope)
+    return _run(_leaky, x, g, scalars=(np.array([negative_slope], np.float32),))

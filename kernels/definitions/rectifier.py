@@ -1,0 +1,37 @@
+"""ReLU and leaky ReLU (Maas et al. 2013): the NumPy definition. Held by tests/kernels/test_rectifier.py.
+
+Results are laid out in memory as x. NaN stays NaN; at 0 the slope is that of the negative side.
+"""
+
+from typing import Any
+
+from ..array_module import xp
+
+Array = Any
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    return xp(x).maximum(x, 0)
+
+
+def relu_backward(g: Array, x: Array) -> Array:
+    """Gradient of relu at x for the cotangent g: g where x > 0, else 0. The output serves in place of x."""
+    y = xp(x).zeros_like(x)
+    xp(x).copyto(y, g, where=x > 0)
+    return y
+
+
+def leaky_relu(x: Array, negative_slope: float) -> Array:
+    """x above 0, negative_slope x below."""
+    y = x * x.dtype.type(negative_slope)
+    xp(x).copyto(y, x, where=x > 0)
+    return y
+
+
+def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
+    """Gradient of leaky_relu at x for the cotangent g: g above 0, negative_slope g elsewhere."""
+    y = xp(x).empty_like(x)
+    y[...] = g * x.dtype.type(negative_slope)
+    xp(x).copyto(y, g, where=x > 0)
+    return y

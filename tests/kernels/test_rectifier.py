@@ -1,0 +1,65 @@
+"""ReLU and leaky ReLU: the CPU version gives the definition's bits, in every layout; NaN, infinities and zeros."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygen import kernels
+
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -3.0]
+
+
+def arranged(values, order):
+    """The same values with the axes of the memory in another order."""
+    return np.ascontiguousarray(values.transpose(order)).transpose(np.argsort(order))
+
+
+@given(
+    shape=st.tuples(st.integers(0, 5), st.integers(1, 9), st.integers(1, 7)),
+    order=st.permutations(range(3)),
+    other=st.permutations(range(3)),
+    dtype=st.sampled_from(["float32", "float64"]),
+    slope=st.sampled_from([0.0, 0.01, 0.2, -1.5]),
+)
+def test_the_cpu_version_gives_the_definitions_bits(shape, order, other, dtype, slope):
+    rng = np.random.default_rng(1)
+    x, g = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    x.flat[: len(SPECIAL)] = SPECIAL[: x.size]
+    x, g = arranged(x, order), arranged(g, other)
+    with np.errstate(invalid="ignore"):
+        for name, arguments in {
+            "relu": (x,),
+            "relu_backward": (g, x),
+            "leaky_relu": (x, slope),
+            "leaky_relu_backward": (g, x, slope),
+        }.items():
+            found = []
+            for version in ("definition", "cpu"):
+                with kernels.implementation(version):
+                    found.append(getattr(kernels, name)(*arguments))
+                assert found[-1].dtype == dtype
+                assert not x.size or found[-1].strides == np.empty_like(x).strides
+            np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("version", ["definition", "cpu"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_singular_values(version, dtype):
+    x = np.array(SPECIAL, dtype)
+    g = np.full_like(x, 7.0)
+    with kernels.implementation(version), np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(kernels.relu(x), np.array([np.nan, np.inf, 0, 0, 0, 1e-45, 0], dtype))
+        np.testing.assert_array_equal(kernels.relu_backward(g, x), [0, 7, 0, 0, 0, 7 if x[5] else 0, 0])
+        np.testing.assert_allclose(
+            kernels.leaky_relu(x, 0.25), np.array([np.nan, np.inf, -np.inf, 0, 0, 1e-45, -0.75], dtype)
+        )
+        np.testing.assert_array_equal(
+            kernels.leaky_relu_backward(g, x, 0.25), [1.75, 7, 1.75, 1.75, 1.75, 7 if x[5] else 1.75, 1.75]
+        )
+
+
+def test_large_arrays_are_cut_without_gaps():
+    x = np.random.default_rng(0).normal(size=300_001).astype(np.float32)
+    np.testing.assert_array_equal(kernels.relu(x), np.maximum(x, 0))
+    np.testing.assert_array_equal(kernels.leaky_relu(x, 0.1), np.where(x > 0, x, np.float32(0.1) * x))
