@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from mean_runs import Silent
 from test_run_loop import bits, log
 
 from tinygen.recipe import Recipe
-from tinygen.training.contract import RunError
+from tinygen.training.assemble import assemble
+from tinygen.training.contract import RunError, UsageError
 from tinygen.training.loop import train
 from tinygen.training.registry import config_class
 from tinygen.training.run_directory import RunConfig, RunDirectory
@@ -66,6 +68,22 @@ def test_a_run_is_a_function_of_its_configuration(tmp_path: Path) -> None:
 def test_what_is_not_finite_is_named_with_its_operation(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"^step 2: loss is (inf|nan) \(\w+ made an? (infinity|NaN)\); the last good"):
         train(RunDirectory.create(tmp_path, config()), config(lr=1e25, warmup=0), Silent())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("channels", 0, "channels is at least 1, not 0"),
+        ("blocks", 0, "blocks is at least 1, not 0"),
+        ("heads", -1, "heads is at least 0, not -1"),
+        ("heads", 3, "is not divisible by"),
+        ("multipliers", (), "multipliers are one or more integers of at least 1, not ()"),
+        ("timesteps", 0, "a schedule has at least 1 step, not 0"),
+    ],
+)
+def test_options_that_fit_nothing_are_refused_in_one_line(option: str, value: Any, complaint: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(complaint)):
+        assemble(dataclasses.replace(config(), options={**OPTIONS, option: value}))
 
 
 def finish(run: RunDirectory) -> None:

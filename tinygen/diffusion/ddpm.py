@@ -109,6 +109,11 @@ class DDPMConfig:
 
     def build(self, shape: tuple[int, ...], classes: int | None, rng: Generator) -> DDPM:
         """The model for images (C, H, W), or with a perceptron for points (D,)."""
+        for name, least in {"channels": 1, "blocks": 1, "heads": 0}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is at least {least}, not {getattr(self, name)}")
+        if min(self.multipliers, default=0) < 1:
+            raise ValueError(f"multipliers are one or more integers of at least 1, not {self.multipliers}")
         schedule = SCHEDULES[self.schedule](self.timesteps)
         if len(shape) != 3:
             size = int(np.prod(shape))

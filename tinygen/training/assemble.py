@@ -45,6 +45,8 @@ def assemble(config: RunConfig) -> Parts:
         loader = data.Loader(dataset, config.recipe.batch_size, order)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
+    except MemoryError as error:
+        raise UsageError(f"a {config.model} with these options does not fit into memory: {error}") from error
     try:
         model.to(config.device)
     except RuntimeError as error:
