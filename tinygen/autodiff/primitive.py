@@ -269,13 +269,13 @@ _NUMBERS = (float, int, bool, type(None))
 
 
 def _promote(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
-    """Arguments of an elementwise operation. Python numbers take the arrays' dtype, and count as float32 beside
+    """Arguments of an elementwise operation. Numbers, NumPy's too, take the arrays' dtype, and count as float32 beside
     integers; integer arrays take the floating dtype (not float64, as NumPy would have it); float32 with float64 gives
     float64."""
-    raw = [_number(value) for value in raw]
-    arrays = [a for a in raw if hasattr(a, "dtype")]
+    arrays = [a for a in raw if hasattr(a, "base") and not isinstance(a, np.generic)]
     if not arrays:
         return [asarray(a) if i in tensor_positions or len(raw) == 1 else a for i, a in enumerate(raw)]
+    raw = [_number(value) for value in raw]
     floats = {a.dtype for a in arrays if a.dtype.kind == "f"}
     if not floats and not any(type(a) is float for a in raw):
         return raw
