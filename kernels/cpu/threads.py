@@ -22,6 +22,10 @@ from numpy.typing import NDArray
 
 config: Any = numba.core.config
 
+# Waiting OpenMP threads spin by default, which costs up to a hundredfold as soon as another process wants a core;
+# asleep they cost microseconds a region. Read when the library is loaded, so it must be said before the first launch.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 if not ({"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & os.environ.keys()):
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 

@@ -46,7 +46,8 @@ def test_points_get_a_perceptron():
 
 
 def test_images_that_halve_less_often_get_fewer_resolutions():
-    assert build(shape=(1, 6, 6), multipliers=(1, 2, 2)).net.stride == 2
+    strides = {size: build(shape=(1, size, size), multipliers=(1, 2, 2)).net.stride for size in (7, 8, 12, 14, 28)}
+    assert strides == {7: 1, 8: 2, 12: 2, 14: 2, 28: 4}
 
 
 def test_it_takes_no_condition():

@@ -95,7 +95,7 @@ class DDPMConfig:
     channels: int = 32
     """Width of the U-Net at the finest resolution (of the perceptron's layers, times 4, for points)."""
     multipliers: tuple[int, ...] = (1, 2, 2)
-    """Width at each resolution, in units of channels; one resolution each."""
+    """Width at each resolution, in units of channels; images that halve to under 4 pixels get fewer resolutions."""
     blocks: int = 1
     """Residual blocks at each resolution."""
     heads: int = 4
@@ -118,10 +118,9 @@ class DDPMConfig:
         if len(shape) != 3:
             size = int(np.prod(shape))
             return DDPM(TimeMLP(size, (4 * self.channels,) * 3, rng=rng), schedule, shape, self.variance)
-        multipliers = self.multipliers
-        while len(multipliers) > 1 and (
-            shape[1] % 2 ** (len(multipliers) - 1) or shape[2] % 2 ** (len(multipliers) - 1)
-        ):
-            multipliers = multipliers[:-1]
+        levels = 1
+        while levels < len(self.multipliers) and all(n % 2**levels == 0 and n // 2**levels >= 4 for n in shape[1:]):
+            levels += 1
+        multipliers = self.multipliers[:levels]
         net = UNet(shape[0], shape[0], self.channels, multipliers, self.blocks, self.heads, rng=rng)
         return DDPM(net, schedule, shape, self.variance, limits=(-1.0, 1.0))
