@@ -35,7 +35,8 @@ def _convolution(
     along = adjoint_axis if adjoint else forward_axis
     h, w = (along(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, padding, dilation = geometry
-    if winograd.suits(source[3], target[3], kernel, stride, dilation, groups):
+    channels = (source[3], target[3])
+    if winograd.suits(*channels, kernel, stride, dilation, groups) and winograd.pays(*channels, kernel, h, w):
         plan = winograd.plan(source[0], source[1:], target[1:], kernel[0], h, w)
         return partial(winograd.convolve, p=plan, shape=target, adjoint=adjoint)
     if groups == 1 and columns.suits(source, target, kernel, adjoint):
@@ -53,7 +54,8 @@ def _weight_gradient(
     """The function of (x, g), both NHWC."""
     h, w = (forward_axis(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, padding, dilation = geometry
-    if winograd.suits(source[3], target[3], kernel, stride, dilation, groups):
+    channels = (source[3], target[3])
+    if winograd.suits(*channels, kernel, stride, dilation, groups) and winograd.pays(*channels, kernel, h, w):
         plan = winograd.plan(source[0], source[1:], target[1:], kernel[0], h, w)
         return partial(winograd.weight_grad, p=plan)
     reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel))

@@ -37,6 +37,15 @@ def suits(channels: int, out_channels: int, kernel: Pair, stride: Pair, dilation
     return square and full and s <= 2 and kernel[0] % s == 0 and kernel[0] // s in (2, 3)
 
 
+def pays(channels: int, outputs: int, kernel: Pair, h: Axis, w: Axis) -> bool:
+    """Whether it costs clearly less than the direct form; a transform costs as much as 20 products (measured)."""
+    taps = kernel[0] // max(h.read, h.write)
+    sources = h.read * w.read * channels
+    tiles = -(-h.cells // TILE) * -(-w.cells // TILE)
+    cost = tiles * (TILE + taps - 1) ** 2 * (sources * outputs + 20 * (sources + outputs))
+    return cost < 0.8 * taps**2 * h.cells * w.cells * sources * outputs
+
+
 # In the tasks below these names stand for the transforms of one number of taps; see `_variants`.
 _input: Any = None
 _output = _weight = _gradient = _weight_back = _input
