@@ -1,4 +1,4 @@
-"""Continuous laws of one variable: densities against SciPy, draws against their own distribution function and moments."""
+"""Continuous laws of one variable: densities against SciPy; draws against distribution function and moments."""
 
 import math
 

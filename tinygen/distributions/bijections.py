@@ -3,10 +3,12 @@
 `forward` and `inverse` return the image and log |derivative|, as flows do; here the second has x's own shape.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from tinygen import ops
-from tinygen.distributions.parameters import of_one_dtype, require
+from tinygen.distributions.parameters import as_dtype, require
 from tinygen.tensor import ArrayLike, Tensor
 
 
@@ -23,27 +25,29 @@ class Bijection(Protocol):
 
 
 class Affine:
-    """y = shift + scale x, scale not 0.
+    """y = shift + scale x, scale not 0; in the dtype of x.
 
     Raises:
         ValueError: a scale of 0.
     """
 
     def __init__(self, shift: ArrayLike, scale: ArrayLike):
-        self.shift, self.scale = of_one_dtype(shift, scale)
-        require("Affine", "scale", self.scale, self.scale._data != 0, "other than 0")
-
-    @property
-    def increasing(self) -> Tensor:
-        return self.scale > 0
+        self.shift, self.scale = shift, scale
+        checked = as_dtype(scale, np.float64)
+        require("Affine", "scale", checked, checked._data != 0, "other than 0")
+        self.increasing = checked.detach() > 0
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        y = self.shift + self.scale * x
-        return y, ops.broadcast_to(ops.log(ops.abs(self.scale)), y.shape)
+        y = as_dtype(self.shift, x.dtype) + as_dtype(self.scale, x.dtype) * x
+        return y, ops.broadcast_to(self.log_scale(x.dtype), y.shape)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        x = (y - self.shift) / self.scale
-        return x, ops.broadcast_to(-ops.log(ops.abs(self.scale)), x.shape)
+        x = (y - as_dtype(self.shift, y.dtype)) / as_dtype(self.scale, y.dtype)
+        return x, ops.broadcast_to(-self.log_scale(x.dtype), x.shape)
+
+    def log_scale(self, dtype: Any) -> Tensor:
+        """log|scale|."""
+        return ops.log(ops.abs(as_dtype(self.scale, dtype)))
 
 
 class Exp:

@@ -61,7 +61,7 @@ class DiscretisedLogistic(Distribution):
         near = (xp(place).abs(place - index) < max(1e-3, 4e-7 * self.bins)) & (index >= 0) & (index < self.bins)
         grid = f"one of {self.bins} equally spaced values from {self.low:g} to {self.high:g}"
         require(self.name, "x", x, near, grid)
-        return self._of_index(Tensor(index))
+        return self._of_index(Tensor(xp(place).asarray(index)))
 
     def _of_index(self, index: Tensor) -> Tensor:
         below, above = self._edges(index)

@@ -15,7 +15,7 @@ from tinygen.distributions.independent import Independent
 from tinygen.distributions.location_scale import Laplace, Normal, Uniform
 from tinygen.distributions.multivariate_normal import MultivariateNormal
 from tinygen.distributions.pairs import PairTable
-from tinygen.distributions.parameters import weighted
+from tinygen.distributions.parameters import weighted_difference
 from tinygen.distributions.positive import Beta, Exponential, Gamma
 from tinygen.distributions.transformed import Transformed
 from tinygen.ops.special import digamma, lgamma
@@ -84,13 +84,13 @@ def _transformed(p: Transformed, q: Transformed) -> Tensor:
 
 @table.register(Bernoulli, Bernoulli)
 def _bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:
-    return weighted(p.probs, p.log_p - q.log_p) + weighted(1.0 - p.probs, p.log_q - q.log_q)
+    return weighted_difference(p.probs, p.log_p, q.log_p) + weighted_difference(1.0 - p.probs, p.log_q, q.log_q)
 
 
 @table.register(Categorical, Categorical)
 def _categorical(p: Categorical, q: Categorical) -> Tensor:
     same_categories(p, q)
-    return ops.sum(weighted(p.probs, p.log_probs - q.log_probs), -1)
+    return ops.sum(weighted_difference(p.probs, p.log_probs, q.log_probs), -1)
 
 
 @table.register(DiscretisedLogistic, DiscretisedLogistic)
@@ -99,7 +99,7 @@ def _discretised_logistic(p: DiscretisedLogistic, q: DiscretisedLogistic) -> Ten
         raise ValueError("KL of discretised logistics: both must lie on one grid (low, high, bins)")
     rank = max(len(p.batch_shape), len(q.batch_shape))
     first, second = (_with_rank(law.log_probs(), rank + 1) for law in (p, q))
-    return ops.sum(weighted(ops.exp(first), first - second), 0)
+    return ops.sum(weighted_difference(ops.exp(first), first, second), 0)
 
 
 def _with_rank(x: Tensor, rank: int) -> Tensor:

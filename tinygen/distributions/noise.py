@@ -44,8 +44,8 @@ def log_gamma(rng: Generator, concentration: Tensor, shape: tuple[int, ...]) -> 
     probability above 0.95; a concentration a is drawn as a + 1 times u^(1/a). Each round takes two words of the stream
     for every place that is still open, so how far it moves on depends on the draws.
     """
-    a = np.broadcast_to(np.asarray(concentration, np.float64), shape).ravel() + 1
-    d = a - 1 / 3
+    a = np.broadcast_to(np.asarray(concentration, np.float64), shape).ravel()
+    d = a + 2 / 3  # Marsaglia and Tsang's d = a - 1/3, of a + 1
     c = 1 / np.sqrt(9 * d)
     result = np.empty(a.size)
     waiting = np.arange(a.size)
@@ -57,5 +57,5 @@ def log_gamma(rng: Generator, concentration: Tensor, shape: tuple[int, ...]) -> 
         accepted = (base > 0) & (np.log(u) < 0.5 * z * z + dd * (1 - np.exp(log_v) + log_v))
         result[waiting[accepted]] = np.log(dd[accepted]) + log_v[accepted]
         waiting = waiting[~accepted]
-    boost = np.log(np.asarray(open_uniform(rng, (a.size,), "cpu"))) / (a - 1)
+    boost = np.log(np.asarray(open_uniform(rng, (a.size,), "cpu"))) / a
     return Tensor((result + boost).reshape(shape)).to(concentration.device)

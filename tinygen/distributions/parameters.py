@@ -60,3 +60,9 @@ def weighted(weight: Tensor, value: Tensor) -> Tensor:
     """weight times value with 0 times infinity = 0, as p log p has it."""
     used = weight > 0
     return ops.where(used, weight * ops.where(used, value, 0.0), 0.0)
+
+
+def weighted_difference(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """weight (a - b), 0 where the weight is, whatever infinities stand there."""
+    used = weight > 0
+    return weight * (ops.where(used, a, 0.0) - ops.where(used, b, 0.0))

@@ -9,6 +9,7 @@ from typing import Any
 from tinygen import ops
 from tinygen.distributions.bijections import Affine, Bijection
 from tinygen.distributions.distribution import Distribution
+from tinygen.distributions.parameters import as_dtype
 from tinygen.random import Generator, Shape
 from tinygen.tensor import ArrayLike, Tensor
 
@@ -64,8 +65,8 @@ class Transformed(Distribution):
         return ops.where(y <= low, 0.0, ops.where(y >= high, 1.0, value))
 
     def entropy(self) -> Tensor:
-        scale = self._affine("entropy").scale
-        stretch = ops.broadcast_to(ops.log(ops.abs(scale)), self.batch_shape + self.event_shape)
+        log_scale = self._affine("entropy").log_scale(self.dtype)
+        stretch = ops.broadcast_to(log_scale, self.batch_shape + self.event_shape)
         return self.base.entropy() + self._summed(stretch)
 
     @property
@@ -74,7 +75,7 @@ class Transformed(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        return self._affine("variance").scale ** 2 * self.base.variance
+        return as_dtype(self._affine("variance").scale, self.dtype) ** 2 * self.base.variance
 
     @property
     def _image(self) -> tuple[float, float]:

@@ -1,0 +1,278 @@
+"""KL in closed form: every pair of the table against quadrature or the sum, and against its estimate."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.integrate
+
+import tinygen as tg
+from tinygen import distributions as td
+from tinygen.distributions.kl import table
+from tinygen.distributions.pairs import PairTable
+from tinygen.testing import gradcheck
+
+ONE_DIMENSIONAL = {
+    "Normal": [td.Normal(np.array(0.3), np.array(0.8)), td.Normal(np.array(-0.5), np.array(1.7))],
+    "Laplace": [td.Laplace(np.array(0.4), np.array(0.6)), td.Laplace(np.array(-0.2), np.array(1.9))],
+    "Logistic": [td.Logistic(np.array(-0.4), np.array(0.5)), td.Logistic(np.array(0.7), np.array(1.1))],
+    "Uniform": [td.Uniform(np.array(0.1), np.array(0.9)), td.Uniform(np.array(-0.5), np.array(1.4))],
+    "Exponential": [td.Exponential(np.array(1.3)), td.Exponential(np.array(0.4))],
+    "Gamma": [td.Gamma(np.array(2.3), np.array(1.9)), td.Gamma(np.array(0.8), np.array(0.6))],
+    "Beta": [td.Beta(np.array(1.6), np.array(2.7)), td.Beta(np.array(2.2), np.array(0.9))],
+}
+SUPPORT = {"Uniform": (0.1, 0.9), "Beta": (0, 1), "Exponential": (0, np.inf), "Gamma": (0, np.inf)}
+PAIRS = [(a.__name__, b.__name__) for a, b in table.rules if a.__name__ in ONE_DIMENSIONAL]
+every_pair = pytest.mark.parametrize(("first", "second"), PAIRS)
+
+LOC, SCALE, RATIO = np.array([0.3, -1.2]), np.array([0.7, 2.1]), np.array([1.4, 0.6])
+
+
+def pair(first, second):
+    return ONE_DIMENSIONAL[first][0], ONE_DIMENSIONAL[second][1]
+
+
+def integral(p, q):
+    """The divergence by adaptive quadrature."""
+
+    def integrand(x):
+        point = np.array(x)
+        log_p = p.log_prob(point).item()
+        return math.exp(log_p) * (log_p - q.log_prob(point).item()) if log_p > -600 else 0.0
+
+    low, high = SUPPORT.get(p.name, (-np.inf, np.inf))
+    cuts = [c for c in (-30, -0.2, 0.4, 1.0, 30) if low < c < high]
+    edges = [low, *cuts, high]
+    return sum(
+        scipy.integrate.quad(integrand, a, b, epsabs=1e-12, epsrel=1e-11)[0] for a, b in itertools.pairwise(edges)
+    )
+
+
+@every_pair
+def test_the_closed_form_is_the_integral(first, second):
+    p, q = pair(first, second)
+    value = td.kl_divergence(p, q).item()
+    if value == math.inf:
+        draws = p.sample(tg.random.Generator(0), 2000)
+        assert (q.log_prob(draws).numpy() == -math.inf).any()
+        return
+    assert value == pytest.approx(integral(p, q), rel=1e-8, abs=1e-10)
+
+
+@every_pair
+def test_the_estimate_is_within_five_standard_errors(first, second):
+    p, q = pair(first, second)
+    exact = td.kl_divergence(p, q).item()
+    if exact == math.inf:
+        return
+    estimate, error = td.monte_carlo_kl(p, q, 2000, tg.random.Generator(1))
+    assert abs(estimate.item() - exact) <= 5 * error.item() + 1e-12
+    assert error.item() < 0.2
+
+
+@pytest.mark.parametrize("name", ONE_DIMENSIONAL)
+def test_no_divergence_from_itself_and_none_below_zero(name):
+    p, q = ONE_DIMENSIONAL[name]
+    if name == "Logistic":
+        with pytest.raises(td.NoClosedForm, match="the KL divergence of Logistic and Logistic has no closed form here"):
+            td.kl_divergence(p, q)
+        return
+    assert abs(td.kl_divergence(p, p).item()) < 1e-14
+    assert td.kl_divergence(p, q).item() > 0.01
+
+
+def parameters_of(law):
+    return [np.asarray(v) for v in vars(law).values() if isinstance(v, tg.Tensor)]
+
+
+@every_pair
+def test_gradients_are_those_of_differences(first, second):
+    p, q = pair(first, second)
+    if td.kl_divergence(p, q).item() == math.inf:
+        return
+    mine, theirs = parameters_of(p), parameters_of(q)
+    n = len(mine)
+    rebuilt = lambda *v: td.kl_divergence(type(p)(*v[:n]), type(q)(*v[n:]))
+    assert gradcheck(rebuilt, *mine, *theirs, order=2)
+
+
+def test_a_uniform_law_that_sticks_out_is_infinitely_far():
+    unit = td.Uniform(np.array(0.0), 1.0)
+    for q in (td.Uniform(np.array(0.0), 0.9), td.Beta(np.array(1.0), 1.0)):
+        assert td.kl_divergence(td.Uniform(np.array(-0.1), 1.0), q).item() == math.inf
+    assert td.kl_divergence(td.Uniform(np.array(-0.1), 1.0), td.Exponential(np.array(1.0))).item() == math.inf
+    assert td.kl_divergence(td.Beta(np.array(2.0), 2.0), td.Uniform(np.array(0.1), 2.0)).item() == math.inf
+    assert td.kl_divergence(td.Uniform(np.array(0.0), 0.5), unit).item() == pytest.approx(math.log(2), rel=1e-14)
+    assert td.kl_divergence(unit, td.Beta(np.array(1.0), 1.0)).item() == pytest.approx(0, abs=1e-14)
+
+
+# -- CHECKS 1: Gaussians and Laplaces ------------------------------------------------------------------------
+
+
+def covariances():
+    rng = np.random.default_rng(3)
+    d, r = 3, 1
+    a = rng.normal(size=(d, d))
+    v, w = rng.uniform(0.4, 2, d), rng.normal(size=(d, r))
+    dense = a @ a.T + np.eye(d)
+    return {
+        "full": ({"covariance": dense}, dense),
+        "diagonal": ({"variance": v}, np.diag(v)),
+        "low rank": ({"variance": v, "factor": w}, np.diag(v) + w @ w.T),
+    }
+
+
+@pytest.mark.parametrize("first", covariances())
+@pytest.mark.parametrize("second", covariances())
+def test_gaussians_of_every_structure(first, second):
+    (given1, s1), (given2, s2) = covariances()[first], covariances()[second]
+    m1, m2 = np.array([0.1, -0.7, 0.5]), np.array([-1.0, 0.2, 0.9])
+    p, q = td.MultivariateNormal(m1, **given1), td.MultivariateNormal(m2, **given2)
+    inverse, d = np.linalg.inv(s2), m2 - m1
+    logs = np.linalg.slogdet(s2)[1] - np.linalg.slogdet(s1)[1]
+    formula = 0.5 * (np.trace(inverse @ s1) + d @ inverse @ d - 3 + logs)
+    value = td.kl_divergence(p, q).item()
+    assert value == pytest.approx(formula, rel=1e-12, abs=1e-14)
+    estimate, error = td.monte_carlo_kl(p, q, 2000, tg.random.Generator(2))
+    assert abs(estimate.item() - value) <= 5 * error.item()
+
+
+def test_gaussian_gradients_against_the_standard_normal():
+    """d/dmu = mu and d/dlogvar = (e^logvar - 1)/2, through the diagonal law and through independent normals."""
+    mu, logvar = np.array([0.4, -1.3, 2.0]), np.array([-0.5, 0.1, 1.2])
+    for make in (
+        lambda m, v: td.kl_divergence(
+            td.MultivariateNormal(m, variance=tg.exp(v)), td.MultivariateNormal(np.zeros(3), variance=np.ones(3))
+        ),
+        lambda m, v: td.kl_divergence(
+            td.Independent(td.Normal(m, tg.exp(0.5 * v))), td.Independent(td.Normal(np.zeros(3), np.ones(3)))
+        ),
+    ):
+        m, v = tg.tensor(mu, requires_grad=True), tg.tensor(logvar, requires_grad=True)
+        value = make(m, v)
+        assert value.item() == pytest.approx(0.5 * (mu**2 + np.exp(logvar) - 1 - logvar).sum(), rel=1e-13)
+        d_mu, d_logvar = tg.grad(value, [m, v])
+        np.testing.assert_allclose(d_mu.numpy(), mu, rtol=1e-13)
+        np.testing.assert_allclose(d_logvar.numpy(), (np.exp(logvar) - 1) / 2, rtol=1e-12)
+
+
+def test_gaussian_gradient_in_a_full_covariance():
+    """d KL(p||q)/dS1 = (S2^-1 - S1^-1)/2 and d/dm1 = S2^-1 (m1 - m2)."""
+    s1, s2 = covariances()["full"][1], covariances()["low rank"][1]
+    m = tg.tensor(np.array([0.1, -0.7, 0.5]), requires_grad=True)
+    s = tg.tensor(s1, requires_grad=True)
+    value = td.kl_divergence(td.MultivariateNormal(m, s), td.MultivariateNormal(np.zeros(3), s2))
+    d_m, d_s = tg.grad(value, [m, s])
+    np.testing.assert_allclose(d_m.numpy(), np.linalg.solve(s2, np.asarray(m)), rtol=1e-11)
+    exact = 0.5 * (np.linalg.inv(s2) - np.linalg.inv(s1))
+    np.testing.assert_allclose(d_s.numpy(), exact, rtol=1e-10, atol=1e-12)
+
+
+def test_laplaces_by_the_formula():
+    b1, b2, d = SCALE, SCALE * RATIO, 0.9
+    value = td.kl_divergence(td.Laplace(LOC, b1), td.Laplace(LOC - d, b2)).numpy()
+    formula = np.log(b2 / b1) + d / b2 + b1 / b2 * np.exp(-d / b1) - 1
+    np.testing.assert_allclose(value, formula, rtol=1e-13)
+
+
+# -- discrete and combined laws ------------------------------------------------------------------------------
+
+
+def test_discrete_laws_by_their_sums():
+    p, q = np.array([0.2, 0.0, 0.5, 0.3]), np.array([0.1, 0.4, 0.3, 0.2])
+    exact = sum(a * math.log(a / b) for a, b in zip(p, q) if a)
+    assert td.kl_divergence(td.Categorical(p), td.Categorical(q)).item() == pytest.approx(exact, rel=1e-14)
+    assert td.kl_divergence(td.Categorical(q), td.Categorical(p)).item() == math.inf
+    two = td.kl_divergence(td.Bernoulli(0.3 + 0 * p), td.Bernoulli(q)).numpy()
+    np.testing.assert_allclose(two, 0.3 * np.log(0.3 / q) + 0.7 * np.log(0.7 / (1 - q)), rtol=1e-13)
+    edge = td.kl_divergence(td.Bernoulli(np.array([0.0, 1.0, 0.0])), td.Bernoulli(np.array([0.0, 0.5, 1.0]))).numpy()
+    np.testing.assert_allclose(edge, [0, math.log(2), math.inf], rtol=1e-15)
+    logits = np.array([0.3, -1.0, 0.7])
+    make = lambda a, b: td.kl_divergence(td.Categorical(logits=a), td.Categorical(logits=b))
+    assert gradcheck(make, logits, logits[::-1].copy(), order=2)
+
+
+def test_discretised_logistics_by_their_sum():
+    p = td.DiscretisedLogistic(np.zeros((2, 1)), np.array([[0.1], [0.4]]), bins=16)
+    q = td.DiscretisedLogistic(np.array([0.2, 0.5, -3.0]), 0.3, bins=16)
+    value = td.kl_divergence(p, q)
+    assert value.shape == (2, 3)
+    a, b = p.log_probs().numpy(), q.log_probs().numpy()
+    for i in range(2):
+        for j in range(3):
+            exact = (np.exp(a[:, i, 0]) * (a[:, i, 0] - b[:, j])).sum()
+            assert value.numpy()[i, j] == pytest.approx(exact, rel=1e-12)
+
+
+def test_products_add_and_invertible_maps_change_nothing():
+    p, q = td.Normal(LOC, SCALE), td.Normal(LOC[::-1].copy(), SCALE * RATIO)
+    each = td.kl_divergence(p, q)
+    both = td.kl_divergence(td.Independent(p), td.Independent(q))
+    assert both.item() == pytest.approx(each.numpy().sum(), rel=1e-14)
+    joint = td.MultivariateNormal(q.loc, variance=q.variance)
+    assert td.kl_divergence(td.Independent(p), joint).item() == pytest.approx(both.item(), rel=1e-12)
+    assert td.kl_divergence(joint, td.Independent(q)).item() == pytest.approx(0, abs=1e-14)
+    exp = td.Exp()
+    images = td.kl_divergence(td.Transformed(p, exp), td.Transformed(q, exp))
+    np.testing.assert_array_equal(images.numpy(), each.numpy())
+
+
+def test_batches_broadcast():
+    value = td.kl_divergence(td.Normal(np.zeros((4, 1)), 1.0), td.Normal(np.zeros(3), 2.0))
+    assert value.shape == (4, 3)
+    estimate, error = td.monte_carlo_kl(
+        td.Normal(np.zeros(3), 1.0), td.Normal(np.zeros((4, 1)), 2.0), 50, tg.random.Generator(0)
+    )
+    assert estimate.shape == error.shape == (4, 3)
+
+
+# -- what has no closed form ---------------------------------------------------------------------------------
+
+MIXTURE = td.Mixture(np.array([0.4, 0.6]), td.Normal(np.array([-1.0, 1.0]), np.array([0.5, 0.8])))
+
+
+def test_a_pair_without_a_closed_form_is_refused_by_name_and_can_be_estimated():
+    q = td.Normal(np.array(0.2), np.array(1.2))
+    with pytest.raises(td.NoClosedForm, match=r"of Mixture and Normal has no closed form here: estimate it with monte"):
+        td.kl_divergence(MIXTURE, q)
+    x = np.linspace(-12, 12, 20001)
+    log_p, log_q = MIXTURE.log_prob(x).numpy(), q.log_prob(x).numpy()
+    exact = scipy.integrate.simpson(np.exp(log_p) * (log_p - log_q), x=x)
+    estimate, error = td.monte_carlo_kl(MIXTURE, q, 20000, tg.random.Generator(3))
+    assert abs(estimate.item() - exact) < 5 * error.item()
+    assert error.item() < 0.01
+
+
+@pytest.mark.parametrize("reparameterised", [True, False])
+def test_the_estimate_has_an_unbiased_gradient_with_and_without_reparameterisation(reparameterised):
+    """Gamma(1, r) is Exponential(r): one is drawn with gradient, the other is not."""
+    rate = tg.tensor(np.array(1.7), requires_grad=True)
+    q = td.Gamma(np.array(2.0), np.array(1.0))
+    make = (lambda r: td.Exponential(r)) if reparameterised else (lambda r: td.Gamma(np.array(1.0), r))
+    assert make(rate).reparameterised is reparameterised
+    (exact,) = tg.grad(td.kl_divergence(make(rate), q), [rate])
+    found = []
+    for seed in range(40):
+        estimate, _ = td.monte_carlo_kl(make(rate), q, 200, tg.random.Generator(seed))
+        found.append(tg.grad(estimate, [rate])[0].item())
+    assert abs(np.mean(found) - exact.item()) < 5 * np.std(found) / math.sqrt(40)
+    assert np.std(found) < abs(exact.item())
+
+
+def test_refusals_in_one_line():
+    p, q = td.Normal(0.0, 1.0), td.MultivariateNormal(np.zeros(2), variance=np.ones(2))
+    with pytest.raises(ValueError, match=r"the events must have one shape, found \(\) and \(2,\)"):
+        td.kl_divergence(p, q)
+    with pytest.raises(ValueError, match="needs n of 2 at least for a standard error, found 1"):
+        td.monte_carlo_kl(p, p, 1, tg.random.Generator(0))
+    with pytest.raises(ValueError, match="categorical laws of 2 and 3 categories cannot be compared"):
+        td.kl_divergence(td.Categorical([0.5, 0.5]), td.Categorical([0.5, 0.25, 0.25]))
+    with pytest.raises(ValueError, match="both hold the same bijection object"):
+        td.kl_divergence(td.Transformed(p, td.Exp()), td.Transformed(p, td.Exp()))
+    with pytest.raises(td.NoClosedForm, match="of Laplace and MultivariateNormal"):
+        td.kl_divergence(td.Independent(td.Laplace(np.zeros(2), 1.0)), q)
+    own = PairTable("the sum", "add")
+    own.register(int, int)(lambda p, q: p)
+    with pytest.raises(TypeError, match="the sum of int and int has a rule already"):
+        own.register(int, int)(lambda p, q: q)
