@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tinygen.training.pictures import GAP, can_draw, image_grid, save_samples, to_pixels
+from tinygen.training.pictures import can_draw, image_grid, save_samples, to_pixels
 
 
 @given(n=st.integers(1, 12), channels=st.sampled_from([1, 3]), height=st.integers(1, 9), width=st.integers(1, 9))
@@ -17,13 +17,12 @@ def test_every_pixel_of_every_image_is_a_square_in_its_place(n: int, channels: i
     grid = image_grid(images, side=64)
     columns = int(np.ceil(np.sqrt(n)))
     rows = int(np.ceil(n / columns))
-    factor = (grid.shape[0] - GAP) // rows - GAP
-    assert factor % height == 0
-    factor //= height
-    assert grid.shape == (rows * (height * factor + GAP) + GAP, columns * (width * factor + GAP) + GAP, 3)
+    factor = max(1, 64 // max(rows * height, columns * width))
+    gap = max(2, factor // 2)
+    assert grid.shape == (rows * (height * factor + gap) + gap, columns * (width * factor + gap) + gap, 3)
     for index, pixels in enumerate(to_pixels(images)):
-        top = GAP + index // columns * (height * factor + GAP)
-        left = GAP + index % columns * (width * factor + GAP)
+        top = gap + index // columns * (height * factor + gap)
+        left = gap + index % columns * (width * factor + gap)
         tile = grid[top : top + height * factor, left : left + width * factor]
         squares = tile.reshape(height, factor, width, factor, 3)
         assert (squares == pixels[:, None, :, None]).all()

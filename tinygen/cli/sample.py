@@ -1,5 +1,6 @@
 """`tinygen sample DIR [-n 64]`: a picture of samples from the averaged weights of a run."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,8 @@ def run(args: Sequence[str]) -> int:
     directory, _, parts, step = load_run(options.directory)
     if not can_draw(parts.dataset.shape):
         raise UsageError(f"samples of shape {parts.dataset.shape} cannot be drawn; images or points in the plane can")
+    if sys.stderr.isatty():
+        print(f"drawing {options.n} samples, step {step:,} of {options.directory}", file=sys.stderr)
     rng = Generator(options.seed)
     with parts.learner.averaged() as model:
         parts_of_n = [min(AT_ONCE, options.n - start) for start in range(0, options.n, AT_ONCE)]

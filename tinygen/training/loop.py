@@ -8,6 +8,7 @@ compares.
 
 import errno
 import re
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -216,7 +217,7 @@ def take_over(parts: Parts, found: Checkpoint, config: RunConfig) -> None:
         parts.rng.state = found.state["rng"]
         parts.loader.load_state_dict(found.state["loader"])
     except (ValueError, KeyError) as error:
-        what = f"it lacks {error}" if isinstance(error, KeyError) else error
+        what = f"it lacks {error}" if isinstance(error, KeyError) else textwrap.shorten(str(error), 200)
         raise UsageError(f"{found.path} does not fit this run: {what}") from error
 
 

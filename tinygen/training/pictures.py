@@ -15,7 +15,6 @@ Pixels = npt.NDArray[np.uint8]
 
 SIDE = 1024
 """Images are enlarged by the greatest whole factor that keeps the grid's longer side near this many pixels."""
-GAP = 4
 GROUND = 128
 
 
@@ -45,17 +44,17 @@ def save_samples(path: Path, samples: npt.NDArray, limits: tuple[float, float]) 
 def image_grid(images: npt.NDArray, columns: int | None = None, side: int = SIDE) -> Pixels:
     """(N, C, H, W) in [-1, 1] as one (rows, columns, 3) picture, as square as N allows.
 
-    Every pixel becomes a square of whole pixels; between the images is a thin gap.
+    Every pixel becomes a square of whole pixels; between the images is a gap of half such a square.
     """
     n, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     factor = max(1, side // max(rows * height, columns * width))
     tiles = to_pixels(images).repeat(factor, axis=1).repeat(factor, axis=2)
-    tall, wide = height * factor, width * factor
-    grid = np.full((rows * (tall + GAP) + GAP, columns * (wide + GAP) + GAP, 3), GROUND, np.uint8)
+    gap, tall, wide = max(2, factor // 2), height * factor, width * factor
+    grid = np.full((rows * (tall + gap) + gap, columns * (wide + gap) + gap, 3), GROUND, np.uint8)
     for index, tile in enumerate(tiles):
-        top, left = GAP + index // columns * (tall + GAP), GAP + index % columns * (wide + GAP)
+        top, left = gap + index // columns * (tall + gap), gap + index % columns * (wide + gap)
         grid[top : top + tall, left : left + wide] = tile
     return grid
 

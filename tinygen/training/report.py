@@ -79,7 +79,7 @@ def _pictures(paths: Sequence[Path]) -> str:
     if not chosen:
         return f"<section>{hero}</section>"
     strip = "".join(f"<figure>{_picture(path)}</figure>" for path in chosen)
-    return f'<section class="samples">{hero}<div class="earlier">{strip}</div></section>'
+    return f'<section class="samples">{hero}<div class="earlier{" few" * (len(chosen) < 3)}">{strip}</div></section>'
 
 
 def _picture(path: Path) -> str:
