@@ -56,32 +56,6 @@ def adjoint_axis(kernel: int, stride: int, padding: int, dilation: int, size: in
 # ---- images
 
 
-@task
-def _to_nhwc(block, part, parts):
-    x, y = floats(block, 0), floats(block, 1)
-    n, height, width, channels = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
-    n_step, h_step, w_step, c_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
-    for row in range(n * height * part // parts, n * height * (part + 1) // parts):
-        start = row // height * n_step + row % height * h_step
-        for c0 in range(0, channels, 16):  # a cache line is written whole
-            c1 = min(c0 + 16, channels)
-            for w in range(width):
-                for c in range(c0, c1):
-                    y[(row * width + w) * channels + c] = x[start + w * w_step + c * c_step]
-
-
-def nhwc(x: NDArray[Any]) -> Array:
-    """The image (N, C, H, W) as contiguous float32 (N, H, W, C): itself where it is so in memory, else a copy."""
-    view = x.transpose(0, 2, 3, 1)
-    if view.flags.c_contiguous and x.dtype == np.float32:
-        return view
-    if x.dtype != np.float32 or x.size < 1 << 14 or min(x.strides) < 0 or any(s % 4 for s in x.strides):
-        return np.ascontiguousarray(view, dtype=np.float32)
-    y = np.empty(view.shape, np.float32)
-    launch(_to_nhwc, thread_count(x.size, 1 << 14), x, y, *view.shape, *(s // 4 for s in view.strides))
-    return y
-
-
 @njit(fastmath=FASTMATH, cache=True)
 def copy_floats(x, start, buffer, to, count):
     """buffer[to : to + count] = x[start : start + count]."""
@@ -117,3 +91,33 @@ def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, ro
             here = ((image * height + h) * width + first) * channels
             copy_floats(x, here, buffer, there + (first - left) * channels, (last - first) * channels)
             zero_floats(buffer, there + (last - left) * channels, (left + row - last) * channels)
+
+
+@task
+def _to_nhwc(block, part, parts):
+    x, y = floats(block, 0), floats(block, 1)
+    n, height, width, channels = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
+    n_step, h_step, w_step, c_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
+    for row in range(n * height * part // parts, n * height * (part + 1) // parts):
+        start = row // height * n_step + row % height * h_step
+        if c_step == 1:  # some channels of a wider image
+            for w in range(width):
+                copy_floats(x, start + w * w_step, y, (row * width + w) * channels, channels)
+        else:
+            for c0 in range(0, channels, 16):  # a cache line is written whole
+                c1 = min(c0 + 16, channels)
+                for w in range(width):
+                    for c in range(c0, c1):
+                        y[(row * width + w) * channels + c] = x[start + w * w_step + c * c_step]
+
+
+def nhwc(x: NDArray[Any]) -> Array:
+    """The image (N, C, H, W) as contiguous float32 (N, H, W, C): itself where it is so in memory, else a copy."""
+    view = x.transpose(0, 2, 3, 1)
+    if view.flags.c_contiguous and x.dtype == np.float32:
+        return view
+    if x.dtype != np.float32 or x.size < 1 << 14 or min(x.strides) < 0 or any(s % 4 for s in x.strides):
+        return np.ascontiguousarray(view, dtype=np.float32)
+    y = np.empty(view.shape, np.float32)
+    launch(_to_nhwc, thread_count(x.size, 1 << 14), x, y, *view.shape, *(s // 4 for s in view.strides))
+    return y

@@ -160,6 +160,9 @@ def test_cpu_equals_definition(case):
 LAYOUTS = {
     "NCHW": lambda a: np.ascontiguousarray(a),
     "NHWC": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    "channels of a wider NHWC": lambda a: (
+        np.concatenate([a, a], 1).transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)[:, : a.shape[1]]
+    ),
     "sliced": lambda a: np.repeat(np.repeat(a, 2, axis=1), 2, axis=3)[:, ::2, :, ::2],
     "reversed": lambda a: np.ascontiguousarray(a[:, :, ::-1])[:, :, ::-1],
     "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
@@ -167,9 +170,9 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("channels", [1, 16])
+@pytest.mark.parametrize("channels", [1, 48])
 def test_any_memory_layout_gives_the_same_numbers(layout, channels):
-    case = Case(3, channels, 2 * channels, (6, 9), (3, 2), (2, 1), (1, 0))
+    case = Case(3, channels, 2 * channels, (13, 11), (3, 2), (2, 1), (1, 0))
     x, w, bias, back_bias, g = case.arrays(np.float32)
     want = case.three(cpu, x, w, bias, back_bias, g)
     put = LAYOUTS[layout]
