@@ -48,14 +48,15 @@ def test_what_is_loaded_may_be_written_into(tmp_path):
     np.testing.assert_array_equal(x, [0, 5, 0])
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, step):
     path = tmp_path / "a.safetensors"
     tg.save(path, {"x": np.ones(3)})
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, step, full)
     with pytest.raises(OSError, match="No space left"):
         tg.save(path, {"x": np.zeros(300)})
     monkeypatch.undo()

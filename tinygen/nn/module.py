@@ -230,6 +230,7 @@ class Module:
             if array is tensor._data or (array.dtype != tensor.dtype and tensor.dtype.kind != "f"):
                 continue
             guard.written(tensor._data)
+            guard.written(array)
             trained = tensor.requires_grad
             if tensor._node is not None:
                 tensor._node.leaf = None
