@@ -1,10 +1,11 @@
 """Which array module an array belongs to: the array in hand decides, never a global switch."""
 
+import contextlib
 import contextvars
 import functools
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,17 @@ class _Quiet(threading.local):
 
 
 _quiet = _Quiet()
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """As `quiet`, for a block in which many operations run."""
+    with np.errstate(all="ignore"):
+        before = _is_quiet.set(True)
+        try:
+            yield
+        finally:
+            _is_quiet.reset(before)
 
 
 def quiet(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -149,7 +149,7 @@ def fused_and_composed():
     yield "gelu", tg.gelu, lambda x: x * 0.5 * (1.0 + tg.erf(x / np.sqrt(2.0))), (x,)
 
 
-@pytest.mark.parametrize("case", fused_and_composed(), ids=lambda case: case[0])
+@pytest.mark.parametrize("case", list(fused_and_composed()), ids=lambda case: case[0])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_fused_gradient_is_that_of_its_formula(case, dtype):
     _, fused, composed, inputs = case

@@ -11,7 +11,7 @@ from typing import Any
 from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import quietly, xp
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 
@@ -150,7 +150,8 @@ def backpropagate(
             table.add(node, g)
     outer, mode.backward = mode.backward, True
     try:
-        return _sweep(order, table, wanted, needed, stop_before)
+        with quietly():
+            return _sweep(order, table, wanted, needed, stop_before)
     finally:
         mode.backward = outer
 

@@ -13,14 +13,14 @@ Held by tests/autodiff/ (engine) and tests/ops/test_registry.py (every entry, or
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.tape import Node, mode
-from tinygen.tensor import Tensor, asarray, float32
+from tinygen.tensor import Tensor, asarray, float32, float64
 
 BROADCASTING = "sizes must be equal or 1, axis by axis from the last"
 
@@ -44,6 +44,15 @@ class Rule(NamedTuple):
     positions: tuple[int, ...]
     vjp: Callable[..., Any]
     names: tuple[str, ...]
+
+
+class Sources(NamedTuple):
+    """Where a node finds what its vjps ask for: arguments and shapes by position, the output, what the forward kept."""
+
+    arguments: tuple[tuple[str, int], ...]
+    output: bool
+    shapes: tuple[tuple[str, int], ...]
+    kept: tuple[str, ...]
 
 
 class Joint(NamedTuple):
@@ -85,13 +94,15 @@ class Primitive:
         self.names = tuple(parameters)
         self.defaults = tuple(p.default for p in parameters.values())
         self.arity = len(self.names)
+        self.required = sum(default is inspect.Parameter.empty for default in self.defaults)
         rules = [self._rule((argument,), vjp) for argument, vjp in vjps.items()]
         rules += [self._rule(entry.arguments, entry.vjp) for entry in joints]
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.tensor_positions = tuple(i for rule in rules for i in rule.positions)
         self._singles = tuple(rule.positions[0] for rule in rules if len(rule.positions) == 1)
         self._joints = tuple(rule.positions for rule in rules if len(rule.positions) > 1)  # they come after the singles
-        self._sources = self._sources_for(self.rules)  # computed once: recording is the hot path
+        self._sources: dict[tuple[bool, ...], Sources] = {}
+        self._all_sources = self._sources_for((True,) * len(rules))  # computed once: recording is the hot path
 
     def _rule(self, arguments: tuple[str, ...], vjp: Callable[..., Any]) -> Rule:
         for argument in arguments:
@@ -104,6 +115,8 @@ class Primitive:
         return f"<primitive {self.name}({', '.join(self.names)})>"
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        if not kwargs and self.required <= len(args) < self.arity:
+            return args + self.defaults[len(args) :]
         if len(args) > self.arity:
             raise TypeError(f"{self.name} takes {self.arity} arguments ({', '.join(self.names)}), got {len(args)}")
         values = list(args) + list(self.defaults[len(args) :])
@@ -122,15 +135,26 @@ class Primitive:
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         if kwargs or len(args) != self.arity:
             args = self._bind(args, kwargs)
-        raw = [a._data if isinstance(a, Tensor) else a for a in args]
-        if not self.elementwise:
-            for i, value in enumerate(raw):
-                if not isinstance(value, np.ndarray):
-                    raw[i] = _array_argument(value) if i in self.tensor_positions else _number(value)
-                elif self.moves and value is args[i]:
-                    guard.expose(value)  # the result may be a view of the caller's array
-        elif not _settled(raw):
-            raw = _promote(raw, self.tensor_positions)
+        raw: list[Any] = []
+        tracked = settled = False  # whether a gradient may be wanted; whether every dtype can stay as it is
+        odd = not self.elementwise
+        for value in args:
+            if isinstance(value, Tensor):
+                if value._node is not None:
+                    tracked = True
+                value = value._data
+                dtype = value.dtype
+                if dtype is float32 or dtype is float64:
+                    settled = True
+                else:
+                    odd = True
+            elif type(value) not in _NUMBERS:
+                odd = True
+                if isinstance(value, (list, tuple)):
+                    tracked = True  # perhaps: it may hold tensors
+            raw.append(value)
+        if odd or not settled:
+            raw = _promote(raw, self.tensor_positions) if self.elementwise else self._arrays(args, raw)
         try:
             out = self.forward(*raw)
         except ValueError as error:
@@ -144,53 +168,63 @@ class Primitive:
         if mode.anomaly:
             anomaly.check_value(self.name, out)
         result = Tensor(out)
-        if self.rules and mode.recording:
-            parents = [v._node if isinstance(v := args[i], Tensor) else _nodes_of(v) for i in self._singles]
-            for positions in self._joints:
-                parents.append(_nodes_of([args[i] for i in positions]))
-            if any(parents) and out.dtype.kind == "f":
-                result._node = self._record(args, raw, parents, out, extra)
+        if tracked and self.rules and mode.recording and out.dtype.kind == "f":
+            result._node = self._record(args, raw, out, extra)
         return result
 
-    def _record(
-        self, args: tuple[Any, ...], raw: list[Any], parents: list[Any], out: Any, extra: dict[str, Any] | None
-    ) -> Node:
-        sources = self._sources
-        if None in parents:  # what only the other rules need is not retained
-            sources = self._sources_for([rule for rule, parent in zip(self.rules, parents) if parent is not None])
+    def _arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
+        """The arguments of an operation that is not elementwise: numbers and lists become arrays where one is due."""
+        for i, value in enumerate(raw):
+            if not isinstance(value, np.ndarray):
+                raw[i] = _array_argument(value) if i in self.tensor_positions else _number(value)
+            elif self.moves and value is args[i]:
+                guard.expose(value)  # the result may be a view of the caller's array
+        return raw
+
+    def _record(self, args: tuple[Any, ...], raw: list[Any], out: Any, extra: dict[str, Any] | None) -> Node | None:
+        parents: list[Any] = []
+        whole = True
+        for i in self._singles:
+            value = args[i]
+            parent = value._node if isinstance(value, Tensor) else _nodes_of(value)
+            if parent is None:
+                whole = False
+            parents.append(parent)
+        for positions in self._joints:
+            parents.append(_nodes_of([args[i] for i in positions]))
+        sources = self._all_sources
+        if not whole or self._joints:
+            if not any(parents):
+                return None
+            used = tuple([parent is not None for parent in parents])  # what only the other rules need is not retained
+            sources = self._sources.get(used) or self._sources_for(used)
         saved: dict[str, Any] = {}
-        for name, kind, position in sources:
-            if kind == _ARGUMENT:
-                argument = args[position]
-                saved[name] = argument if isinstance(argument, Tensor) else _retained(argument, raw[position])
-            elif kind == _OUTPUT:
-                saved[name] = out
-            elif kind == _SHAPE:
-                value = raw[position]
-                saved[name] = [v.shape for v in value] if type(value) is list else np.shape(value)
-            elif extra is None or name not in extra:
+        for name, position in sources.arguments:
+            value = args[position]
+            saved[name] = value if isinstance(value, Tensor) else _retained(value, raw[position])
+        if sources.output:
+            saved["y"] = out
+        for name, position in sources.shapes:
+            value = raw[position]
+            saved[name] = [v.shape for v in value] if type(value) is list else np.shape(value)
+        for name in sources.kept:
+            if extra is None or name not in extra:
                 raise TypeError(f"{self.name}: a vjp asks for {name!r}, which is neither g, y, an argument nor kept")
-            else:
-                saved[name] = extra[name]
+            saved[name] = extra[name]
         return recorded(self, tuple(parents), saved, out)
 
-    def _sources_for(self, rules: Sequence[Rule]) -> tuple["Source", ...]:
-        """Where the values come from that these rules ask for."""
-        sources = []
-        for name in dict.fromkeys(name for rule in rules for name in rule.names):
-            if name == "y":
-                sources.append((name, _OUTPUT, 0))
-            elif name in self.names:
-                sources.append((name, _ARGUMENT, self.names.index(name)))
-            elif name.endswith("_shape") and name[:-6] in self.names:
-                sources.append((name, _SHAPE, self.names.index(name[:-6])))
-            elif name != "g":
-                sources.append((name, _KEPT, 0))
-        return tuple(sources)
-
-
-Source = tuple[str, int, int]  # the name a vjp asks for, where the value is found, the argument's position
-_ARGUMENT, _OUTPUT, _SHAPE, _KEPT = range(4)
+    def _sources_for(self, used: tuple[bool, ...]) -> "Sources":
+        """Where the values come from that the rules in use ask for."""
+        asked = dict.fromkeys(name for rule, on in zip(self.rules, used) if on for name in rule.names if name != "g")
+        arguments = [name for name in asked if name in self.names and name != "y"]
+        shapes = [n for n in asked if n not in arguments and n.endswith("_shape") and n[:-6] in self.names]
+        self._sources[used] = Sources(
+            tuple((name, self.names.index(name)) for name in arguments),
+            "y" in asked,
+            tuple((name, self.names.index(name[:-6])) for name in shapes),
+            tuple(name for name in asked if name not in (*arguments, *shapes, "y")),
+        )
+        return self._sources[used]
 
 
 def recorded(op: Primitive, parents: tuple[Any, ...], saved: dict[str, Any], out: Any) -> Node:
@@ -250,19 +284,6 @@ def _retained(argument: Any, raw: Any) -> Any:
             guard.expose(raw)
         return Tensor(raw)
     return raw
-
-
-def _settled(raw: list[Any]) -> bool:
-    """Whether an elementwise operation can take these as they are: floating arrays, and numbers beside them."""
-    arrays = False
-    for value in raw:
-        if isinstance(value, np.ndarray):
-            if value.dtype.kind != "f":
-                return False
-            arrays = True
-        elif type(value) not in _NUMBERS:
-            return False
-    return arrays
 
 
 _NUMBERS = (float, int, bool, type(None))
