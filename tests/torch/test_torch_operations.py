@@ -24,6 +24,7 @@ UNARY = {  # the interval that arguments are drawn from
     "ceil": (-2, 2),
     "cos": (-2, 2),
     "cosh": (-2, 2),
+    "digamma": (0.3, 5),
     "erf": (-2, 2),
     "exp": (-2, 2),
     "exp2": (-2, 2),
@@ -32,6 +33,7 @@ UNARY = {  # the interval that arguments are drawn from
     "isfinite": (-2, 2),
     "isinf": (-2, 2),
     "isnan": (-2, 2),
+    "lgamma": (0.3, 5),
     "log": (0.1, 3),
     "log10": (0.1, 3),
     "log1p": (-0.9, 3),
@@ -159,6 +161,7 @@ OTHERWISE = [  # name, ours, PyTorch's, arguments
     ("cumulative_sum", lambda x: tg.cumulative_sum(x, 0), lambda x: x.cumsum(0), real(3, 4)),
     ("cumulative_prod", lambda x: tg.cumulative_prod(x, 1), lambda x: x.cumprod(1), real(3, 4)),
     ("diff", lambda x: tg.diff(x, axis=1), lambda x: x.diff(dim=1), real(3, 4)),
+    ("polygamma", lambda x: tg.polygamma(2, x), lambda x: torch.polygamma(2, x), real(3, 4, low=0.3, high=5)),
     ("linalg.trace", tg.linalg.trace, torch.trace, real(3, 3)),
 ]
 
