@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.gemm import DEPTH, multiply, pack, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, START, multiply, pack, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -50,7 +50,7 @@ def _columns(block, part, parts):
     pixels = out_height * out_width
     for image in range(n * part // parts, n * (part + 1) // parts):
         start = image * height * width * channels
-        multiply(x, start, source, height * width, runs, weight, part - part, padded, cols, n - n, target, zeros, n - n)
+        multiply(x, start, source, height * width, runs, weight, START, padded, cols, START, target, zeros, START)
         to = image * pixels * outputs
         for i in range(pixels):
             for k in range(outputs):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
-from tinygen.kernels.cpu.gemm import DEPTH, accumulate, multiply, panel_width, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate, multiply, panel_width, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
@@ -180,7 +180,7 @@ def _gather(block, part, parts):
                 if padded == columns:
                     multiply(which, a, s, count, r, weight, b, padded, out, c, d, bias, g * padded)
                 else:
-                    multiply(which, a, s, count, r, weight, b, padded, rough, g - g, dense, bias, g * padded)
+                    multiply(which, a, s, count, r, weight, b, padded, rough, START, dense, bias, g * padded)
                     for m in range(count):
                         to = c + d[m]
                         for j in range(columns):
@@ -226,7 +226,7 @@ def _weight_grad(block, part, parts):
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
     row, rows, top, left, groups, cells, read, _ = geometry[10:]
     columns = out_channels // groups
-    zero_floats(total, part - part, size)
+    zero_floats(total, START, size)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image = piece // bands
@@ -254,7 +254,7 @@ def _weight_grad(block, part, parts):
                         rough[m * padded + j] = g[b + m * out_channels + j]
                     for j in range(columns, padded):
                         rough[m * padded + j] = np.float32(0)
-                accumulate(which, a, source, count, tap_rows, rough, k - k, padded, padded, total, c)
+                accumulate(which, a, source, count, tap_rows, rough, START, padded, padded, total, c)
 
 
 @task

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.convolution_direct import SUMS
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside
-from tinygen.kernels.cpu.gemm import DEPTH, accumulate, multiply, place
+from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task, variant
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -128,7 +128,7 @@ def _forward(block, part, parts):
             _source_tiles(buffer, v, geometry[16 + e], geometry[18 + f], here, rows, geometry, v_plane)
             for p in range(n * n):
                 b = (component * n * n + p) * sources * outputs
-                multiply(v, p * v_plane, v_table, count, runs, u, b, outputs, m, p * m_plane, m_table, zeros, p - p)
+                multiply(v, p * v_plane, v_table, count, runs, u, b, outputs, m, p * m_plane, m_table, zeros, START)
             for t in range(count):
                 a, b = (a0 + t // wide % rows) * TILE, t % wide * TILE
                 h, w = a * write + e, b * write + f
@@ -165,7 +165,7 @@ def _weight_gradient(block, part, parts):
         piece += here
         count = here * rows * wide
         _source_rows(x, buffer, image, here, a0, rows, geometry)
-        _source_tiles(buffer, v, part - part, part - part, here, rows, geometry, v_plane)
+        _source_tiles(buffer, v, START, START, here, rows, geometry, v_plane)
         for i in range(here):
             to = i * rows * TILE * row * out_channels
             copy_band(

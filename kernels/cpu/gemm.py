@@ -39,6 +39,8 @@ ROWS_4, ROWS_2, ROWS_1 = ROWS[4], ROWS[2], ROWS[1]
 DEPTH = 1024  # rows of B taken at a time, so that their part of a panel stays in the second-level cache
 PIXELS = 128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
 
+START = np.intp(0)  # an offset that is no literal: for a literal Numba would compile the callee once more
+
 _INT = ir.IntType(64)
 Matrix = NDArray[np.float32]
 
