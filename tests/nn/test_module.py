@@ -181,6 +181,8 @@ def test_a_module_is_pickled_whole():
     twin = pickle.loads(pickle.dumps(layer))
     for name, value in layer.state_dict().items():
         np.testing.assert_array_equal(twin.state_dict()[name], value)
+    twin[0].weight._assign(0.0)  # writable, and a leaf
+    assert twin[0].weight.requires_grad
 
 
 def test_apply_visits_children_before_their_parent(block):
@@ -230,7 +232,7 @@ def test_a_sequence_of_modules_behaves_as_a_list():
 def test_what_is_no_module_is_said_plainly():
     with pytest.raises(AttributeError, match="Linear has no attribute 'weights'"):
         _ = nn.Linear(2, 2).weights
-    with pytest.raises(TypeError, match="ModuleList cannot be called"):
+    with pytest.raises(AttributeError, match="ModuleList cannot be called"):
         nn.ModuleList([])(tg.ones(1))
     with pytest.raises(TypeError, match="buffer 'a' is a tensor that is no Parameter"):
         nn.Module().register_buffer("a", nn.Parameter(tg.ones(1)))

@@ -42,7 +42,7 @@ class Module:
         if name in computed:
             return computed[name](self)
         if name == "forward":
-            raise TypeError(f"{type(self).__name__} cannot be called: it defines no forward")
+            raise AttributeError(f"{type(self).__name__} cannot be called: it defines no forward")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     # -- the tree --------------------------------------------------------------------------------------------
