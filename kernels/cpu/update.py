@@ -53,7 +53,12 @@ def adam_update(
         (1 - beta2**step) ** -0.5,
         eps,
     )
-    _adam(*dense, tuple(p.dtype.type(x) for x in scalars), thread_count(p.size, SERIAL))
+    rounded = tuple(p.dtype.type(x) for x in scalars)
+    parts = thread_count(p.size, SERIAL)
+    if parts == 1:  # no parallel region: it would wake every thread
+        _adam_part(*dense, rounded)
+    else:
+        _adam(*dense, rounded, parts)
 
 
 def ema_update(average: Array, new: Array, decay: float) -> None:
@@ -63,7 +68,12 @@ def ema_update(average: Array, new: Array, decay: float) -> None:
     if dense is None:
         definition.ema_update(average, new, decay)
         return
-    _ema(*dense, average.dtype.type(1 - decay), thread_count(average.size, SERIAL))
+    share = average.dtype.type(1 - decay)
+    parts = thread_count(average.size, SERIAL)
+    if parts == 1:
+        _ema_part(*dense, share)
+    else:
+        _ema(*dense, share, parts)
 
 
 def _dense(first: Array, others: tuple[Array, ...], read: Array) -> tuple[Array, ...] | None:
@@ -71,6 +81,9 @@ def _dense(first: Array, others: tuple[Array, ...], read: Array) -> tuple[Array,
 
     `read`, which is only read, is copied if it lies otherwise.
     """
+    everything = (first, *others, read)
+    if all(x.flags.c_contiguous and x.dtype == first.dtype for x in everything):
+        return first.reshape(-1), read.reshape(-1), *(x.reshape(-1) for x in others)
     order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
     written = [x.transpose(order) for x in (first, *others)]
     if not all(x.flags.c_contiguous and x.dtype == first.dtype for x in written):
