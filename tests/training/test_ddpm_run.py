@@ -26,7 +26,7 @@ KILLS = 20
 COMMAND = [sys.executable, "-m", "tinygen", "train", "--resume"]
 ONE_THREAD = {**os.environ, "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # quick on a busy machine too
 OPTIONS = {"timesteps": 20, "channels": 8, "multipliers": (1, 2), "heads": 2}
-RECIPE = Recipe(steps=600, batch_size=4, lr=1e-3, ema_decay=0.9, warmup=50, sample_every=150, pictures=2)
+RECIPE = Recipe(steps=400, batch_size=4, lr=1e-3, ema_decay=0.9, warmup=50, sample_every=100, pictures=2)
 
 
 def config(**changes: Any) -> RunConfig:
