@@ -20,6 +20,7 @@ from tinygen.training import checkpoint as checkpoints
 from tinygen.training.assemble import Parts, assemble, fresh
 from tinygen.training.checkpoint import Checkpoint
 from tinygen.training.contract import NonFinite, RunError, UsageError
+from tinygen.training.memory import keep_memory
 from tinygen.training.metrics_log import MetricsLog, Window
 from tinygen.training.pictures import can_draw, save_samples
 from tinygen.training.progress import Meter, Progress
@@ -43,6 +44,7 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
 
     Raises UsageError (another process is there, a checkpoint of another model) and RunError (NaN, full disk).
     """
+    keep_memory()
     with directory.locked():
         run = Run(directory, config, progress, parts or assemble(config))
         try:

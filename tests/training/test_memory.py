@@ -1,0 +1,33 @@
+"""Memory is kept between steps: after it was touched once, it is not faulted in again."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, numpy as np
+from tinygen.training.memory import keep_memory
+kept = {keep} and keep_memory()
+def work():
+    return len([np.ones(1 << 20) for _ in range(20)])  # alive together, then free together
+work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+work()
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
+def test_arrays_reuse_the_pages_of_the_ones_before():
+    def faults(keep: bool) -> int:
+        out = subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(keep=keep)], capture_output=True, text=True, check=True
+        )
+        kept, count = out.stdout.split()
+        assert (kept == "True") == keep
+        return int(count)
+
+    pages = 20 * 8 * 2**20 // 4096
+    assert faults(keep=False) > pages / 2
+    assert faults(keep=True) < pages / 100
