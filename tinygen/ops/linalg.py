@@ -26,9 +26,11 @@ def same_dtype(who: str, *arrays: Any) -> None:
     Raises:
         TypeError: names the dtypes.
     """
+    first = arrays[0].dtype
+    if all(a is None or a.dtype == first for a in arrays):
+        return
     found = {str(a.dtype) for a in arrays if a is not None}
-    if len(found) > 1:
-        raise TypeError(f'{who}: dtypes {" and ".join(sorted(found))} are mixed; convert one, as in x.to("float32")')
+    raise TypeError(f'{who}: dtypes {" and ".join(sorted(found))} are mixed; convert one, as in x.to("float32")')
 
 
 @operation(
@@ -270,8 +272,7 @@ def norm(x: ArrayLike, ord: Any = 2, axis: Any = None, keepdims: bool = False) -
     scale = reduction.max(absolute(x.detach()), axis, keepdims=True)
     safe = Tensor(xp(x._data).where(scale._data == 0, 1, scale._data).astype(x.dtype))
     total = reduction.sum(absolute(x / safe) ** ord, axis, keepdims=True)
-    zero = total.detach() == 0
-    y = where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / ord)) * safe
+    y = where(total.detach() == 0, 0.0, total ** (1.0 / ord)) * safe
     if keepdims:
         return y
     return reshape(y, tuple(n for i, n in enumerate(x.shape) if i not in reduction.axes_of(x.ndim, axis)))
