@@ -43,6 +43,7 @@ def test_gradients_of_orders_1_to_3():
         lambda x, w: tg.checkpoint(lambda a, b: a * tg.sin(b), x, tg.tanh(x @ w)),  # one made from the other
         lambda x, w: (lambda h: tg.checkpoint(lambda: x * h * h))(tg.tanh(x @ w)),  # both closed over
         lambda x, w: (lambda h: tg.checkpoint(lambda a: a * h + w.sum(), x))(tg.tanh(x @ w)),
+        lambda x, w: (lambda h: tg.checkpoint(lambda a: (a @ h) * w.sum() + a @ w, x))(tg.tanh(w)),  # parent and child
         lambda x, w: tg.checkpoint(lambda x: tg.checkpoint(block, tg.checkpoint(block, x, w), w), x),
         lambda x, w: tg.checkpoint(lambda x: x, x) * w.sum(),
     ],

@@ -120,6 +120,14 @@ def test_an_index_that_changes_later():
         tg.grad(y, x)
 
 
+def test_an_index_among_others_that_changes_later():
+    x, index = leaf(1, 2, 3), np.array([0, 1])
+    y = x[None][0, index].sum()
+    index[0] = 2
+    with pytest.raises(tg.MutationError, match="getitem"):
+        tg.grad(y, x)
+
+
 def test_a_tensor_used_as_index_that_changes_later():
     x, index = leaf(1, 2, 3), tg.tensor([0, 1])
     y = x[index].sum()

@@ -115,6 +115,18 @@ def test_gradients_reach_tangents_and_cotangents():
     np.testing.assert_allclose(tg.grad(tg.hvp(cubic, X, v).sum(), v)[0], A.sum(0) * X + 4 * X.sum())
 
 
+def test_a_derivative_is_in_the_argument_alone():
+    """What the function closes over is held fixed, even where it was made from the same tensor."""
+    x = tg.tensor(X, requires_grad=True)
+    h = 2.0 * x
+    np.testing.assert_allclose(tg.jacobian(lambda z: z * h, x), np.diag(2 * X))
+    np.testing.assert_allclose(tg.jvp(lambda z: z * h * x, [x], [V])[1], 2 * X * X * V)
+    np.testing.assert_allclose(tg.vjp(lambda z: z * h, x)[1](V)[0], 2 * X * V)
+    np.testing.assert_allclose(tg.hvp(lambda z: (z * z * h).sum(), x, V), 4 * X * V)
+    (g,) = tg.grad(tg.jvp(lambda z: z * h, [x], [V])[1].sum(), x)  # the gradient outside sees both
+    np.testing.assert_allclose(g, 2 * V)
+
+
 def test_what_depends_on_nothing_recorded_is_handed_out_bare():
     y, pullback = tg.vjp(tg.sin, X)
     assert not y.requires_grad

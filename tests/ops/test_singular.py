@@ -260,6 +260,17 @@ def test_an_entry_used_outside_the_untaken_branch_too_keeps_its_gradient():
     assert gradient(lambda c: tg.where(chosen, tg.sqrt(c), 0.0), column) == [[[0], [0.25]]]
 
 
+def test_an_entry_that_two_wheres_take_in_turn_keeps_both_gradients():
+    x = leaf(0.0, 4.0, 4.0)
+
+    def fn(x):
+        s = tg.sqrt(x)
+        return tg.where(np.array([False, True, False]), s, 0.0) + tg.where(np.array([False, False, True]), 2.0 * s, x)
+
+    assert gradient(fn, x) == [[1, 1.25, 0.5]]
+    assert second(fn, x) == [0, -1 / 32, -1 / 16]
+
+
 def test_nan_in_the_data_of_the_untaken_branch_stays_there():
     x, y = leaf(np.nan, 1.0), leaf(2.0, 3.0)
     assert gradient(lambda x, y: tg.where([True, False], y, x * x), x, y) == [[0, 2], [1, 0]]

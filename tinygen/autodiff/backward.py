@@ -121,11 +121,11 @@ def _merge(live: dict[Node, Any], parent: Node, passed: Any, first: bool) -> Non
     live[parent] = passed if first else live[parent] | passed
 
 
-def _leading_to(order: Sequence[Node], wanted: set[Node], stop_before: int) -> set[Node]:
+def _leading_to(order: Sequence[Node], wanted: set[Node]) -> set[Node]:
     """The nodes of `order` (youngest first) that are wanted or were made from one that is."""
     needed = set(wanted)
     for node in reversed(order):
-        if node.time >= stop_before and any(parent in needed for parent in node.ancestors()):
+        if any(parent in needed for parent in node.ancestors()):
             needed.add(node)
     return needed
 
@@ -143,7 +143,7 @@ def backpropagate(
         needed = set(order)  # a node without a leaf below it is never recorded
     else:
         wanted = set(targets)
-        needed = _leading_to(order, wanted, stop_before)
+        needed = _leading_to(order, wanted)
     table = _Table()
     for node, g in seeds:
         if node in needed:
