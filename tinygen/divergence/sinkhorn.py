@@ -1,0 +1,169 @@
+"""Entropic transport in the log domain, and the debiased Sinkhorn divergence.
+
+    OT_e(a, b) = min over plans P of <C, P> + e KL(P || a b^T)
+               = max over f, g of <f, a> + <g, b> - e sum a_i b_j (exp((f_i + g_j - C_ij)/e) - 1)
+    S_e(x, y)  = OT_e(x, y) - OT_e(x, x)/2 - OT_e(y, y)/2              (Feydy et al. 2019, equation 3)
+
+by alternating maximisation over f and g (Cuturi 2013), with e lowered in steps on the way. The plan is
+P = a b^T exp((f + g - C)/e). Gradients: that of the value is the envelope formula (P in C, f in a, g in b); that of the
+plan solves the linearised marginal conditions, so every order exists. Held by tests/divergence/test_sinkhorn.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygen import ops
+from tinygen.autodiff.primitive import joint, primitive
+from tinygen.distributions.parameters import of_one_dtype
+from tinygen.divergence.distances import point_sets, squared_distances
+from tinygen.divergence.transport import masses
+from tinygen.kernels.array_module import quiet, xp
+from tinygen.ops import linalg
+from tinygen.tensor import ArrayLike, Tensor
+
+Cost = Callable[[Tensor, Tensor], Tensor]
+
+
+def sinkhorn_divergence(
+    x: ArrayLike,
+    y: ArrayLike,
+    epsilon: float,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    cost: Cost = squared_distances,
+    tolerance: float = 1e-6,
+    max_steps: int = 10_000,
+) -> Tensor:
+    """S_e between points x with masses a and points y with masses b: 0 for equal laws, above 0 for others.
+
+    Args:
+        x, y: (n, d) and (m, d).
+        epsilon: the strength e of the entropy, in units of the cost; exact transport as it falls to 0.
+        a, b: masses of sum 1, all above 0; 1/n and 1/m by default.
+        cost: of all pairs of points, `squared_distances` or `distances`.
+        tolerance, max_steps: as `entropic_cost`.
+
+    Raises:
+        ValueError: as `entropic_cost`, or points that do not fit together.
+    """
+    x, y = point_sets("sinkhorn_divergence", x, y)
+    settings = (epsilon, tolerance, max_steps)
+    between = entropic_cost(cost(x, y), a, b, *settings)
+    return between - 0.5 * (entropic_cost(cost(x, x), a, a, *settings) + entropic_cost(cost(y, y), b, b, *settings))
+
+
+def entropic_cost(
+    cost: ArrayLike,
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    epsilon: float,
+    tolerance: float = 1e-6,
+    max_steps: int = 10_000,
+) -> Tensor:
+    """OT_e, a scalar. In a and b the gradient is that along changes that keep the sums.
+
+    Args:
+        cost: C, (n, m).
+        a, b: masses of equal sums, all above 0; uniform when None.
+        epsilon: e, above 0.
+        tolerance: on the sum of the errors of the plan's row sums.
+        max_steps: how many updates of (f, g) may be spent on it.
+
+    Raises:
+        ValueError: an argument outside its domain, or row sums still off by more than `tolerance` at the end.
+    """
+    return _cost(*_checked(cost, a, b, epsilon), epsilon, tolerance, max_steps)
+
+
+def entropic_plan(
+    cost: ArrayLike,
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    epsilon: float,
+    tolerance: float = 1e-6,
+    max_steps: int = 10_000,
+) -> Tensor:
+    """The best plan P, (n, m). Arguments and errors as `entropic_cost`."""
+    return _plan(*_checked(cost, a, b, epsilon), epsilon, tolerance, max_steps)
+
+
+def _checked(cost: ArrayLike, a: Any, b: Any, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    (costs,) = of_one_dtype(cost)
+    if not 0 < epsilon < float("inf"):
+        raise ValueError(f"entropic transport: epsilon must be finite and above 0, found {epsilon}")
+    if costs.ndim != 2 or not costs.size:
+        raise ValueError(f"entropic transport: cost must have the shape (n, m), found {costs.shape}")
+    first, second = masses("entropic transport", costs, a, b)
+    if not ((first._data > 0).all() and (second._data > 0).all()):
+        raise ValueError("entropic transport: every mass must be above 0; leave out the points that have none")
+    return costs, first, second
+
+
+def _cost_vjp(g: Tensor, cost: Tensor, a: Tensor, b: Tensor, epsilon: float, tolerance: float, max_steps: int) -> Any:
+    plan = _plan(cost, a, b, epsilon, tolerance, max_steps)
+    # The potentials from the plan itself, up to a constant: f_i + g_j = C_ij + e log(P_ij / a_i b_j).
+    both = cost + epsilon * (ops.log(plan) - ops.log(ops.expand_dims(a, 1)) - ops.log(b))
+    return g * plan, g * ops.mean(both, 1), g * ops.mean(both, 0)
+
+
+@primitive(joint(_cost_vjp, "cost", "a", "b"), name="entropic_cost")
+def _cost(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> Any:
+    f, g = _potentials(cost, a, b, epsilon, tolerance, max_steps)
+    return xp(cost).asarray(f @ a + g @ b, dtype=cost.dtype)  # with exact column sums the third term is 0
+
+
+def _plan_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Any:
+    """dP = P (u_i + v_j - dC_ij/e), u and v such that the sums change by da and db; here the transpose of that."""
+    weighted = g * y
+    rows, columns = ops.sum(weighted, 1), ops.sum(weighted, 0)
+    # [diag(P 1)  P; P^T  diag(P^T 1)] (u, v) = (rows, columns), v's last entry fixed at 0.
+    n, m = y.shape
+    eye_n, eye_m = (Tensor(xp(y._data).eye(k, dtype=y.dtype)) for k in (n, m))
+    top = ops.concat([ops.expand_dims(ops.sum(y, 1), 1) * eye_n, y[:, :-1]], axis=1)
+    bottom = ops.concat([y.mT, ops.expand_dims(ops.sum(y, 0), 1) * eye_m], axis=1)[:-1, :-1]
+    solved = linalg.solve(ops.concat([top, bottom]), ops.concat([rows, columns[:-1]]))
+    u = ops.expand_dims(solved[:n], 1)
+    v = ops.concat([solved[n:], ops.zeros_like(solved[:1])])
+    return (u + v - g) * y / epsilon, ops.squeeze(u, 1), v
+
+
+@primitive(joint(_plan_vjp, "cost", "a", "b"), name="entropic_plan")
+def _plan(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> Any:
+    f, g = _potentials(cost, a, b, epsilon, tolerance, max_steps)
+    return (a[:, None] * b * xp(cost).exp((f[:, None] + g - cost) / epsilon)).astype(cost.dtype)
+
+
+@quiet
+def _potentials(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> tuple[Any, Any]:
+    """f and g, in float64; the columns' sums are exact, the rows' to the tolerance."""
+    module = xp(cost)
+    cost, a, b = (v.astype(np.float64) for v in (cost, a, b))
+    log_a, log_b = module.log(a), module.log(b)
+    f, g = module.zeros_like(a), module.zeros_like(b)
+
+    def update(e: float) -> tuple[Any, Any]:
+        new_f = -e * _log_sum_exp((g - cost) / e + log_b, 1)
+        return new_f, -e * _log_sum_exp((new_f[:, None] - cost) / e + log_a[:, None], 0)
+
+    e = max(float(module.abs(cost).max()), epsilon)
+    while e > epsilon:
+        f, g = update(e)
+        e *= 0.7
+    error = float("inf")
+    for _ in range(max_steps):
+        f, g = update(epsilon)
+        rows = module.exp(f / epsilon + _log_sum_exp((g - cost) / epsilon + log_b, 1))
+        error = float((a * module.abs(rows - 1)).sum())
+        if error <= tolerance:
+            return f, g
+    raise ValueError(
+        f"entropic transport: row sums are off by {error:.2g} after {max_steps} steps, more than {tolerance:g}: "
+        f"raise epsilon ({epsilon:g}), tolerance or max_steps"
+    )
+
+
+def _log_sum_exp(x: Any, axis: int) -> Any:
+    top = x.max(axis=axis, keepdims=True)
+    return (top + xp(x).log(xp(x).exp(x - top).sum(axis=axis, keepdims=True))).squeeze(axis)
