@@ -39,6 +39,7 @@ MODULES = {
     "elementwise": ("erf", "silu", "silu_backward", "gelu", "gelu_backward", "sigmoid", "softplus"),
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward"),
     "rows": ("add_rows",),
+    "select": ("select",),
     "update": ("adam_update", "ema_update"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }

@@ -72,7 +72,7 @@ def _launch_here(address, block):
 
 
 def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
-    """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of float32 or of intp."""
+    """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of float32, intp or bool."""
     table: list[int] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -119,6 +119,7 @@ def _array(dtype: Any, size: int) -> Any:
 
 
 floats = _array(types.float32, 4)  # floats(block, i): argument i as a flat array of float32
+flags = _array(types.uint8, 1)  # flags(block, i): argument i, an array of bool, as bytes
 integers = _array(types.intp, 8)  # integers(block, i): argument i as a flat array of intp
 
 

@@ -353,6 +353,11 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     dtype = np.result_type(*(v for v in (a, b)))
     if not any(hasattr(v, "dtype") for v in (a, b)) and dtype.kind == "f":
         dtype = float32
+    if hasattr(condition, "dtype") and condition.dtype.kind == "b":
+        if hasattr(a, "dtype") and a.dtype == dtype:
+            return kernels.select(a, condition, b)  # type: ignore[attr-defined]
+        if hasattr(b, "dtype") and b.dtype == dtype:
+            return kernels.select(b, ~condition, a)  # type: ignore[attr-defined]
     return module.where(condition, a, b).astype(dtype, copy=False)
 
 
@@ -430,7 +435,8 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
 @operation(x=lambda g, x, alpha: where(x > 0, g, g * (alpha * exp(minimum(x, 0.0)))), elementwise=True)
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x above 0, alpha (e^x - 1) below (Clevert et al. 2016)."""
-    return xp(x).where(x > 0, x, alpha * xp(x).expm1(xp(x).minimum(x, 0)))
+    x = _float(x)
+    return kernels.select(x, x > 0, alpha * xp(x).expm1(xp(x).minimum(x, 0)))  # type: ignore[attr-defined]
 
 
 def _silu_vjp(g: Tensor, x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.autodiff.primitive import Kept, operation
 from tinygen.kernels.array_module import xp
 from tinygen.ops.convolution import Pair, pair
@@ -111,8 +112,8 @@ def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
         larger = candidate > out
         if undefined:
             larger |= xp(x).isnan(candidate) & ~xp(x).isnan(out)
-        xp(x).copyto(out, candidate, where=larger)
-        xp(x).copyto(which, k, where=larger)
+        xp(x).maximum(out, candidate, out=out)
+        which += larger * (which.dtype.type(k) - which)  # k where larger; modular arithmetic, no branch
     return Kept(out, which=which)
 
 
@@ -125,10 +126,11 @@ def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, pad
     out = _allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
     apart = kernel[0] <= stride[0] and kernel[1] <= stride[1] and dilation == (1, 1)
     for k, place in enumerate(_windows(g.shape[2:], kernel, stride, dilation)):
+        chosen = kernels.select(g, which == k, 0)  # type: ignore[attr-defined]
         if apart:
-            xp(g).copyto(out[place], g, where=which == k)
+            out[place] = chosen
         else:
-            out[place] += xp(g).where(which == k, g, 0)
+            out[place] += chosen
     return _cropped(out, padding)
 
 
@@ -143,7 +145,7 @@ def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, d
     x = _bordered(x, padding, 0.0)
     out = xp(x).zeros_like(which, dtype=x.dtype)
     for k, place in enumerate(_windows(which.shape[2:], kernel, stride, dilation)):
-        xp(x).copyto(out, x[place], where=which == k)
+        out = kernels.select(x[place], which == k, out)  # type: ignore[attr-defined]
     return out
 
 
