@@ -208,9 +208,24 @@ def _train(directory: RunDirectory, config: RunConfig, parts: Any = None) -> int
         display.note(f"{config.model} on {config.data}, {config.device}, run directory {directory.path}")
         outcome = train(directory, config, display, parts)
     if outcome.finished:
+        show(directory)
         print(f"done: {outcome.step:,} steps in {progress.duration(outcome.seconds)}; {directory.report}")
     else:
         print(f"stopped at step {outcome.step:,} of {config.recipe.steps:,}, not finished; to go on:")
         print(f"  {resume_command(directory.path)}")
     sys.stdout.flush()
     return 0
+
+
+def show(directory: RunDirectory) -> None:
+    """Draws the newest picture of samples where a person looks on: nothing when the output is no terminal."""
+    pictures = directory.pictures()
+    if not pictures or not sys.stdout.isatty():
+        return
+    from rich.console import Console
+
+    from tinygen.training.terminal_picture import terminal_picture
+
+    console = Console()
+    if console.color_system:
+        console.print(terminal_picture(pictures[-1], console.width, min(console.height - 3, 32)), end="")
