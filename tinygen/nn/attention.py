@@ -1,4 +1,7 @@
-"""`MultiheadAttention` (Vaswani et al. 2017, section 3.2.2), with PyTorch's parameters and conventions."""
+"""`MultiheadAttention` (Vaswani et al. 2017, section 3.2.2), with PyTorch's parameters and conventions.
+
+Held by tests/nn/test_layers.py and tests/torch/.
+"""
 
 import math
 

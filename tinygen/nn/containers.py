@@ -1,4 +1,7 @@
-"""Modules that hold modules in order: `Sequential` calls them one after the other, `ModuleList` only holds them."""
+"""Modules that hold modules in order: `Sequential` calls them one after the other, `ModuleList` only holds them.
+
+Held by tests/nn/test_module.py.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Self, overload

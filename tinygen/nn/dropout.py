@@ -1,4 +1,4 @@
-"""`Dropout`."""
+"""`Dropout`. Held by tests/nn/test_layers.py."""
 
 from tinygen.nn import functional as F
 from tinygen.nn import init

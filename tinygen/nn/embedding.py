@@ -1,4 +1,4 @@
-"""`Embedding`: a table of vectors."""
+"""`Embedding`: a table of vectors. Held by tests/nn/test_layers.py and tests/torch/."""
 
 from tinygen.nn import functional as F
 from tinygen.nn import init

@@ -1,4 +1,4 @@
-"""`Linear` and `Identity`."""
+"""`Linear` and `Identity`. Held by tests/nn/test_init.py and tests/torch/."""
 
 import math
 

@@ -2,7 +2,7 @@
 
 sigma = u^T W v with u and v from power iteration, held constant: then d sigma / dW = u v^T, which is exact at the
 singular vectors, and dL/dW = (G - <G, W/sigma> u v^T) / sigma (CHECKS 30). W is the weight as a matrix, its outputs as
-rows; for a convolution that is not the norm of the convolution itself. Held by tests/nn/test_spectral_norm.py.
+rows; for a convolution that is not the norm of the convolution itself. Held by tests/nn/test_layers.py.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""Two losses as single operations: fewer passes over memory than their formulas in parts; only arguments are kept."""
+"""Two losses as single operations: fewer passes over memory than their formulas in parts; only arguments are kept.
+
+Held by tests/ops/test_registry.py and tests/torch/.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Gradient clipping by the norm over all parameters (Pascanu et al. 2013, algorithm 1)."""
+"""Gradient clipping by the norm over all parameters (Pascanu et al. 2013, algorithm 1).
+
+Held by tests/optim/test_optimisers.py and tests/torch/.
+"""
 
 import math
 from collections.abc import Iterable

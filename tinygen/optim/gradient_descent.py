@@ -1,4 +1,7 @@
-"""`SGD` with momentum (Sutskever et al. 2013) and `RMSprop` (Hinton's lecture 6e; Graves 2013), PyTorch's forms."""
+"""`SGD` with momentum (Sutskever et al. 2013) and `RMSprop` (Hinton's lecture 6e; Graves 2013), PyTorch's forms.
+
+Held by tests/optim/test_optimisers.py and tests/torch/.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,7 @@
-"""`Optimiser`: parameters in groups with options of their own, and a state that resumes exactly."""
+"""`Optimiser`: parameters in groups with options of their own, and a state that resumes exactly.
+
+Held by tests/optim/test_optimisers.py.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,7 @@
-"""Affine maps, tables and dropout: linear, embedding, one_hot, dropout."""
+"""Affine maps, tables and dropout: linear, embedding, one_hot, dropout.
+
+Held by tests/nn/test_layers.py and tests/torch/.
+"""
 
 import math
 from typing import Any

@@ -1,4 +1,7 @@
-"""Losses, each with reduction "mean" (over every entry), "sum" or "none"."""
+"""Losses, each with reduction "mean" (over every entry), "sum" or "none".
+
+Held by tests/nn/test_layers.py and tests/torch/.
+"""
 
 from typing import Any
 

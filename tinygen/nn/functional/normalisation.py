@@ -1,4 +1,7 @@
-"""Normalisation with PyTorch's names and argument order, on the fused operations of `tinygen.ops.normalisation`."""
+"""Normalisation with PyTorch's names and argument order, on the fused operations of `tinygen.ops.normalisation`.
+
+Held by tests/nn/test_normalisation_layers.py (CHECKS 41) and tests/torch/.
+"""
 
 import math
 from collections.abc import Sequence
