@@ -238,3 +238,12 @@ def test_what_is_no_module_is_said_plainly():
         nn.Module().register_buffer("a", nn.Parameter(tg.ones(1)))
     with pytest.raises(TypeError, match="int64"):
         nn.Parameter(np.arange(3))
+
+
+def test_a_parameter_copies_an_array_and_shares_a_tensor():
+    array, tensor = np.zeros(3), tg.zeros(3)
+    copied, shared = nn.Parameter(array), nn.Parameter(tensor)
+    copied._assign(1.0)
+    shared._assign(1.0)
+    assert not array.any()
+    assert float(tensor.sum()) == 3.0

@@ -9,7 +9,7 @@ class Parameter(Tensor):
     """A tensor that carries a gradient and that a `Module` lists among its parameters once it is an attribute of it.
 
     Args:
-        data: a floating tensor, an array or numbers; the memory of an array or tensor is shared, not copied.
+        data: a floating tensor, whose memory is shared, or an array or numbers, which are copied.
         requires_grad: whether it is trained.
 
     Raises:
@@ -19,4 +19,4 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        super().__init__(asarray(data), requires_grad)
+        super().__init__(data._data if isinstance(data, Tensor) else asarray(data).copy(order="K"), requires_grad)
