@@ -218,6 +218,25 @@ def test_products_add_and_invertible_maps_change_nothing():
     np.testing.assert_array_equal(images.numpy(), each.numpy())
 
 
+@pytest.mark.parametrize("first", covariances())
+@pytest.mark.parametrize("second", covariances())
+def test_batches_of_gaussians_broadcast(first, second):
+    def laws(which, scales, loc):
+        given = covariances()[which][0]
+        each = [td.MultivariateNormal(loc, **{key: v * c for key, v in given.items()}) for c in scales]
+        stacked = {key: np.stack([v * c for c in scales]) for key, v in given.items()}
+        return each, stacked
+
+    ps, p = laws(first, [1.0, 0.5, 2.0], np.zeros(3))
+    qs, q = laws(second, [1.0, 4.0], np.ones(3))
+    whole = (
+        td.MultivariateNormal(np.zeros(3), **p),
+        td.MultivariateNormal(np.ones((2, 1, 3)), **{key: v[:, None] for key, v in q.items()}),
+    )
+    expected = [[td.kl_divergence(a, b).item() for a in ps] for b in qs]
+    np.testing.assert_allclose(td.kl_divergence(*whole).numpy(), expected, rtol=1e-12)
+
+
 def test_batches_broadcast():
     value = td.kl_divergence(td.Normal(np.zeros((4, 1)), 1.0), td.Normal(np.zeros(3), 2.0))
     assert value.shape == (4, 3)

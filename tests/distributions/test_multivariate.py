@@ -60,7 +60,9 @@ def test_gradients(name):
     def law(*parameters):
         if name == "full":
             return td.MultivariateNormal(parameters[0], 0.5 * (parameters[1] + parameters[1].mT))
-        keys = {"factored": ["scale_tril"], "diagonal": ["variance"], "low rank": ["variance", "factor"]}[name]
+        if name == "factored":
+            return td.MultivariateNormal(parameters[0], scale_tril=tg.tril(parameters[1]))
+        keys = {"diagonal": ["variance"], "low rank": ["variance", "factor"]}[name]
         return td.MultivariateNormal(parameters[0], **dict(zip(keys, parameters[1:])))
 
     extra = {"full": [DENSE], "factored": [np.linalg.cholesky(DENSE)], "diagonal": [VARIANCE]}
@@ -109,6 +111,7 @@ def test_a_batch_of_points_is_solved_with_one_factorisation():
         (lambda: td.MultivariateNormal(LOC, DENSE[:3, :3]), r"covariance must end in \(4, 4\), as loc has it, found"),
         (lambda: td.MultivariateNormal(LOC, -DENSE), "covariance must be positive definite, found one that is not"),
         (lambda: td.MultivariateNormal(LOC, np.triu(DENSE)), r"must be 0 \(it must be symmetric\), found"),
+        (lambda: td.MultivariateNormal(LOC, scale_tril=DENSE), "scale_tril above its diagonal must be 0, found"),
         (lambda: td.MultivariateNormal(LOC, variance=-VARIANCE), "variance must be finite and above 0, found -"),
         (lambda: td.MultivariateNormal(LOC, variance=VARIANCE, factor=LOC), r"factor must have shape \(..., 4, rank\)"),
         (lambda: LAWS["full"][0].log_prob(np.zeros(3)), r"x of shape \(3,\) does not end in the event's shape \(4,\)"),

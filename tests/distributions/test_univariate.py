@@ -62,6 +62,16 @@ def test_draws_follow_the_law(name):
     assert (np.abs(draws.numpy().mean(0) - reference.mean()) < 5 * se).all()
 
 
+@every_law
+def test_nan_goes_in_and_nan_comes_out(name):
+    law, _ = LAWS[name]
+    assert np.isnan(law.log_prob(np.nan).numpy()).all()
+    for bijection in (td.Exp(), td.Affine(0.0, 2.0)):
+        assert np.isnan(td.Transformed(law, bijection).log_prob(np.nan).numpy()).all()
+    if name in REPARAMETERISED:
+        assert np.isnan(law.cdf(np.nan).numpy()).all()
+
+
 def test_small_concentrations_are_drawn_without_underflow_of_the_ratio():
     draws = np.asarray(td.Beta(np.array(1e-3), 1e-3).sample(tg.random.Generator(0), (2000,)))
     assert np.isfinite(draws).all()

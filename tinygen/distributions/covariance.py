@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from tinygen import ops
-from tinygen.distributions.parameters import finite, positive
+from tinygen.distributions.parameters import finite, positive, require
 from tinygen.kernels.array_module import xp
 from tinygen.ops import linalg
 from tinygen.tensor import Tensor
@@ -65,9 +65,10 @@ def solve_rows(a: Tensor, x: Tensor) -> Tensor:
     return ops.moveaxis(solved, -1, 0).reshape(shape)
 
 
-def _columns(a: Tensor) -> Tensor:
-    """Matrices (B..., D, K) as their columns, (K, B..., D)."""
-    return ops.moveaxis(a, -1, 0)
+def _columns(a: Tensor, rank: int) -> Tensor:
+    """Matrices (B..., D, K) as their columns, (K, B..., D), with B... of `rank` axes at least."""
+    columns = ops.moveaxis(a, -1, 0)
+    return columns.reshape(len(columns), *(1,) * (rank + 2 - columns.ndim), *columns.shape[1:])
 
 
 class Full:
@@ -76,6 +77,9 @@ class Full:
     def __init__(self, scale_tril: Tensor):
         diagonal = ops.diagonal(scale_tril.detach())
         finite(WHO, "scale_tril", scale_tril)
+        array = scale_tril._data
+        above = array * ~xp(array).tri(array.shape[-1], dtype=bool)
+        require(WHO, "scale_tril above its diagonal", Tensor(above), above == 0, "0")
         positive(WHO, "the diagonal of scale_tril", diagonal)
         self.scale_tril = ops.tril(scale_tril)
         self.batch_shape, self.size = scale_tril.shape[:-2], scale_tril.shape[-1]
@@ -96,7 +100,7 @@ class Full:
         return self.scale_tril
 
     def trace_of_ratio(self, other: Covariance) -> Tensor:
-        return ops.sum(self.quadratic(_columns(other.root())), 0)
+        return ops.sum(self.quadratic(_columns(other.root(), len(self.batch_shape))), 0)
 
 
 class Diagonal:
@@ -159,4 +163,4 @@ class LowRank:
         return ops.concat([factor, ops.broadcast_to(noise, (*self.batch_shape, self.size, self.size))], axis=-1)
 
     def trace_of_ratio(self, other: Covariance) -> Tensor:
-        return ops.sum(self.quadratic(_columns(other.root())), 0)
+        return ops.sum(self.quadratic(_columns(other.root(), len(self.batch_shape))), 0)

@@ -1,8 +1,9 @@
 """What every distribution is: a batch of laws over events.
 
 A draw has the shape (*shape, *batch_shape, *event_shape). `log_prob(x)` takes any x whose shape ends in the event's and
-broadcasts against the batch's, and gives -inf outside the support. All results have the parameters' dtype and carry
-their gradients. What has no closed form is refused by name, never approximated in silence.
+broadcasts against the batch's; outside the support it is -inf, but what cannot be a value of a discrete law is refused.
+All results have the parameters' dtype and carry their gradients. What has no closed form is refused by name, never
+approximated in silence.
 """
 
 from typing import Any

@@ -131,7 +131,8 @@ class Uniform(Distribution):
 
     def log_prob(self, x: ArrayLike) -> Tensor:
         x = self._value(x)
-        return ops.where((x >= self.low) & (x <= self.high), -self.width.log(), -math.inf)
+        outside = (x < self.low) | (x > self.high)
+        return ops.where(outside, -math.inf, 0.0 * x - self.width.log())  # of a NaN: NaN
 
     def rsample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         return self.low + self.width * rng.uniform(self._shape(shape), self.dtype, self.device)

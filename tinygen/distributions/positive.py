@@ -33,7 +33,7 @@ class Exponential(Distribution):
 
     def log_prob(self, x: ArrayLike) -> Tensor:
         x = self._value(x)
-        return ops.where(x >= 0, self.rate.log() - self.rate * x, -math.inf)
+        return ops.where(x < 0, -math.inf, self.rate.log() - self.rate * x)
 
     def rsample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         return noise.exponential(rng, self._shape(shape), self.device).astype(self.dtype) / self.rate
@@ -67,11 +67,11 @@ class Gamma(Distribution):
 
     def log_prob(self, x: ArrayLike) -> Tensor:
         given = self._value(x)
-        inside = given >= 0
-        v = ops.where(inside, given, 1.0)
+        outside = given < 0
+        v = ops.where(outside, 1.0, given)
         power = log_power(self.concentration - 1.0, v)
         value = self.concentration * self.rate.log() - lgamma(self.concentration) + power - self.rate * v
-        return ops.where(inside, value, -math.inf)
+        return ops.where(outside, -math.inf, value)
 
     def sample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         draws = ops.exp(noise.log_gamma(rng, self.concentration.detach(), self._shape(shape)))
@@ -109,10 +109,10 @@ class Beta(Distribution):
 
     def log_prob(self, x: ArrayLike) -> Tensor:
         given = self._value(x)
-        inside = (given >= 0) & (given <= 1)
-        v = ops.where(inside, given, 0.5)
+        outside = (given < 0) | (given > 1)
+        v = ops.where(outside, 0.5, given)
         value = log_power(self.alpha - 1.0, v) + log_power(self.beta - 1.0, 1.0 - v) - self.log_normaliser
-        return ops.where(inside, value, -math.inf)
+        return ops.where(outside, -math.inf, value)
 
     def sample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         """A ratio of gamma draws, formed from their logarithms."""

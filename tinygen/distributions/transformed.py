@@ -37,14 +37,12 @@ class Transformed(Distribution):
         super().__init__(base, base.batch_shape, base.event_shape)
 
     def log_prob(self, x: ArrayLike) -> Tensor:
-        y = self._value(x)
-        inside = self._inside(y)
-        if inside is None:
-            return self._density(y)
-        low, high = self._image
-        middle = 0.5 * (low + high) if high < math.inf else low + 1.0
-        density = self._density(ops.where(inside, y, middle))
-        return ops.where(self._over_event(inside), density, -math.inf)
+        outside, y = self._safe(self._value(x))
+        n = len(self.event_shape)
+        outside = ops.any(outside, tuple(range(-n, 0))) if n else outside
+        x, log_det = self.bijection.inverse(y)
+        density = self.base.log_prob(x) + (self._summed(log_det) if log_det.shape == x.shape else log_det)
+        return ops.where(outside, -math.inf, density)
 
     def rsample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         return self.bijection.forward(self.base.rsample(rng, shape))[0]
@@ -57,12 +55,10 @@ class Transformed(Distribution):
         if self.event_shape or increasing is None:
             raise self._missing("cdf")
         y = self._value(x)
-        low, high = self._image
-        inside = self._inside(y)
-        safe = y if inside is None else ops.where(inside, y, 0.5 * (low + high) if high < math.inf else low + 1.0)
+        outside, safe = self._safe(y)
         below = self.base.cdf(self.bijection.inverse(safe)[0])
         value = ops.where(increasing, below, 1.0 - below)
-        return ops.where(y <= low, 0.0, ops.where(y >= high, 1.0, value))
+        return ops.where(outside, ops.where(y <= self._image[0], 0.0, 1.0), value)
 
     def entropy(self) -> Tensor:
         log_scale = self._affine("entropy").log_scale(self.dtype)
@@ -81,18 +77,12 @@ class Transformed(Distribution):
     def _image(self) -> tuple[float, float]:
         return getattr(self.bijection, "image", (-math.inf, math.inf))
 
-    def _inside(self, y: Tensor) -> Tensor | None:
-        """Where y is in the image of the map; None when that is everywhere."""
+    def _safe(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Where y is outside the image of the map, and y with a point of the image in place of what is."""
         low, high = self._image
-        return None if (low, high) == (-math.inf, math.inf) else (y > low) & (y < high)
-
-    def _over_event(self, inside: Tensor) -> Tensor:
-        n = len(self.event_shape)
-        return ops.all(inside, tuple(range(-n, 0))) if n else inside
-
-    def _density(self, y: Tensor) -> Tensor:
-        x, log_det = self.bijection.inverse(y)
-        return self.base.log_prob(x) + (self._summed(log_det) if log_det.shape == x.shape else log_det)
+        point = 0.0 if low == -math.inf else 0.5 * (low + high) if high < math.inf else low + 1.0
+        outside = (y <= low) | (y >= high)
+        return outside, ops.where(outside, point, y)
 
     def _summed(self, value: Tensor) -> Tensor:
         n = len(self.event_shape)
