@@ -1,6 +1,6 @@
 """`MultiheadAttention` (Vaswani et al. 2017, section 3.2.2), with PyTorch's parameters and conventions.
 
-Held by tests/nn/test_layers.py and tests/torch/.
+Held by tests/nn/test_layers.py and tests/pytorch/.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""`Embedding`: a table of vectors. Held by tests/nn/test_layers.py and tests/torch/."""
+"""`Embedding`: a table of vectors. Held by tests/nn/test_layers.py and tests/pytorch/."""
 
 from tinygen.nn import functional as F
 from tinygen.nn import init

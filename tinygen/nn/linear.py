@@ -1,4 +1,4 @@
-"""`Linear` and `Identity`. Held by tests/nn/test_init.py and tests/torch/."""
+"""`Linear` and `Identity`. Held by tests/nn/test_init.py and tests/pytorch/."""
 
 import math
 

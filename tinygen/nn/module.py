@@ -2,7 +2,7 @@
 
 Nothing is intercepted when an attribute is set: a `Parameter` or `Module` that is an attribute is one of the
 module's own, a tensor becomes a buffer through `register_buffer`. Names are the paths of attributes, as PyTorch's
-(`encoder.0.weight`), so weights move both ways. Held by tests/nn/test_module.py and tests/torch/.
+(`encoder.0.weight`), so weights move both ways. Held by tests/nn/test_module.py and tests/pytorch/.
 """
 
 from collections.abc import Callable, Iterator, Mapping

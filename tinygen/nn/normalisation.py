@@ -1,7 +1,7 @@
 """Normalisation layers: batch, group, instance, layer, RMS. What they compute is in `F.batch_norm` and so on.
 
 Weights start at 1, biases at 0, running means at 0, running variances at 1.
-Held by tests/nn/test_normalisation_layers.py and tests/torch/.
+Held by tests/nn/test_normalisation_layers.py and tests/pytorch/.
 """
 
 from collections.abc import Sequence

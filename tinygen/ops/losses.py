@@ -1,6 +1,6 @@
 """Two losses as single operations: fewer passes over memory than their formulas in parts; only arguments are kept.
 
-Held by tests/ops/test_registry.py and tests/torch/.
+Held by tests/ops/test_registry.py and tests/pytorch/.
 """
 
 from typing import Any

@@ -3,7 +3,7 @@
 Windows are walked by offset, so a pass costs one strided copy per entry of the window, in any memory layout. The
 adjoint of the sum over k x k windows at stride k is nearest-neighbour enlargement by k.
 Conventions: the first of equal maxima gets the gradient; NaN wins. Padding counts as 0 in sums, -inf in maxima.
-Held by tests/ops/test_registry.py, tests/nn/test_layers.py and tests/torch/.
+Held by tests/ops/test_registry.py, tests/nn/test_layers.py and tests/pytorch/.
 """
 
 from collections.abc import Iterator

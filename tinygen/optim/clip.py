@@ -1,6 +1,6 @@
 """Gradient clipping by the norm over all parameters (Pascanu et al. 2013, algorithm 1).
 
-Held by tests/optim/test_optimisers.py and tests/torch/.
+Held by tests/optim/test_optimisers.py and tests/pytorch/.
 """
 
 import math

@@ -1,6 +1,6 @@
 """`SGD` with momentum (Sutskever et al. 2013) and `RMSprop` (Hinton's lecture 6e; Graves 2013), PyTorch's forms.
 
-Held by tests/optim/test_optimisers.py and tests/torch/.
+Held by tests/optim/test_optimisers.py and tests/pytorch/.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Learning-rate schedules: a function step -> factor, and `LambdaLR`, which applies one to an optimiser.
 
 The factor multiplies the learning rate the optimiser was made with; step 0 is the first.
-Held by tests/optim/test_optimisers.py and tests/torch/.
+Held by tests/optim/test_optimisers.py and tests/pytorch/.
 """
 
 import math

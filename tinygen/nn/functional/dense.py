@@ -1,6 +1,6 @@
 """Affine maps, tables and dropout: linear, embedding, one_hot, dropout.
 
-Held by tests/nn/test_layers.py and tests/torch/.
+Held by tests/nn/test_layers.py and tests/pytorch/.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Losses, each with reduction "mean" (over every entry), "sum" or "none".
 
-Held by tests/nn/test_layers.py and tests/torch/.
+Held by tests/nn/test_layers.py and tests/pytorch/.
 """
 
 from typing import Any

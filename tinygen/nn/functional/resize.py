@@ -2,7 +2,7 @@
 
 Nearest: output place i takes input floor(i in / out). Bilinear: place i lies at (i + 1/2) in / out - 1/2, or at
 i (in - 1) / (out - 1) when the corners are aligned. Both are linear maps along each axis, so every gradient is exact.
-Held by tests/nn/test_layers.py and tests/torch/.
+Held by tests/nn/test_layers.py and tests/pytorch/.
 """
 
 import math
