@@ -194,6 +194,16 @@ def test_operators_take_numbers_and_arrays_on_either_side():
         np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-6)
 
 
+def test_functions_take_nested_numbers_too():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = tg.multiply(x, [3.0, 4.0])
+    assert y.dtype == f32
+    assert tg.grad(y.sum(), x)[0].tolist() == [3, 4]
+    assert tg.sum([[1.0, 2.0], [3.0, 4.0]], axis=0).tolist() == [4, 6]
+    assert tg.where([True, False], x, 0.0).tolist() == [1, 0]
+    assert tg.concat([[1.0], [2.0]]).tolist() == [1, 2]
+
+
 def test_strangers_are_left_to_python():
     x = tg.tensor(1.0)
     assert x != "one"

@@ -93,6 +93,26 @@ def test_memory_layout_changes_neither_values_nor_gradients(case: Case):
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_cotangent_without_strides_of_its_own_is_as_good_as_another(case: Case, dtype):
+    """The gradient of a sum is a broadcast 1, whose entries share one place in memory; others come transposed."""
+    inputs = [
+        tg.tensor(a, dtype if a.dtype.kind == "f" else None, requires_grad=a.dtype.kind == "f")
+        if isinstance(a, np.ndarray)
+        else a
+        for a in case.arguments
+    ]
+    wanted = [t for t in inputs if isinstance(t, tg.Tensor) and t.requires_grad]
+    y = case.fn(*inputs)
+    single = np.ones(y.shape, y.dtype)
+    for seed in (np.broadcast_to(np.ones((), y.dtype), y.shape), permuted(single)):
+        for g, h in zip(tg.grad(y, wanted, seed), tg.grad(y, wanted, single)):
+            np.testing.assert_allclose(np.asarray(g), np.asarray(h), rtol=1e-4, atol=1e-5)
+    for g, h in zip(tg.grad(y.sum(), wanted), tg.grad(y, wanted, single)):
+        np.testing.assert_allclose(np.asarray(g), np.asarray(h), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
 def test_float32_in_gives_float32_out_and_float32_gradients(case: Case):
     if case.name == "astype":
         return  # its result has the dtype asked for

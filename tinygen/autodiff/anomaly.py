@@ -1,5 +1,6 @@
 """`detect_anomaly`: the first NaN or infinity raises and names the operation and the line that made it."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import xp
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
 class AnomalyError(FloatingPointError):

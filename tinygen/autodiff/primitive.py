@@ -259,8 +259,8 @@ def saved_arrays(saved: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _array_argument(value: Any) -> Any:
-    """What a forward that is not elementwise sees in place of a number, or of a list of tensors."""
-    if isinstance(value, (list, tuple)):
+    """What a forward that is not elementwise sees in place of a number, of nested numbers, or of a list of tensors."""
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) or hasattr(v, "dtype") for v in value):
         return [asarray(v) for v in value]
     return value if value is None else asarray(value)
 
@@ -293,6 +293,7 @@ def _promote(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
     """Arguments of an elementwise operation. Numbers, NumPy's too, take the arrays' dtype, and count as float32 beside
     integers; integer arrays take the floating dtype (not float64, as NumPy would have it); float32 with float64 gives
     float64."""
+    raw = [asarray(a) if isinstance(a, (list, tuple)) else a for a in raw]
     arrays = [a for a in raw if hasattr(a, "base") and not isinstance(a, np.generic)]
     if not arrays:
         return [asarray(a) if i in tensor_positions or len(raw) == 1 else a for i, a in enumerate(raw)]

@@ -227,7 +227,7 @@ def slogdet(a: ArrayLike) -> tuple[Tensor, Tensor]:
     """The sign of the determinant, without gradient, and the logarithm of its magnitude (-inf when singular)."""
     a = as_tensor(a)
     _square("slogdet", a)
-    return Tensor(np.asarray(xp(a._data).linalg.slogdet(a._data)[0])), _logabsdet(a)
+    return Tensor(xp(a._data).asarray(xp(a._data).linalg.slogdet(a._data)[0])), _logabsdet(a)
 
 
 def _cholesky_vjp(g: Tensor, y: Tensor) -> Tensor:
