@@ -37,7 +37,7 @@ MODULES = {
         "cross_entropy_backward",
     ),
     "elementwise": ("erf", "silu", "silu_backward", "gelu", "gelu_backward", "sigmoid", "softplus"),
-    "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward"),
+    "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),
     "rows": ("add_rows",),
     "select": ("select",),
     "update": ("adam_update", "ema_update"),

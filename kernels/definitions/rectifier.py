@@ -1,6 +1,6 @@
-"""ReLU and leaky ReLU (Maas et al. 2013): the NumPy definition. Held by tests/kernels/test_rectifier.py.
+"""ReLU, leaky ReLU (Maas et al. 2013) and ELU (Clevert et al. 2016): the NumPy definition.
 
-Results are laid out in memory as x. NaN stays NaN; at 0 the slope is that of the negative side.
+Held by tests/kernels/test_rectifier.py. Results are laid out in memory as x. NaN stays NaN; at 0 the slope is that of the negative side.
 """
 
 from typing import Any
@@ -33,5 +33,21 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
     """Gradient of leaky_relu at x for the cotangent g: g above 0, negative_slope g elsewhere."""
     y = xp(x).empty_like(x)
     y[...] = g * x.dtype.type(negative_slope)
+    xp(x).copyto(y, g, where=x > 0)
+    return y
+
+
+def elu(x: Array, alpha: float) -> Array:
+    """x above 0, alpha (e^x - 1) below."""
+    y = xp(x).empty_like(x)
+    y[...] = alpha * xp(x).expm1(xp(x).minimum(x, 0).astype(float))
+    xp(x).copyto(y, x, where=x > 0)
+    return y
+
+
+def elu_backward(g: Array, x: Array, alpha: float) -> Array:
+    """Gradient of elu at x for the cotangent g: g above 0, g alpha e^x elsewhere."""
+    y = xp(x).empty_like(x)
+    y[...] = g * (alpha * xp(x).exp(xp(x).minimum(x, 0).astype(float)))
     xp(x).copyto(y, g, where=x > 0)
     return y

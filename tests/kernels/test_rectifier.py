@@ -1,4 +1,4 @@
-"""ReLU and leaky ReLU: the CPU version gives the definition's bits, in every layout; NaN, infinities and zeros."""
+"""ReLU, leaky ReLU, ELU: the CPU version against the definition, in every layout; NaN, infinities and zeros."""
 
 import numpy as np
 import pytest
@@ -41,6 +41,28 @@ def test_the_cpu_version_gives_the_definitions_bits(shape, order, other, dtype, 
                 assert found[-1].dtype == dtype
                 assert not x.size or found[-1].strides == np.empty_like(x).strides
             np.testing.assert_array_equal(*found)
+
+
+@given(
+    order=st.permutations(range(3)), dtype=st.sampled_from(["float32", "float64"]), alpha=st.sampled_from([1.0, 0.3])
+)
+def test_elu_keeps_its_relative_accuracy_down_to_zero(order, dtype, alpha):
+    """Within three units in the last place of float64's answer, at arguments from 1e-30 to 100 of either sign."""
+    rng = np.random.default_rng(2)
+    x = (10.0 ** rng.uniform(-30, 2, (7, 8, 9)) * rng.choice([-1, 1], (7, 8, 9))).astype(dtype)
+    x.flat[: len(SPECIAL)] = SPECIAL
+    x.flat[20:40] = np.linspace(-0.36, -0.32, 20)  # where one formula hands over to the other
+    g = rng.normal(size=x.shape).astype(dtype)
+    wide = x.astype(np.float64)
+    value = np.where(wide > 0, wide, alpha * np.expm1(np.minimum(wide, 0)))
+    slope = g * np.where(wide > 0, 1.0, alpha * np.exp(np.minimum(wide, 0)))
+    for version in ("definition", "cpu"):
+        with kernels.implementation(version):
+            y, d = kernels.elu(arranged(x, order), alpha), kernels.elu_backward(g, arranged(x, order), alpha)
+        assert y.dtype == d.dtype == dtype
+        tolerance = {"rtol": 3 * np.finfo(dtype).eps, "atol": 1e-37}
+        np.testing.assert_allclose(y, value, **tolerance)
+        np.testing.assert_allclose(d, slope, **tolerance)
 
 
 @pytest.mark.parametrize("version", ["definition", "cpu"])

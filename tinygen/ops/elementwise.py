@@ -432,11 +432,16 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]
 
 
-@operation(x=lambda g, x, alpha: where(x > 0, g, g * (alpha * exp(minimum(x, 0.0)))), elementwise=True)
+def _elu_vjp(g: Tensor, x: Tensor, alpha: float) -> Tensor:
+    if not mode.recording:
+        return Tensor(kernels.elu_backward(g._data, x._data, alpha))  # type: ignore[attr-defined]
+    return where(x > 0, g, g * (alpha * exp(minimum(x, 0.0))))
+
+
+@operation(x=_elu_vjp, elementwise=True)
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x above 0, alpha (e^x - 1) below (Clevert et al. 2016)."""
-    x = _float(x)
-    return kernels.select(x, x > 0, alpha * xp(x).expm1(xp(x).minimum(x, 0)))  # type: ignore[attr-defined]
+    return kernels.elu(_float(x), alpha)  # type: ignore[attr-defined]
 
 
 def _silu_vjp(g: Tensor, x: Tensor) -> Tensor:
