@@ -96,7 +96,9 @@ def test_images_of_the_normal_law_with_names_of_their_own(name):
     np.testing.assert_allclose(law.cdf(x).numpy(), reference.cdf(x), rtol=1e-9, atol=1e-14)
 
 
-@pytest.mark.parametrize("bijection", [td.Exp(), td.Sigmoid(), td.Tanh(), td.Affine(0.3, -1.7)], ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize(
+    "bijection", [td.Exp(), td.Sigmoid(), td.Tanh(), td.Affine(0.3, -1.7)], ids=lambda b: type(b).__name__
+)
 def test_log_determinants_are_the_logarithms_of_the_derivative(bijection):
     x = tg.tensor(np.linspace(-3, 3, 7), requires_grad=True)
     y, log_det = bijection.forward(x)

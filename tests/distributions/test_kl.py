@@ -9,6 +9,7 @@ import scipy.integrate
 
 import tinygen as tg
 from tinygen import distributions as td
+from tinygen.distributions.cross_entropy import mean_distance
 from tinygen.distributions.kl import table
 from tinygen.distributions.pairs import PairTable
 from tinygen.testing import gradcheck
@@ -95,6 +96,17 @@ def test_gradients_are_those_of_differences(first, second):
     n = len(mine)
     rebuilt = lambda *v: td.kl_divergence(type(p)(*v[:n]), type(q)(*v[n:]))
     assert gradcheck(rebuilt, *mine, *theirs, order=2)
+
+
+@pytest.mark.parametrize("name", ["Normal", "Laplace", "Logistic", "Uniform", "Exponential"])
+@pytest.mark.parametrize("m", [-0.6, 0.35, 2.0])
+def test_mean_distances_within_and_outside_the_support(name, m):
+    law = ONE_DIMENSIONAL[name][0]
+    low, high = SUPPORT.get(name, (-np.inf, np.inf))
+    integrand = lambda x: abs(x - m) * math.exp(law.log_prob(np.array(x)).item())
+    edges = [low, *(c for c in sorted((-0.4, 0.4, m)) if low < c < high), high]
+    exact = sum(scipy.integrate.quad(integrand, a, b, epsabs=1e-12)[0] for a, b in itertools.pairwise(edges))
+    assert mean_distance(law, tg.tensor(np.array(m))).item() == pytest.approx(exact, rel=1e-9)
 
 
 def test_a_uniform_law_that_sticks_out_is_infinitely_far():

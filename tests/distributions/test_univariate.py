@@ -63,6 +63,23 @@ def test_draws_follow_the_law(name):
 
 
 @every_law
+def test_single_precision_in_gives_single_precision_out(name):
+    law, _ = LAWS[name]
+    single = type(law)(*(np.asarray(v).astype(np.float32) for v in vars(law).values() if isinstance(v, tg.Tensor)))
+    x = np.array([[0.2], [0.9]])
+    assert single.sample(tg.random.Generator(0), 4).dtype == np.float32
+    for value, exact in (
+        (single.log_prob(x.astype(np.float32)), law.log_prob(x)),
+        (single.entropy(), law.entropy()),
+        (single.mean, law.mean),
+        (single.variance, law.variance),
+        (td.kl_divergence(single, td.Normal(0.0, 2.0)), td.kl_divergence(law, td.Normal(0.0, 2.0))),
+    ):
+        assert value.dtype == np.float32
+        np.testing.assert_allclose(value.numpy(), exact.numpy(), rtol=2e-5, atol=2e-6)
+
+
+@every_law
 def test_nan_goes_in_and_nan_comes_out(name):
     law, _ = LAWS[name]
     assert np.isnan(law.log_prob(np.nan).numpy()).all()
