@@ -1,6 +1,7 @@
 """ReLU, leaky ReLU (Maas et al. 2013) and ELU (Clevert et al. 2016): the NumPy definition.
 
-Held by tests/kernels/test_rectifier.py. Results are laid out in memory as x. NaN stays NaN; at 0 the slope is that of the negative side.
+Held by tests/kernels/test_rectifier.py. Results are laid out in memory as x.
+NaN stays NaN; at 0 the slope is that of the negative side.
 """
 
 from typing import Any
