@@ -1,4 +1,14 @@
-"""Layers. Names, parameter layouts and default initialisation are PyTorch's, so that weights move both ways."""
+"""Layers. Names, parameter layouts and default initialisation are PyTorch's, so that weights move both ways.
+
+>>> rng = tg.random.Generator(0)
+>>> net = nn.Sequential(nn.Linear(2, 16, rng=rng), nn.SiLU(), nn.Linear(16, 1, rng=rng))
+>>> optimiser = optim.Adam(net.parameters(), lr=1e-3)
+>>> F.mse_loss(net(x), y).backward()
+>>> optimiser.step()
+>>> tg.save("net.safetensors", net.state_dict())
+
+Every constructor takes its random numbers from `rng`; without one, from the operating system: there is no global seed.
+"""
 
 from tinygen.nn import functional, init
 from tinygen.nn.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
