@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import Primitive, operation
+from tinygen.autodiff.primitive import operation
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import quiet, xp
+from tinygen.ops.comparison import isinf, logical_and
 from tinygen.tensor import Tensor, float32
 
 
@@ -468,41 +469,3 @@ def _gelu_vjp(g: Tensor, x: Tensor) -> Tensor:
 def gelu(x: Any) -> Any:
     """x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel 2016); exact, by erf."""
     return kernels.gelu(_float(x))  # type: ignore[attr-defined]
-
-
-# -- comparisons and logic: no gradient ----------------------------------------------------------------------
-
-
-def _predicate(name: str, doc: str, arity: int = 2) -> Primitive:
-    def binary(a: Any, b: Any) -> Any:
-        return getattr(xp(a) if hasattr(a, "dtype") else xp(b), name)(a, b)
-
-    def unary(x: Any) -> Any:
-        return getattr(xp(x), name)(x)
-
-    forward = binary if arity == 2 else unary
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = doc
-    return operation(elementwise=True)(forward)
-
-
-equal: Primitive = _predicate("equal", "a == b, elementwise.")
-not_equal: Primitive = _predicate("not_equal", "a != b, elementwise.")
-less: Primitive = _predicate("less", "a < b, elementwise.")
-less_equal: Primitive = _predicate("less_equal", "a <= b, elementwise.")
-greater: Primitive = _predicate("greater", "a > b, elementwise.")
-greater_equal: Primitive = _predicate("greater_equal", "a >= b, elementwise.")
-logical_and: Primitive = _predicate("logical_and", "a and b, elementwise.")
-logical_or: Primitive = _predicate("logical_or", "a or b, elementwise.")
-logical_xor: Primitive = _predicate("logical_xor", "Exactly one of a and b, elementwise.")
-bitwise_and: Primitive = _predicate("bitwise_and", "a & b of integers or booleans.")
-bitwise_or: Primitive = _predicate("bitwise_or", "a | b of integers or booleans.")
-bitwise_xor: Primitive = _predicate("bitwise_xor", "a ^ b of integers or booleans.")
-bitwise_left_shift: Primitive = _predicate("left_shift", "a << b of integers.")
-bitwise_right_shift: Primitive = _predicate("right_shift", "a >> b of integers.")
-logical_not: Primitive = _predicate("logical_not", "Not x, elementwise.", 1)
-bitwise_invert: Primitive = _predicate("invert", "~x of integers or booleans.", 1)
-isnan: Primitive = _predicate("isnan", "Whether x is NaN, elementwise.", 1)
-isinf: Primitive = _predicate("isinf", "Whether x is an infinity, elementwise.", 1)
-isfinite: Primitive = _predicate("isfinite", "Whether x is neither NaN nor an infinity, elementwise.", 1)
-signbit: Primitive = _predicate("signbit", "Whether the sign bit of x is set, elementwise.", 1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinygen.ops import comparison as c
 from tinygen.ops import elementwise as e
 from tinygen.ops import indexing, linalg, reduction
 from tinygen.ops import manipulation as m
@@ -16,25 +17,25 @@ BINARY = {
     "mod": e.remainder,
     "pow": e.power,
     "matmul": linalg.matmul,
-    "and": e.bitwise_and,
-    "or": e.bitwise_or,
-    "xor": e.bitwise_xor,
-    "lshift": e.bitwise_left_shift,
-    "rshift": e.bitwise_right_shift,
+    "and": c.bitwise_and,
+    "or": c.bitwise_or,
+    "xor": c.bitwise_xor,
+    "lshift": c.bitwise_left_shift,
+    "rshift": c.bitwise_right_shift,
 }
 COMPARISONS = {
-    "eq": e.equal,
-    "ne": e.not_equal,
-    "lt": e.less,
-    "le": e.less_equal,
-    "gt": e.greater,
-    "ge": e.greater_equal,
+    "eq": c.equal,
+    "ne": c.not_equal,
+    "lt": c.less,
+    "le": c.less_equal,
+    "gt": c.greater,
+    "ge": c.greater_equal,
 }
-UNARY = {"neg": e.negative, "pos": e.positive, "abs": e.abs, "invert": e.bitwise_invert}
+UNARY = {"neg": e.negative, "pos": e.positive, "abs": e.abs, "invert": c.bitwise_invert}
 
 METHODS = [
     *(e.exp, e.log, e.sqrt, e.abs, e.tanh, e.sigmoid, e.clip, e.square, e.sin, e.cos, e.relu, e.sign),
-    *(e.floor, e.ceil, e.round, e.isnan, e.isfinite, e.log1p, e.expm1),
+    *(e.floor, e.ceil, e.round, c.isnan, c.isfinite, e.log1p, e.expm1),
     *(
         reduction.sum,
         reduction.mean,

@@ -10,7 +10,8 @@ import numpy as np
 
 from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.kernels.array_module import quiet, xp
-from tinygen.ops.elementwise import exp, isinf, square, where
+from tinygen.ops.comparison import isinf
+from tinygen.ops.elementwise import exp, square, where
 from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
