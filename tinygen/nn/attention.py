@@ -10,8 +10,8 @@ from tinygen.nn import init
 from tinygen.nn.linear import Linear
 from tinygen.nn.module import Module, options
 from tinygen.nn.parameter import Parameter
-from tinygen.ops.creation import empty, zeros
 from tinygen.ops.comparison import logical_not, logical_or
+from tinygen.ops.creation import empty, zeros
 from tinygen.ops.elementwise import where
 from tinygen.ops.manipulation import as_tensor, split
 from tinygen.random import Generator
