@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import ops
-from tinygen.autodiff.primitive import joint, primitive
+from tinygen.autodiff.primitive import Kept, joint, primitive
 from tinygen.distributions.parameters import of_one_dtype
 from tinygen.divergence.distances import point_sets, squared_distances
 from tinygen.divergence.transport import masses
@@ -103,8 +103,8 @@ def _checked(cost: ArrayLike, a: Any, b: Any, epsilon: float) -> tuple[Tensor, T
     return costs, first, second
 
 
-def _cost_vjp(g: Tensor, cost: Tensor, a: Tensor, b: Tensor, epsilon: float, tolerance: float, max_steps: int) -> Any:
-    plan = _plan(cost, a, b, epsilon, tolerance, max_steps)
+def _cost_vjp(g: Tensor, cost: Tensor, a: Tensor, b: Tensor, epsilon: float, plan: Any) -> Any:
+    plan = _plan(cost, a, b, epsilon, known=plan)
     # The potentials from the plan itself, up to a constant: f_i + g_j = C_ij + e log(P_ij / a_i b_j).
     both = cost + epsilon * (ops.log(plan) - ops.log(ops.expand_dims(a, 1)) - ops.log(b))
     return g * plan, g * ops.mean(both, 1), g * ops.mean(both, 0)
@@ -112,8 +112,9 @@ def _cost_vjp(g: Tensor, cost: Tensor, a: Tensor, b: Tensor, epsilon: float, tol
 
 @primitive(joint(_cost_vjp, "cost", "a", "b"), name="entropic_cost")
 def _cost(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> Any:
-    f, g = _potentials(cost, a, b, epsilon, tolerance, max_steps)
-    return xp(cost).asarray(f @ a + g @ b, dtype=cost.dtype)  # with exact column sums the third term is 0
+    f, g, plan = _potentials(cost, a, b, epsilon, tolerance, max_steps)
+    value = f @ a + g @ b  # with exact column sums the third term is 0
+    return Kept(xp(cost).asarray(value, dtype=cost.dtype), plan=plan.astype(cost.dtype))
 
 
 def _plan_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Any:
@@ -132,14 +133,17 @@ def _plan_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Any
 
 
 @primitive(joint(_plan_vjp, "cost", "a", "b"), name="entropic_plan")
-def _plan(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> Any:
-    f, g = _potentials(cost, a, b, epsilon, tolerance, max_steps)
-    return (a[:, None] * b * xp(cost).exp((f[:, None] + g - cost) / epsilon)).astype(cost.dtype)
+def _plan(
+    cost: Any, a: Any, b: Any, epsilon: float, tolerance: float = 0.0, max_steps: int = 0, known: Any = None
+) -> Any:
+    if known is not None:
+        return known
+    return _potentials(cost, a, b, epsilon, tolerance, max_steps)[2].astype(cost.dtype)
 
 
 @quiet
-def _potentials(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> tuple[Any, Any]:
-    """f and g, in float64; the columns' sums are exact, the rows' to the tolerance.
+def _potentials(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> tuple[Any, Any, Any]:
+    """f, g and the plan, in float64; the columns' sums are exact, the rows' to the tolerance.
 
     Alternating updates, and Newton's method on the dual as a function of f alone (its Hessian is
     -(diag(r) - P diag(1/b) P^T)/e, r the row sums) where that is small enough to factorise: updates alone need a number
@@ -168,10 +172,11 @@ def _potentials(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max
         missing = a - plan.sum(1)
         error = float(module.abs(missing).sum())
         if error <= tolerance:
-            return f, g
+            return f, g, plan
         if step % 10 == 9 and len(a) <= _NEWTON_SIZE:
             hessian = module.diag(plan.sum(1)) - (plan / b) @ plan.T + a.sum() / len(a) ** 2
-            direction = epsilon * module.linalg.lstsq(hessian, missing, rcond=1e-13)[0]
+            ridge = 1e-13 * module.diag(a)  # parts that exchange no mass to rounding leave it singular
+            direction = epsilon * module.linalg.solve(hessian + ridge, missing)
             value, length = f @ a + g @ b, 1.0
             while length > 1e-3:
                 there = f + length * direction
