@@ -88,6 +88,16 @@ def test_gradients_of_every_argument_and_of_the_plan():
     assert gradcheck(plan, COST[:3, :4], u[:3], v[:4], order=2)
 
 
+def test_gradients_in_the_masses_where_the_plan_underflows():
+    """At e = 1e-3 most cells hold exp(-1000): the potentials come from the logarithms, and are those of the program."""
+    a = tg.tensor(A, requires_grad=True)
+    (slope,) = tg.grad(entropic_cost(COST, a, B, 1e-3, 1e-11), [a])
+    assert (entropic_plan(COST, A, B, 1e-3, 1e-11).numpy() == 0).any()
+    direction = np.array([1.0, -1.0, 0.5, -0.5, 0.2, -0.2]) * 1e-5
+    moved = lambda s: entropic_cost(COST, A + s * direction, B, 1e-3, 1e-12).item()
+    assert slope.numpy() @ direction == pytest.approx((moved(1) - moved(-1)) / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize("cost", [squared_distances, distances], ids=["squared", "distance"])
 def test_the_divergence_is_zero_for_equal_laws_and_only_for_them(cost):
     order = _rng.permutation(6)

@@ -88,7 +88,7 @@ def entropic_plan(
     max_steps: int = 10_000,
 ) -> Tensor:
     """The best plan P, (n, m). Arguments and errors as `entropic_cost`."""
-    return _plan(*_checked(cost, a, b, epsilon), epsilon, tolerance, max_steps)
+    return ops.exp(_log_plan(*_checked(cost, a, b, epsilon), epsilon, tolerance, max_steps))
 
 
 def _checked(cost: ArrayLike, a: Any, b: Any, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,37 +103,36 @@ def _checked(cost: ArrayLike, a: Any, b: Any, epsilon: float) -> tuple[Tensor, T
     return costs, first, second
 
 
-def _cost_vjp(g: Tensor, cost: Tensor, a: Tensor, b: Tensor, epsilon: float, plan: Any) -> Any:
-    plan = _plan(cost, a, b, epsilon, known=plan)
-    # The potentials from the plan itself, up to a constant: f_i + g_j = C_ij + e log(P_ij / a_i b_j).
-    both = cost + epsilon * (ops.log(plan) - ops.log(ops.expand_dims(a, 1)) - ops.log(b))
-    return g * plan, g * ops.mean(both, 1), g * ops.mean(both, 0)
+def _cost_vjp(g: Tensor, cost: Tensor, a: Tensor, b: Tensor, epsilon: float, log_plan: Any) -> Any:
+    log_plan = _log_plan(cost, a, b, epsilon, known=log_plan)
+    # The potentials, up to a constant: f_i + g_j = C_ij + e log(P_ij / a_i b_j).
+    both = cost + epsilon * (log_plan - ops.log(ops.expand_dims(a, 1)) - ops.log(b))
+    return g * ops.exp(log_plan), g * ops.mean(both, 1), g * ops.mean(both, 0)
 
 
 @primitive(joint(_cost_vjp, "cost", "a", "b"), name="entropic_cost")
 def _cost(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> Any:
-    f, g, plan = _potentials(cost, a, b, epsilon, tolerance, max_steps)
+    f, g, log_plan = _potentials(cost, a, b, epsilon, tolerance, max_steps)
     value = f @ a + g @ b  # with exact column sums the third term is 0
-    return Kept(xp(cost).asarray(value, dtype=cost.dtype), plan=plan.astype(cost.dtype))
+    return Kept(xp(cost).asarray(value, dtype=cost.dtype), log_plan=log_plan.astype(cost.dtype))
 
 
-def _plan_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Any:
-    """dP = P (u_i + v_j - dC_ij/e), u and v such that the sums change by da and db; here the transpose of that."""
-    weighted = g * y
-    rows, columns = ops.sum(weighted, 1), ops.sum(weighted, 0)
-    # [diag(P 1)  P; P^T  diag(P^T 1)] (u, v) = (rows, columns), v's last entry fixed at 0.
-    n, m = y.shape
+def _log_plan_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Any:
+    """d log P = u_i + v_j - dC_ij/e, u and v such that the plan's sums change by da and db; here the transpose."""
+    plan = ops.exp(y)
+    n, m = plan.shape
+    # [diag(P 1)  P; P^T  diag(P^T 1)] (u, v) = (g 1, g^T 1), v's last entry fixed at 0.
     eye_n, eye_m = (Tensor(xp(y._data).eye(k, dtype=y.dtype)) for k in (n, m))
-    top = ops.concat([ops.expand_dims(ops.sum(y, 1), 1) * eye_n, y[:, :-1]], axis=1)
-    bottom = ops.concat([y.mT, ops.expand_dims(ops.sum(y, 0), 1) * eye_m], axis=1)[:-1, :-1]
-    solved = linalg.solve(ops.concat([top, bottom]), ops.concat([rows, columns[:-1]]))
-    u = ops.expand_dims(solved[:n], 1)
-    v = ops.concat([solved[n:], ops.zeros_like(solved[:1])])
-    return (u + v - g) * y / epsilon, ops.squeeze(u, 1), v
+    top = ops.concat([ops.expand_dims(ops.sum(plan, 1), 1) * eye_n, plan[:, :-1]], axis=1)
+    bottom = ops.concat([plan.mT, ops.expand_dims(ops.sum(plan, 0), 1) * eye_m], axis=1)[:-1, :-1]
+    sums = ops.concat([ops.sum(g, 1), ops.sum(g, 0)[:-1]])
+    solved = linalg.solve(ops.concat([top, bottom]), sums)
+    u, v = solved[:n], ops.concat([solved[n:], ops.zeros_like(solved[:1])])
+    return ((ops.expand_dims(u, 1) + v) * plan - g) / epsilon, u, v
 
 
-@primitive(joint(_plan_vjp, "cost", "a", "b"), name="entropic_plan")
-def _plan(
+@primitive(joint(_log_plan_vjp, "cost", "a", "b"), name="entropic_plan")
+def _log_plan(
     cost: Any, a: Any, b: Any, epsilon: float, tolerance: float = 0.0, max_steps: int = 0, known: Any = None
 ) -> Any:
     if known is not None:
@@ -143,7 +142,7 @@ def _plan(
 
 @quiet
 def _potentials(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max_steps: int) -> tuple[Any, Any, Any]:
-    """f, g and the plan, in float64; the columns' sums are exact, the rows' to the tolerance.
+    """f, g and log P, in float64; the columns' sums are exact, the rows' to the tolerance.
 
     Alternating updates, and Newton's method on the dual as a function of f alone (its Hessian is
     -(diag(r) - P diag(1/b) P^T)/e, r the row sums) where that is small enough to factorise: updates alone need a number
@@ -168,11 +167,12 @@ def _potentials(cost: Any, a: Any, b: Any, epsilon: float, tolerance: float, max
     for step in range(max_steps):
         f = best_f(g, epsilon)
         g = best_g(f, epsilon)
-        plan = module.exp((f[:, None] + g - cost) / epsilon + log_a[:, None] + log_b)
+        log_plan = (f[:, None] + g - cost) / epsilon + log_a[:, None] + log_b
+        plan = module.exp(log_plan)
         missing = a - plan.sum(1)
         error = float(module.abs(missing).sum())
         if error <= tolerance:
-            return f, g, plan
+            return f, g, log_plan
         if step % 10 == 9 and len(a) <= _NEWTON_SIZE:
             hessian = module.diag(plan.sum(1)) - (plan / b) @ plan.T + a.sum() / len(a) ** 2
             ridge = 1e-13 * module.diag(a)  # parts that exchange no mass to rounding leave it singular
