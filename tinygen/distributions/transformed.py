@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from tinygen import ops
+from tinygen.autodiff.tape import no_grad
 from tinygen.distributions.bijections import Affine, Bijection
 from tinygen.distributions.distribution import Distribution
 from tinygen.distributions.parameters import as_dtype
@@ -48,7 +49,8 @@ class Transformed(Distribution):
         return self.bijection.forward(self.base.rsample(rng, shape))[0]
 
     def sample(self, rng: Generator, shape: Shape = ()) -> Tensor:
-        return self.bijection.forward(self.base.sample(rng, shape))[0].detach()
+        with no_grad():
+            return self.bijection.forward(self.base.sample(rng, shape))[0]
 
     def cdf(self, x: ArrayLike) -> Tensor:
         increasing = getattr(self.bijection, "increasing", None)
