@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # belong together. The front is `import tinygen as tg` itself, which shows what lies below it.
 FLOORS = """
 kernels
-device
+device + files
 tensor + autodiff + ops
 random
 nn

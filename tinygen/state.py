@@ -1,18 +1,18 @@
 """`tg.save` and `tg.load`: named arrays in a safetensors file, which PyTorch, JAX and others read and write.
 
-A file is written under a temporary name, brought to disk and renamed, so a reader never meets half of one.
+A file is written atomically (`files.py`), so a reader never meets half of one.
 Held by tests/test_state.py, with files that PyTorch writes.
 """
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinygen.device import Device, device, transfer
+from tinygen.files import write_atomically
 from tinygen.tensor import Tensor, asarray
 
 
@@ -36,18 +36,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping):
             raise TypeError(f"save: {name!r} is a mapping; give name -> tensor, joined as in {name + '.weight'!r}")
         arrays[name] = np.ascontiguousarray(transfer(asarray(value), device("cpu"))).reshape(np.shape(value))
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(serialised(arrays))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    write_atomically(Path(path), serialised(arrays))
 
 
 def load(path: str | os.PathLike[str], where: "str | Device | None" = None) -> dict[str, Tensor]:

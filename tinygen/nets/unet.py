@@ -13,7 +13,6 @@ from tinygen.nets.embedding import sinusoidal
 from tinygen.nn import functional as F
 from tinygen.ops.elementwise import silu
 from tinygen.ops.manipulation import concat
-from tinygen.ops.normalisation import group_norm
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
@@ -25,22 +24,15 @@ def zeroed(layer: nn.Module) -> nn.Module:
     return layer
 
 
-class NormSiLU(nn.GroupNorm):
-    """Group normalisation, then SiLU, as one kernel."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return group_norm(x, self.weight, self.bias, self.num_groups, self.eps, True)
-
-
 class ResidualBlock(nn.Module):
     """x + conv(norm(conv(norm(x)) + time)): (N, inward, H, W) to (N, outward, H, W)."""
 
     def __init__(self, inward: int, outward: int, time_width: int, groups: int, *, rng: Generator):
         super().__init__()
-        self.norm1 = NormSiLU(groups, inward)
+        self.norm1 = nn.GroupNorm(groups, inward, silu=True)
         self.conv1 = nn.Conv2d(inward, outward, 3, padding=1, rng=rng)
         self.time = nn.Linear(time_width, outward, rng=rng)
-        self.norm2 = NormSiLU(groups, outward)
+        self.norm2 = nn.GroupNorm(groups, outward, silu=True)
         self.conv2 = zeroed(nn.Conv2d(outward, outward, 3, padding=1, rng=rng))
         self.skip = nn.Identity() if inward == outward else nn.Conv2d(inward, outward, 1, rng=rng)
 
@@ -128,7 +120,7 @@ class UNet(nn.Module):
                 width = wide
             if level:
                 self.up.append(nn.Conv2d(width, width, 3, padding=1, rng=rng))
-        self.norm = NormSiLU(groups, width)
+        self.norm = nn.GroupNorm(groups, width, silu=True)
         self.outward = zeroed(nn.Conv2d(width, out_channels, 3, padding=1, rng=rng))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:

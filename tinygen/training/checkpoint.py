@@ -2,7 +2,7 @@
 
 The tensors are the arrays of the state (weights under `model.`, averaged weights under `ema.`, the
 optimiser's); the metadata holds the rest as JSON (counters, generators, data order), whose checkpoint it
-is, and the SHA-256 of all of it. A file is written atomically (`files.py`) and its hash is compared on
+is, and the SHA-256 of all of it. A file is written atomically (`tinygen/files.py`) and its hash is compared on
 every load; of a run's checkpoints the newest good one is used, and the caller is told of each that was not
 good.
 """
@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.files import TEMPORARY, write_atomically
 from tinygen.training import tree
 from tinygen.training.contract import NonFinite, RunError
-from tinygen.training.files import TEMPORARY, write_atomically
 
 KEEP = 3
 DAMAGED = ".damaged"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygen.training.files import replacing
+from tinygen.files import replacing
 
 POINTS = 1000
 """More records than this are thinned to means of neighbours: a curve on a page shows no more."""

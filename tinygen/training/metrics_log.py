@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from tinygen.training.files import write_atomically
+from tinygen.files import write_atomically
 
 
 class Window:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tinygen.training.files import replacing
+from tinygen.files import replacing
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from tinygen.files import write_atomically
 from tinygen.training import curves, metrics_log
-from tinygen.training.files import write_atomically
 from tinygen.training.progress import duration
 from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command, step_of
 

@@ -23,8 +23,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tinygen.files import TEMPORARY, write_atomically
 from tinygen.training.contract import Recipe, UsageError
-from tinygen.training.files import TEMPORARY, write_atomically
 
 FORMAT = 1
 

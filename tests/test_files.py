@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygen.training.files import replacing, write_atomically
+from tinygen.files import replacing, write_atomically
 
 
 def test_the_content_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:

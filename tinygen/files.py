@@ -2,7 +2,7 @@
 
 The bytes go to a temporary name in the same folder and reach the disk (fsync) before `os.replace` gives
 them the real name, which POSIX makes atomic; then the folder itself is synchronised, so that a power cut
-cannot lose the name. Held to it by `tests/training/test_files.py` and the kill tests.
+cannot lose the name. Held to it by `tests/test_files.py` and the kill tests.
 """
 
 import os
