@@ -36,7 +36,7 @@ def test_the_real_name_appears_only_when_the_content_is_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = []
-    from tinygen.training import files
+    from tinygen import files
 
     synchronise, replace = files.synchronise, files.os.replace
     monkeypatch.setattr(files, "synchronise", lambda path: (events.append(("sync", path.name)), synchronise(path)))
