@@ -166,7 +166,8 @@ def matmul(a: Array, b: Array) -> Array:
     if size <= QUIET:
         return a @ b
     single = a.dtype == b.dtype == np.float32
-    if not single or b.ndim != 2 or a.ndim < 2 or size <= SMALL or a.shape[-1] != b.shape[0] or b.shape[1] < 2:
+    fits = single and b.ndim == 2 and a.ndim >= 2 and size > SMALL and a.shape[-1] == b.shape[0]
+    if not fits or b.shape[1] == 1 or a.size == a.shape[-1]:  # with a vector memory is the limit: one thread reaches it
         with one_blas_thread():
             return a @ b
     depth, columns = b.shape
