@@ -34,3 +34,7 @@ def test_checks_without_strategies_do_without_hypothesis():
     program = "from tinygen.testing import gradcheck\nimport numpy, tinygen\ngradcheck(tinygen.exp, numpy.ones(2))"
     assert loaded(program) & HEAVY == set()
     assert "hypothesis" in loaded("from tinygen.testing import shapes")
+
+
+def test_rooms_are_imported_when_first_asked_for():
+    assert "hypothesis" not in loaded("import tinygen as tg\ntg.testing.gradcheck, tg.diffusion, tg.data")

@@ -104,3 +104,8 @@ def test_files_of_pytorch_are_read_and_ours_by_pytorch(tmp_path):
     tg.save(tmp_path / "ours", found)
     for name, value in files.load_file(tmp_path / "ours").items():
         np.testing.assert_array_equal(value.numpy(), found[name])
+
+
+def test_a_module_in_place_of_its_state_is_named(tmp_path):
+    with pytest.raises(TypeError, match=r"state_dict\(\) gives, not Linear"):
+        tg.save(tmp_path / "model.safetensors", tg.nn.Linear(2, 3))

@@ -7,6 +7,9 @@
 tensor([2., 4., 6.])
 """
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from tinygen import nn, optim, random
 from tinygen import ops as _ops
 from tinygen.autodiff.anomaly import AnomalyError, detect_anomaly
@@ -20,6 +23,15 @@ from tinygen.device import Device, cuda_status, device
 from tinygen.ops import *
 from tinygen.ops import linalg
 from tinygen.state import load, save
-from tinygen.tensor import Tensor, float32, float64, from_dlpack, tensor
+from tinygen.tensor import Tensor, from_dlpack, tensor
 
 __version__ = "0.1.0"
+
+_ROOMS = ("data", "diffusion", "distributions", "divergence", "nets", "testing", "training", "truth")
+
+
+def __getattr__(name: str) -> _Any:
+    """The rooms that are imported when first asked for, as in `tg.testing.gradcheck`."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
+    return _import_module(f"tinygen.{name}")

@@ -29,6 +29,10 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """
     from safetensors.numpy import save as serialised
 
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"save: a mapping name -> tensor is wanted, such as state_dict() gives, not {type(state).__name__}"
+        )
     arrays = {}
     for name, value in state.items():
         if not isinstance(name, str):

@@ -225,3 +225,19 @@ def test_gradients_have_the_shape_of_their_inputs(shapes, data):
     y = tg.where(np.asarray(a) > 0, a * b, tg.clip(b, -1, 1)) + tg.maximum(c, a) / 2.0
     for g, x in zip(tg.grad(y.sum(), [a, b, c]), (a, b, c)):
         assert g.shape == x.shape
+
+
+def test_a_constant_output_depends_on_nothing():
+    x = tg.tensor(2.0, requires_grad=True)
+    assert tg.grad(tg.tensor(1.0), [x], allow_unused=True) == (None,)
+    with pytest.raises(ValueError, match="carries no gradient"):
+        tg.grad(tg.tensor(1.0), [x])
+
+
+def test_the_fourth_derivative_of_a_cubic_depends_on_nothing():
+    x = tg.tensor(2.0, requires_grad=True)
+    y = x**3
+    for expected in (12.0, 12.0, 6.0):
+        (y,) = tg.grad(y, x, create_graph=True)
+        assert y.item() == expected
+    assert tg.grad(y, x, allow_unused=True) == (None,)

@@ -297,3 +297,9 @@ def test_what_does_not_fit_a_cross_entropy():
         F.cross_entropy(np.zeros((4, 7)), np.full(4, 7))
     with pytest.raises(ValueError, match=r"logits of shape \(4, 7\) need targets of shape \(4,\), found \(3,\)"):
         F.cross_entropy(np.zeros((4, 7)), np.zeros(3, int))
+
+
+def test_a_mask_of_integers_is_refused():
+    x = tg.ones((2, 3, 4))
+    with pytest.raises(TypeError, match=r"a mask is boolean .* not int64"):
+        F.scaled_dot_product_attention(x, x, x, attn_mask=np.ones((3, 3), np.int64))

@@ -46,6 +46,7 @@ BINARY = [
     "divide",
     "floor_divide",
     "remainder",
+    "pow",
     "power",
     "atan2",
     "hypot",
@@ -83,6 +84,7 @@ SPECIAL = {
     "log_softmax": lambda x: special.log_softmax(x, -1),
     "logsumexp": lambda x: special.logsumexp(x),
 }
+ABOUT_DTYPES = ["can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 CREATION = [
     "arange",
     "empty",
@@ -139,6 +141,9 @@ HERE = [
     "tile",
     "tril",
     "triu",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
     "unique_values",
     "unstack",
     "vecdot",
@@ -147,9 +152,40 @@ HERE = [
 
 
 def test_every_exported_function_is_held_to_numpy_somewhere():
-    held = {*UNARY, *BINARY, *INTEGER, *REDUCTIONS, *SPECIAL, *CREATION, *HERE, "polygamma"}
+    held = {*UNARY, *BINARY, *INTEGER, *REDUCTIONS, *SPECIAL, *CREATION, *HERE, *ABOUT_DTYPES, "polygamma"}
     constants = {name for name in ops.__all__ if not callable(getattr(ops, name))}
     assert set(ops.__all__) - constants - held == set()
+
+
+def test_constants_and_dtypes_are_numpys():
+    assert (tg.pi, tg.e, tg.inf, tg.newaxis) == (np.pi, np.e, np.inf, None)
+    assert np.isnan(tg.nan)
+    for name in (
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float32",
+        "float64",
+        "bool",
+    ):
+        assert getattr(tg, name) == np.dtype(name)
+        assert tg.zeros(2, dtype=getattr(tg, name)).dtype == name
+
+
+def test_what_is_known_of_dtypes_is_what_numpy_knows():
+    x, i = tg.ones(2, dtype=tg.float64), tg.arange(3)
+    assert tg.finfo(x).eps == tg.finfo("float64").eps == np.finfo(np.float64).eps
+    assert tg.iinfo(i).max == tg.iinfo(tg.int64).max == np.iinfo(np.int64).max
+    assert tg.isdtype(tg.float32, "real floating")
+    assert not tg.isdtype(i.dtype, ("real floating", "bool"))
+    assert tg.result_type(tg.ones(2), x, 3.0) == np.float64
+    assert tg.can_cast(tg.float32, tg.float64)
+    assert not tg.can_cast(x, tg.float32)
 
 
 def numpys(name):
@@ -248,6 +284,10 @@ def test_order_and_places(data):
     for ours, theirs in zip(tg.nonzero(x), np.nonzero(x), strict=True):
         same(ours, theirs)
     same(tg.unique_values(x), np.unique(x))
+    for ours, theirs in zip(tg.unique_all(x), np.unique_all(x), strict=True):
+        same(ours, theirs)
+    same(tg.unique_counts(x).counts, np.unique_counts(x).counts)
+    same(tg.unique_inverse(x).inverse_indices, np.unique_inverse(x).inverse_indices)
     flat = np.sort(x, axis=None)
     same(tg.searchsorted(flat, x), np.searchsorted(flat, x))
     same(tg.searchsorted(flat, x, side="right"), np.searchsorted(flat, x, side="right"))
@@ -260,7 +300,11 @@ def test_running_sums_and_differences(data):
     same(tg.cumsum(x, axis), np.cumsum(x, axis))
     same(tg.cumulative_sum(x, axis), np.cumsum(x, axis))
     same(tg.cumulative_prod(x, axis), np.cumprod(x, axis))
+    same(tg.cumulative_sum(x, axis=axis, include_initial=True), np.cumulative_sum(x, axis=axis, include_initial=True))
+    same(tg.cumulative_prod(x, axis=axis, include_initial=True), np.cumulative_prod(x, axis=axis, include_initial=True))
+    same(tg.cumulative_sum(x.reshape(-1)), np.cumsum(x))
     same(tg.diff(x, axis=axis), np.diff(x, axis=axis))
+    same(tg.diff(x, axis=axis, n=2), np.diff(x, axis=axis, n=2))
     same(tg.roll(x, 2, axis), np.roll(x, 2, axis))
     same(tg.roll(x, -3), np.roll(x, -3))
     same(tg.flip(x, axis), np.flip(x, axis))
@@ -280,6 +324,8 @@ def test_shapes_and_places(data, dtype):
     same(tg.expand_dims(x, axis), np.expand_dims(x, axis))
     same(tg.squeeze(x), np.squeeze(x))
     same(tg.concat([x, x], axis=axis), np.concatenate([x, x], axis=axis))
+    same(tg.concat([x, x[0]], axis=None), np.concatenate([x, x[0]], axis=None))
+    same(tg.tensor(x)[[]], x[[]])
     same(tg.stack([x, x, x], axis=axis), np.stack([x, x, x], axis=axis))
     same(tg.tile(x, (2, 3)), np.tile(x, (2, 3)))
     same(tg.repeat(x, 2, axis=axis), np.repeat(x, 2, axis=axis))

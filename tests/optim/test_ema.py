@@ -77,3 +77,10 @@ def test_the_average_is_a_state_of_the_model_and_resumes():
         np.testing.assert_array_equal(value, other.state_dict()[name])
     with pytest.raises(ValueError, match=r"of another model: 0\.bias and 8 more"):
         other.load_state_dict(nn.Linear(2, 2).state_dict())
+
+
+def test_the_model_may_be_given_at_each_update():
+    model, other = nn.Linear(2, 2), nn.Linear(2, 2)
+    ema = optim.EMA(model, 0.0)
+    ema.update(other)
+    np.testing.assert_array_equal(ema.state_dict()["weight"].numpy(), other.weight.numpy())

@@ -75,6 +75,7 @@ BINARY = {  # ours -> PyTorch's name, and the two intervals
     "minimum": ("minimum", (-2, 2), (-2, 2)),
     "multiply": ("multiply", (-2, 2), (-2, 2)),
     "not_equal": ("not_equal", (-2, 2), (-2, 2)),
+    "pow": ("pow", (0.3, 2), (-2, 2)),
     "power": ("pow", (0.3, 2), (-2, 2)),
     "remainder": ("remainder", (0.3, 2), (2.5, 4)),
     "subtract": ("subtract", (-2, 2), (-2, 2)),
@@ -171,15 +172,23 @@ APART = {
     "asarray",
     "astype",
     "bitwise_invert",
+    "can_cast",
     "empty",
     "empty_like",
     "eye",
+    "finfo",
     "full",
     "full_like",
+    "iinfo",
+    "isdtype",
     "linspace",
     "meshgrid",
     "ones",
     "ones_like",
+    "result_type",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
     "zeros",
     "zeros_like",
 }
@@ -187,7 +196,8 @@ APART = {
 
 def test_every_public_operation_is_compared():
     compared = {*UNARY, *ACTIVATIONS, *BINARY, *INTEGERS, *(name for name, *_ in [*ALIKE, *OTHERWISE])}
-    assert set(ops.__all__) - compared == APART
+    functions = {name for name in ops.__all__ if callable(getattr(ops, name))}
+    assert functions - compared == APART
 
 
 @pytest.mark.parametrize("name", UNARY)

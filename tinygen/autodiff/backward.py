@@ -256,6 +256,8 @@ def grad(
             raise TypeError(f"input {i} is {type(x).__name__}, not a tensor")
         if x._node is None:
             raise ValueError(f"input {i} has requires_grad=False: its gradient was not recorded")
+    if allow_unused and isinstance(output, Tensor) and output._node is None:
+        return (None,) * len(inputs)  # type: ignore[return-value]
     node, seed = _seed(output, grad_output)
     nodes = [x._node for x in inputs]
     with recording(create_graph):

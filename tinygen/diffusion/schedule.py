@@ -88,6 +88,14 @@ def _check_steps(steps: int) -> None:
 
 
 def at(values: np.ndarray, t: Tensor, like: Tensor) -> Tensor:
-    """`values[t]` as (N, 1, ..., 1), ready to multiply `like` (N, ...), in its dtype and on its device."""
-    picked = np.asarray(values[np.asarray(t)], dtype=like.dtype)
+    """`values[t]` as (N, 1, ..., 1), ready to multiply `like` (N, ...), in its dtype and on its device.
+
+    Raises:
+        IndexError: a time outside 0 to T.
+    """
+    times = np.asarray(t)
+    wrong = times[(times < 0) | (times >= len(values))]
+    if wrong.size:
+        raise IndexError(f"time {wrong[0]} is outside 0 to {len(values) - 1}")
+    picked = np.asarray(values[times], dtype=like.dtype)
     return Tensor(picked.reshape(-1, *(1,) * (like.ndim - 1))).to(like.device)

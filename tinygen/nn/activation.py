@@ -74,13 +74,13 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """e^x over its sum along `axis`."""
+    """e^x over its sum along `dim`."""
 
-    def __init__(self, axis: int = -1):
-        self.axis = axis
+    def __init__(self, dim: int = -1):
+        self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.softmax(x, self.axis)
+        return F.softmax(x, self.dim)
 
     def extra_repr(self) -> str:
-        return f"axis={self.axis}"
+        return f"dim={self.dim}"

@@ -128,7 +128,7 @@ class InstanceNorm2d(_Running):
         self._check(x)
         own = self.training or self.running_mean is None
         return F.instance_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, own, self._share(), self.eps
+            x, self.running_mean, self.running_var, self.weight, self.bias, own, self.momentum or 0.0, self.eps
         )
 
 

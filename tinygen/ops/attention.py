@@ -89,6 +89,11 @@ def scaled_dot_product_attention(
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     mask = None if attn_mask is None else as_tensor(attn_mask)
     if mask is not None:
+        if mask.dtype.kind in "iu":
+            raise TypeError(
+                "scaled_dot_product_attention: a mask is boolean (True: may attend) or floating (added to the scores), "
+                f"not {mask.dtype}"
+            )
         whole = (*q.shape[:-1], k.shape[-2])
         try:
             fits = np.broadcast_shapes(mask.shape, whole) == whole

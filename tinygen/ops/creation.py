@@ -59,11 +59,11 @@ def empty(*shape: Any, dtype: DTypeLike = None, device: Where = None) -> Tensor:
 
 
 def full(
-    shape: Any, value: float, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False
+    shape: Any, fill_value: float, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False
 ) -> Tensor:
     """One value in every place."""
     sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    return _made(np.full(sizes, value, raw(value).dtype if dtype is None else dtype), device, requires_grad)
+    return _made(np.full(sizes, fill_value, raw(fill_value).dtype if dtype is None else dtype), device, requires_grad)
 
 
 def zeros_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
@@ -84,10 +84,10 @@ def empty_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
     return Tensor(xp(array).empty_like(array, dtype=dtype))
 
 
-def full_like(x: ArrayLike, value: float, dtype: DTypeLike = None) -> Tensor:
+def full_like(x: ArrayLike, fill_value: float, dtype: DTypeLike = None) -> Tensor:
     """One value in every place of x's shape, dtype and device."""
     array = as_tensor(x)._data
-    return Tensor(xp(array).full_like(array, value, dtype=dtype))
+    return Tensor(xp(array).full_like(array, fill_value, dtype=dtype))
 
 
 def arange(
@@ -107,9 +107,9 @@ def linspace(
     return _made(np.linspace(start, stop, num, endpoint=endpoint).astype(_default(dtype)), device)
 
 
-def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = None, device: Where = None) -> Tensor:
+def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: DTypeLike = None, device: Where = None) -> Tensor:
     """Ones on diagonal `k`, zeros elsewhere."""
-    return _made(np.eye(n, m, k=k, dtype=_default(dtype)), device)
+    return _made(np.eye(n_rows, n_cols, k=k, dtype=_default(dtype)), device)
 
 
 def meshgrid(*arrays: ArrayLike, indexing: str = "xy") -> tuple[Tensor, ...]:

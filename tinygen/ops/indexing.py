@@ -1,7 +1,7 @@
 """Indexing and what is made of it: a pair of operations, each the other's adjoint, does all of it."""
 
 import builtins
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,9 @@ def _plain(index: Any) -> Any:
         if index.dtype.kind not in "iub":
             raise IndexError(f"a tensor of dtype {index.dtype} cannot be an index: integers and booleans can")
         return index._data
-    return asarray(index) if isinstance(index, list) else index
+    if isinstance(index, list):
+        return asarray(index) if len(index) else np.zeros(0, np.intp)  # NumPy: an empty list picks nothing
+    return index
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -129,10 +131,52 @@ def nonzero(x: ArrayLike) -> tuple[Tensor, ...]:
     return tuple(Tensor(i) for i in as_tensor(x)._data.nonzero())
 
 
+class Unique(NamedTuple):
+    """What `unique_all` gives: the different values in order, where each first occurs in the flattened array, which
+    of them each entry is, and how often each occurs."""
+
+    values: Tensor
+    indices: Tensor
+    inverse_indices: Tensor
+    counts: Tensor
+
+
+class UniqueCounts(NamedTuple):
+    """What `unique_counts` gives."""
+
+    values: Tensor
+    counts: Tensor
+
+
+class UniqueInverse(NamedTuple):
+    """What `unique_inverse` gives."""
+
+    values: Tensor
+    inverse_indices: Tensor
+
+
+def unique_all(x: ArrayLike) -> Unique:
+    """The different entries, in order, with their places and counts."""
+    array = as_tensor(x)._data
+    values, indices, inverse, counts = xp(array).unique(array, True, True, True)
+    return Unique(Tensor(values), Tensor(indices), Tensor(inverse.reshape(array.shape)), Tensor(counts))
+
+
+def unique_counts(x: ArrayLike) -> UniqueCounts:
+    """The different entries, in order, and how often each occurs."""
+    found = unique_all(x)
+    return UniqueCounts(found.values, found.counts)
+
+
+def unique_inverse(x: ArrayLike) -> UniqueInverse:
+    """The different entries, in order, and which of them each entry of `x` is."""
+    found = unique_all(x)
+    return UniqueInverse(found.values, found.inverse_indices)
+
+
 def unique_values(x: ArrayLike) -> Tensor:
     """The different entries, in order."""
-    array = as_tensor(x)._data
-    return Tensor(xp(array).unique(array))
+    return unique_all(x).values
 
 
 def tril(x: ArrayLike, k: int = 0) -> Tensor:

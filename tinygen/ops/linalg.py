@@ -5,7 +5,7 @@ Gradients: Giles 2008, "An extended collection of matrix derivative results". Co
 
 import string
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -132,6 +132,14 @@ def einsum(spec: str, *arrays: ArrayLike) -> Tensor:
     tensors = [as_tensor(a) for a in arrays]
     same_dtype("einsum", *tensors)
     inputs, output = _explicit(spec, [t.ndim for t in tensors])
+    sizes: dict[str, int] = {}
+    for subscripts, t in zip(inputs, tensors):
+        for letter, n in zip(subscripts, t.shape):
+            if sizes.get(letter, 1) == 1:
+                sizes[letter] = n
+            elif n not in (1, sizes[letter]):
+                shapes = " and ".join(str(t.shape) for t in tensors)
+                raise ValueError(f"einsum: {spec!r} on shapes {shapes}: {letter!r} has sizes {sizes[letter]} and {n}")
     return _einsum(tensors, ",".join(inputs) + "->" + output)
 
 
@@ -140,6 +148,11 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
     a, b = as_tensor(a), as_tensor(b)
     if isinstance(axes, int):
         axes = (list(range(a.ndim - axes, a.ndim)), list(range(axes)))
+    if len(axes[0]) != len(axes[1]) or any(a.shape[i] != b.shape[j] for i, j in zip(*axes)):
+        raise ValueError(
+            f"tensordot: shapes {a.shape} and {b.shape} do not fit together: axes {axes[0]} of the first must have "
+            f"the sizes of axes {axes[1]} of the second"
+        )
     first = list(string.ascii_lowercase[: a.ndim])
     second = list(string.ascii_uppercase[: b.ndim])
     for i, j in zip(*axes):
@@ -151,7 +164,10 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
 
 def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
     """The inner product along `axis`."""
-    return reduction.sum(as_tensor(a) * as_tensor(b), axis)
+    a, b = as_tensor(a), as_tensor(b)
+    if not a.ndim or not b.ndim or a.shape[axis] != b.shape[axis]:
+        raise ValueError(f"vecdot: shapes {a.shape} and {b.shape} do not fit together: axis {axis} must be of one size")
+    return reduction.sum(a * b, axis)
 
 
 def outer(a: ArrayLike, b: ArrayLike) -> Tensor:
@@ -223,11 +239,18 @@ def det(a: Any) -> Any:
     return xp(a).linalg.det(a)
 
 
-def slogdet(a: ArrayLike) -> tuple[Tensor, Tensor]:
+class SignAndLog(NamedTuple):
+    """What `slogdet` gives."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+def slogdet(a: ArrayLike) -> SignAndLog:
     """The sign of the determinant, without gradient, and the logarithm of its magnitude (-inf when singular)."""
     a = as_tensor(a)
     _square("slogdet", a)
-    return Tensor(xp(a._data).asarray(xp(a._data).linalg.slogdet(a._data)[0])), _logabsdet(a)
+    return SignAndLog(Tensor(xp(a._data).asarray(xp(a._data).linalg.slogdet(a._data)[0])), _logabsdet(a))
 
 
 def _cholesky_vjp(g: Tensor, y: Tensor) -> Tensor:
@@ -252,15 +275,21 @@ def trace(a: ArrayLike, offset: int = 0) -> Tensor:
     return reduction.sum(diagonal(a, offset), -1)
 
 
-def norm(x: ArrayLike, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The vector norm over `axis` (all by default), `ord` 1, 2, inf, or any p > 0; "fro" is 2.
+def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The norm over `axis` (all by default): the root of the sum of squares, or of vectors `ord` 1, inf, or any p > 0.
+
+    Over two axes NumPy's `ord` 1, 2 and inf are norms of matrices, which are not here: that raises.
 
     The gradient at 0 is 0, the subgradient of least norm.
 
     Raises:
-        ValueError: another `ord`.
+        ValueError: another `ord`, or one of a matrix.
     """
     x = reduction.as_float(x)
+    if ord not in (None, "fro") and len(reduction.axes_of(x.ndim, axis)) == 2:
+        raise ValueError(
+            f'norm: ord={ord!r} over two axes is a norm of matrices; there is "fro", or one axis at a time'
+        )
     if ord in (2, "fro", None):
         return reduction.vector_norm(x, axis, keepdims)
     if ord == 1:

@@ -63,9 +63,8 @@ def _split(g: Tensor, arrays_shape: list[tuple[int, ...]], axis: int) -> list[Te
     return parts
 
 
-@operation(arrays=_split, moves=True)
-def concat(arrays: Any, axis: int = 0) -> Any:
-    """Arrays joined along an existing axis; all other sizes must be equal."""
+@operation(arrays=_split, moves=True, name="concat")
+def _concat(arrays: Any, axis: int = 0) -> Any:
     if not len(arrays):
         raise ValueError("needs at least one array")
     shapes = [np.shape(a) for a in arrays]
@@ -76,6 +75,11 @@ def concat(arrays: Any, axis: int = 0) -> Any:
             f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
         )
     return xp(arrays[0]).concatenate(list(arrays), axis=axis)
+
+
+def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
+    """Arrays joined along an existing axis; all other sizes must be equal. axis=None joins their entries in a row."""
+    return _concat([reshape(a, (-1,)) for a in arrays], 0) if axis is None else _concat(arrays, axis)
 
 
 @operation(x=lambda g, axis: flip(g, axis), moves=True)
@@ -131,12 +135,12 @@ def _pad_constant(x: Any, widths: Any, value: float) -> Any:
 _PAD_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap", "replicate": "edge", "circular": "wrap"}
 
 
-def pad(x: ArrayLike, widths: Any, mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(x: ArrayLike, widths: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
     """`x` with a border.
 
     Args:
         widths: one int for every side, or a pair (before, after) for each axis, as `numpy.pad` takes it.
-        mode: "constant" (filled with `value`), "reflect", "edge" ("replicate") or "wrap" ("circular").
+        mode: "constant" (filled with `constant_values`), "reflect", "edge" ("replicate") or "wrap" ("circular").
 
     Raises:
         ValueError: an unknown mode, a negative width, or pairs that do not fit the number of axes.
@@ -151,7 +155,7 @@ def pad(x: ArrayLike, widths: Any, mode: str = "constant", value: float = 0.0) -
     if builtins.any(w < 0 for pair in pairs for w in pair):
         raise ValueError(f"pad: widths {widths} are negative; a border has at least 0 entries")
     if mode == "constant":
-        return _pad_constant(x, pairs, value)
+        return _pad_constant(x, pairs, constant_values)
     if mode not in _PAD_MODES:
         raise ValueError(f'pad: unknown mode {mode!r}; there are "constant", {", ".join(map(repr, _PAD_MODES))}')
     for axis, pair in enumerate(pairs):
@@ -267,7 +271,10 @@ def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
     """Each entry along `axis` repeated; of the flattened array when None."""
     flat = reshape(x, (-1,)) if axis is None else as_tensor(x)
     axis = 0 if axis is None else axis % flat.ndim
-    index = np.repeat(np.arange(flat.shape[axis]), np.asarray(repeats))
+    times = np.asarray(repeats)
+    if times.size not in (1, flat.shape[axis]):
+        raise ValueError(f"repeat: {times.size} counts for axis {axis} of shape {flat.shape}: one, or one an entry")
+    index = np.repeat(np.arange(flat.shape[axis]), times)
     return flat[(*(slice(None),) * axis, index)]
 
 

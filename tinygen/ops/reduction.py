@@ -154,26 +154,42 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
 
-@operation(x=lambda g, axis: flip(cumulative_sum(flip(g, axis), axis), axis), moves=True)
-def cumulative_sum(x: Any, axis: int) -> Any:
-    """The running sum along one axis."""
-    return xp(x).cumsum(x, axis=axes_of(x.ndim, axis)[0])
+@operation(x=lambda g, axis: flip(cumsum(flip(g, axis), axis), axis), moves=True, name="cumulative_sum")
+def _cumulative_sum(x: Any, axis: int) -> Any:
+    return xp(x).cumsum(x, axis=axis)
 
 
-def cumsum(x: ArrayLike, axis: int | None = None) -> Tensor:
-    """The running sum along `axis`; of a 1-D array by default.
+def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
+    """The running sum along `axis`, of a 1-D array by default; `include_initial` puts the empty sum, 0, in front.
 
     Raises:
         ValueError: no axis for more than one dimension.
     """
     x = as_tensor(x)
-    return cumulative_sum(x, _only_axis(x, axis, "cumsum"))
+    axis = _only_axis(x, axis, "cumulative_sum")
+    y = _cumulative_sum(x, axis)
+    return _with_initial(y, axis, 0) if include_initial else y
 
 
-def cumulative_prod(x: ArrayLike, axis: int | None = None) -> Tensor:
-    """The running product along `axis`, by doubling: exact gradients of every order where entries are 0."""
+def cumsum(x: ArrayLike, axis: int | None = None) -> Tensor:
+    """The running sum along `axis`; of a 1-D array by default."""
+    return cumulative_sum(x, axis)
+
+
+def _with_initial(y: Tensor, axis: int, value: int) -> Tensor:
+    shape = tuple(1 if i == axis else n for i, n in enumerate(y.shape))
+    return concat([Tensor(xp(y._data).full(shape, value, dtype=y.dtype)), y], axis)
+
+
+def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
+    """The running product along `axis`, by doubling: exact gradients of every order where entries are 0.
+
+    `include_initial` puts the empty product, 1, in front.
+    """
     x = as_tensor(x)
     axis = _only_axis(x, axis, "cumulative_prod")
+    if include_initial:
+        return _with_initial(cumulative_prod(x, axis), axis, 1)
     y = moveaxis(x, axis, 0)
     step = 1
     while step < len(y):
@@ -188,10 +204,12 @@ def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
     return axes_of(x.ndim, 0 if axis is None else axis)[0]
 
 
-def diff(x: ArrayLike, axis: int = -1) -> Tensor:
-    """Differences of neighbours along `axis`."""
+def diff(x: ArrayLike, axis: int = -1, n: int = 1) -> Tensor:
+    """Differences of neighbours along `axis`, `n` times over."""
     y = moveaxis(x, axis, 0)
-    return moveaxis(y[1:] - y[:-1], 0, axis)
+    for _ in range(n):
+        y = y[1:] - y[:-1]
+    return moveaxis(y, 0, axis)
 
 
 # -- no gradient ---------------------------------------------------------------------------------------------

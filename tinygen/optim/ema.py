@@ -32,9 +32,9 @@ class EMA:
         self.model, self.decay = model, decay
         self.average = {name: Tensor(value._data.copy()) for name, value in model.state_dict().items()}
 
-    def update(self) -> None:
-        """Moves the averages towards the parameters as they are now, and copies the buffers."""
-        for name, value in self.model.named_state():
+    def update(self, model: Module | None = None) -> None:
+        """Moves the averages towards the parameters of `model` (its own by default) as they are now; copies buffers."""
+        for name, value in (model or self.model).named_state():
             average = self.average[name]
             if isinstance(value, Parameter) and self.decay:
                 kernels.ema_update(average._data, value._data, self.decay)  # type: ignore[attr-defined]

@@ -54,7 +54,7 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
                 return run.loop(stop)
         except OSError as error:
             raise RunError(f"{run.at()}: {_said(error)}; {run.way_on()}") from error
-        except NonFinite as found:
+        except (NonFinite, FloatingPointError) as found:
             raise RunError(f"{run.at()}: {found}{run.culprit()}; {run.way_on()}") from found
         except MemoryError as error:
             raise RunError(f"{run.at()}: out of memory; {run.way_on()}") from error
@@ -198,7 +198,7 @@ class Run:
         if self._redo is None:
             return ""
         try:
-            with detect_anomaly():
+            with detect_anomaly(), np.errstate(all="ignore"):
                 self._redo()
         except NonFinite:
             return ""

@@ -7,7 +7,6 @@ from tinygen.nn.functional.resize import interpolate
 from tinygen.ops.attention import scaled_dot_product_attention
 from tinygen.ops.convolution import conv2d, conv_transpose2d
 from tinygen.ops.elementwise import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
-from tinygen.ops.manipulation import pad
 from tinygen.ops.pooling import avg_pool2d, max_pool2d
 from tinygen.ops.softmax import log_softmax, softmax
 
@@ -33,7 +32,6 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "one_hot",
-    "pad",
     "relu",
     "rms_norm",
     "scaled_dot_product_attention",
