@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from tinygen.training.contract import UsageError
 
 MODELS = {
+    "ae": "tinygen.vae.autoencoder:AEConfig",
+    "vae": "tinygen.vae.vae:VAEConfig",
+    "cvae": "tinygen.vae.vae:CVAEConfig",
     "ddpm": "tinygen.diffusion.ddpm:DDPMConfig",
 }
 
