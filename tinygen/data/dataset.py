@@ -26,7 +26,8 @@ class Dataset:
     """A split of a data set.
 
     `stored` is (N, C, H, W) uint8 in 0 .. levels - 1 for kind "image", (N, D) float32 for kind "points"
-    (`levels` 0); `y` is (N,) int64 or None, `classes` the names the labels index.
+    (`levels` 0); `y` is (N,) int64 or None, `classes` the names the labels index. `entropy` is that of the
+    density the points come from, in nats, where it is known.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Dataset:
     y: npt.NDArray[np.int64] | None
     classes: tuple[str, ...] = ()
     levels: int = 0
+    entropy: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.stored) == 0:

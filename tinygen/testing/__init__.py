@@ -1,4 +1,4 @@
-"""Checks a user can apply to code of their own: gradients, adjoints, and Hypothesis strategies to draw cases from.
+"""Checks a user can apply to code of their own: gradients, adjoints, flows, densities, masks; strategies to draw from.
 
 The strategies need Hypothesis (`pip install tinygen[test]`), which is imported when one of them is first used.
 """
@@ -6,12 +6,29 @@ The strategies need Hypothesis (`pip install tinygen[test]`), which is imported 
 from typing import TYPE_CHECKING, Any
 
 from tinygen.testing.adjoint import check_adjoint
+from tinygen.testing.causality import check_causal
+from tinygen.testing.flows import check_inverse, check_log_det
 from tinygen.testing.gradients import gradcheck
+from tinygen.testing.normalisation import all_states, check_normalised
+from tinygen.testing.score import check_score
 
 if TYPE_CHECKING:
     from tinygen.testing.strategies import arrays, broadcastable, conv_cases, shapes
 
-__all__ = ["arrays", "broadcastable", "check_adjoint", "conv_cases", "gradcheck", "shapes"]
+__all__ = [
+    "all_states",
+    "arrays",
+    "broadcastable",
+    "check_adjoint",
+    "check_causal",
+    "check_inverse",
+    "check_log_det",
+    "check_normalised",
+    "check_score",
+    "conv_cases",
+    "gradcheck",
+    "shapes",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ the same noise, which makes them comparable.
 from dataclasses import dataclass
 from typing import Any
 
-from tinygen.training.contract import Learner, UsageError
+from tinygen.training.contract import Learner, Prepares, UsageError
 from tinygen.training.learner import learner_of
 from tinygen.training.registry import config_class
 from tinygen.training.run_directory import RunConfig
@@ -42,6 +42,8 @@ def assemble(config: RunConfig) -> Parts:
         dataset = data.load(config.data, size=config.image_size)
         classes = len(dataset.classes) or None
         model = make(**config.options).build(dataset.shape, classes, initial)
+        if isinstance(model, Prepares):
+            model.prepare(dataset)
         loader = data.Loader(dataset, config.recipe.batch_size, order)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error

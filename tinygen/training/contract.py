@@ -6,9 +6,10 @@ are the model's own options (each documented by the string below it; the command
     recipe(data) -> Recipe                what it trains with on that data set when nobody says otherwise
     build(shape, classes, rng) -> Model   the network with its objective, initialised from `rng`
 
-and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Two
-methods may be absent: `evaluate` gives the figures of `tinygen eval`; `learner(recipe)` gives the learner
-of a model that is not trained by one optimiser on one loss, such as two players.
+and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Three
+methods may be absent: `evaluate` gives the figures of `tinygen eval`; `prepare(dataset)` tells a model more of
+its training set than a shape; `learner(recipe)` gives the learner of a model that is not trained by one
+optimiser on one loss, such as two players.
 
 `tests/training/` holds the room to this contract with a model of twenty lines that knows nothing of images.
 """
@@ -46,6 +47,15 @@ class Evaluates(Protocol):
 
     def evaluate(self, dataset: Any, rng: Any) -> dict[str, tuple[float, str]]:
         """Name of each figure -> (value, unit)."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """The optional part of a model that must know more of its training set than the shape of an example."""
+
+    def prepare(self, dataset: Any) -> None:
+        """Called once, after `build`, with the training set: how many grey levels it has, say."""
         ...
 
 

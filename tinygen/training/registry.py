@@ -11,6 +11,9 @@ MODELS = {
     "vae": "tinygen.vae.vae:VAEConfig",
     "cvae": "tinygen.vae.vae:CVAEConfig",
     "ddpm": "tinygen.diffusion.ddpm:DDPMConfig",
+    "nice": "tinygen.flow.nice:NICEConfig",
+    "realnvp": "tinygen.flow.realnvp:RealNVPConfig",
+    "glow": "tinygen.flow.glow:GlowConfig",
 }
 
 
