@@ -8,6 +8,7 @@ tensor([2., 4., 6.])
 """
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from tinygen import nn, optim, random
@@ -27,11 +28,12 @@ from tinygen.tensor import Tensor, from_dlpack, tensor
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "diffusion", "distributions", "divergence", "nets", "testing", "training", "truth")
+_ROOMS = ("data", "diffusion", "distributions", "divergence", "flow", "nets", "testing", "training", "truth")
 
+if not _TYPE_CHECKING:  # to a type checker a room is there once it is imported
 
-def __getattr__(name: str) -> _Any:
-    """The rooms that are imported when first asked for, as in `tg.testing.gradcheck`."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
-    return _import_module(f"tinygen.{name}")
+    def __getattr__(name: str) -> _Any:
+        """The rooms that are imported when first asked for, as in `tg.testing.gradcheck`."""
+        if name not in _ROOMS:
+            raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
+        return _import_module(f"tinygen.{name}")

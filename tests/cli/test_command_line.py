@@ -127,6 +127,23 @@ def test_resume_carries_a_finished_run_further(tmp_path: Path, capsys: pytest.Ca
     assert checkpoints.step_of(checkpoints.saved(path / "checkpoints")[0]) == 15
 
 
+def test_the_report_repeats_every_command_that_shaped_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert main(["train", "mean", "--steps", "10", "--out", str(path)]) == 0
+    assert main(["train", "--resume", str(path)]) == 0
+    assert main(["train", "--resume", str(path), "--steps", "15"]) == 0
+    report = (path / "report.html").read_text(encoding="utf-8")
+    started, further = f"tinygen train mean --steps 10 --out {path}", f"tinygen train --resume {path} --steps 15"
+    assert f"{started}\n{further}</pre>" in report
+
+
+def test_help_of_a_model_says_what_its_recipe_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "ddpm", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Recipe for digits: --steps 1200 --batch-size 64 --lr 0.001" in said
+
+
 def test_sample_draws_n_from_the_averaged_weights(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", str(run), "-n", "100", "--seed", "7"]) == 0
     path = Path(capsys.readouterr().out.strip())

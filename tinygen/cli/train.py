@@ -25,8 +25,10 @@ from tinygen.training.run_directory import (
 )
 
 USAGE = """\
-usage: tinygen train MODEL [options]     MODEL is {models}; tinygen train {first} --help shows its options
-       tinygen train --resume DIR        goes on with a run that was stopped or killed, to the same bits"""
+usage: tinygen train MODEL [options]                      trains one of {models}
+       tinygen train --resume DIR [--steps N] [--lr X]    goes on with a run that was stopped or killed
+
+  tinygen train ddpm --help                               the options of a model; tinygen list says what each is"""
 
 
 _RECIPE = "(default: the model's recipe for the data)"
@@ -88,17 +90,16 @@ class ResumeOptions:
 def run(args: Sequence[str]) -> int:
     """The command; returns the exit code."""
     if not args or args[0] in ("-h", "--help"):
-        text = USAGE.format(models=" or ".join(MODELS), first=next(iter(MODELS)))
         if args:
-            print(text)
+            print(USAGE.format(models=", ".join(MODELS)))
             return 0
         raise UsageError(f"train takes a model: {', '.join(MODELS)} (tinygen list says what each is)")
     if any(arg == "--resume" or arg.startswith("--resume=") for arg in args):
         if not args[0].startswith("-"):
             raise UsageError(f"--resume takes no model, the run knows its own; leave {args[0]} out")
-        return resume(parse(ResumeOptions, args, "tinygen train", "Go on with a run."))
+        return resume(parse(ResumeOptions, args, "tinygen train", "Go on with a run."), command(args))
     if args[0].startswith("-"):
-        raise UsageError(f"train takes the model first, then options: tinygen train {next(iter(MODELS))} {args[0]}")
+        raise UsageError(f"train takes the model first, then options: tinygen train ddpm {args[0]}")
     name, rest = args[0], args[1:]
     model_config = config_class(name)
     flat = tyro.conf.arg(name="")
@@ -107,8 +108,20 @@ def run(args: Sequence[str]) -> int:
         [("train", Annotated[TrainOptions, flat]), ("model", Annotated[model_config, flat])],
         frozen=True,
     )
-    options: Any = parse(both, rest, f"tinygen train {name}", inspect.getdoc(model_config) or "")
-    return start(name, options.train, options.model, shlex.join(["tinygen", "train", *args]))
+    options: Any = parse(both, rest, f"tinygen train {name}", described(model_config))
+    return start(name, options.train, options.model, command(args))
+
+
+def command(args: Sequence[str]) -> str:
+    """The command line, to repeat it."""
+    return shlex.join(["tinygen", "train", *args])
+
+
+def described(model_config: type) -> str:
+    """What a model is, and its recipe for the default data as options."""
+    recipe = dataclasses.asdict(model_config().recipe(TrainOptions.data))
+    said = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in recipe.items())
+    return f"{inspect.getdoc(model_config)}\n\nRecipe for {TrainOptions.data}: {said}"
 
 
 def start(name: str, options: TrainOptions, model_config: Any, command: str) -> int:
@@ -128,13 +141,14 @@ def start(name: str, options: TrainOptions, model_config: Any, command: str) -> 
     return _train(directory, config, parts)
 
 
-def resume(options: ResumeOptions) -> int:
-    """Go on with a run."""
+def resume(options: ResumeOptions, command: str) -> int:
+    """Go on with a run; `command` is recorded where it changes what the run was started with."""
     directory = RunDirectory.open(options.resume)
     config = directory.read_config()
     changes = {name: value for name in ("steps", "lr") if (value := getattr(options, name)) is not None}
     if changes:
-        config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, **changes))
+        record = {**config.provenance, "command": f"{config.provenance.get('command', '')}\n{command}"}
+        config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, **changes), provenance=record)
         check_recipe(config)
         reached = checkpoints.saved(directory.checkpoints)
         if reached and config.recipe.steps < checkpoints.step_of(reached[0]):

@@ -58,7 +58,7 @@ def smoothed(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.flo
 def _figure(records: Sequence[Mapping[str, Any]], ground: str) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     steps = np.array([record["step"] for record in records], np.float64)
     loss = np.array([record["loss"] for record in records], np.float64)
@@ -80,6 +80,7 @@ def _figure(records: Sequence[Mapping[str, Any]], ground: str) -> Any:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_minor_locator(NullLocator())
         axes.set_xlim(0, steps[-1] * 1.01)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color=COLOURS["line"], linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
