@@ -7,9 +7,8 @@
 tensor([2., 4., 6.])
 """
 
+import typing as _typing
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
 
 from tinygen import nn, optim, random
 from tinygen import ops as _ops
@@ -30,9 +29,9 @@ __version__ = "0.1.0"
 
 _ROOMS = ("data", "diffusion", "distributions", "divergence", "flow", "nets", "testing", "training", "truth")
 
-if not _TYPE_CHECKING:  # to a type checker a room is there once it is imported
+if not _typing.TYPE_CHECKING:  # to a type checker a room is there once it is imported
 
-    def __getattr__(name: str) -> _Any:
+    def __getattr__(name: str) -> _typing.Any:
         """The rooms that are imported when first asked for, as in `tg.testing.gradcheck`."""
         if name not in _ROOMS:
             raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
