@@ -8,7 +8,6 @@ tensor([2., 4., 6.])
 """
 
 import typing as _typing
-import typing as _typing
 from importlib import import_module as _import_module
 
 from tinygen import nn, optim, random
