@@ -8,6 +8,8 @@ from linear_gaussian import SigmaNoise, minimise, repeated, sigma_points
 
 from tinygen.nets.mlp import MLP
 from tinygen.random import Generator
+from tinygen.tensor import Tensor
+from tinygen.vae.annealed import annealed_log_prob
 from tinygen.vae.likelihood import Gaussian
 from tinygen.vae.vae import VAE
 
@@ -71,9 +73,15 @@ def test_drawn_noise_gives_the_same_loss_on_average(trained):
     assert abs(losses.mean() - elbo) < 5 * losses.std() / math.sqrt(len(losses))
 
 
-def _observed(model: VAE, x: np.ndarray):
-    from tinygen.tensor import Tensor
+def test_annealing_from_the_prior_finds_the_same_likelihood(trained):
+    model, elbo = trained
+    x = Tensor(sigma_points(np.arange(D) / 3.0, covariance()))
+    prior = model.prior(len(x))
+    found = annealed_log_prob(model.log_likelihood(x), prior, prior, Generator(0), 50, 100, step_size=0.25)
+    assert found.log_p.mean() == pytest.approx(elbo, abs=0.1)
 
+
+def _observed(model: VAE, x: np.ndarray):
     return Tensor(x), Generator(3)
 
 

@@ -91,8 +91,22 @@ def test_black_and_white_is_drawn_with_the_grey_level_as_its_chance():
     assert np.abs(drawn.mean(0) - np.linspace(-1, 1, 5)).max() < 5 / math.sqrt(40_000)
     assert (drawn[:, 0] == -1).all()
     assert (drawn[:, -1] == 1).all()
+    with pytest.raises(ValueError, match="dynamic, static, threshold, not 'grey'"):
+        BernoulliPixels("grey")  # type: ignore[arg-type]
     threshold = np.asarray(BernoulliPixels("threshold").observed(grey[:1], Generator(0)))
     np.testing.assert_array_equal(threshold, [[-1, -1, -1, 1, 1]])
+
+
+def test_static_black_and_white_is_one_draw_an_image_wherever_it_stands():
+    likelihood, x = BernoulliPixels("static"), Tensor(DIGITS.x)
+    drawn = np.asarray(likelihood.observed(x, Generator(0)))
+    np.testing.assert_array_equal(drawn[7:9], np.asarray(likelihood.observed(x[7:9], Generator(1))))
+    grey, n = 0.5 * (DIGITS.x + 1), DIGITS.x.size  # the share of white is the mean grey level
+    spread = math.sqrt((grey * (1 - grey)).sum())
+    assert abs((drawn > 0).sum() - grey.sum()) < 5 * spread
+    assert np.corrcoef(drawn.ravel() - (2 * grey - 1).ravel(), np.roll(drawn - 2 * grey, 1, axis=0).ravel())[
+        0, 1
+    ] < 5 / math.sqrt(n)
 
 
 @pytest.mark.parametrize("likelihood", [Gaussian(0.3), BernoulliPixels()], ids=["gaussian", "bernoulli"])

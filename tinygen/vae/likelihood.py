@@ -7,7 +7,8 @@ Data lies in [-1, 1]; a Gaussian density is per unit of that scale. Held by test
 """
 
 import math
-from typing import Literal
+import zlib
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,14 +18,14 @@ from tinygen.ops.creation import full
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
-Binarise = Literal["drawn", "threshold"]
+Binarise = Literal["dynamic", "static", "threshold"]
 
 
 class Gaussian(nn.Module):
     """p(x | z) = N(output, scale^2 I).
 
     Args:
-        scale: the standard deviation; None learns it, from 1.
+        scale: the standard deviation; None learns it, from 0.5.
 
     Raises:
         ValueError: a scale that is not above 0.
@@ -36,7 +37,7 @@ class Gaussian(nn.Module):
         super().__init__()
         if scale is not None and not 0 < scale < math.inf:
             raise ValueError(f"scale is a standard deviation above 0, not {scale}")
-        log_scale = full((), math.log(scale or 1.0), dtype=np.float32)
+        log_scale = full((), math.log(0.5 if scale is None else scale), dtype=np.float32)
         if scale is None:
             self.log_scale = nn.Parameter(log_scale)
         else:
@@ -67,8 +68,9 @@ class BernoulliPixels(nn.Module):
     """p(x | z) = product of Bernoulli laws with the outputs as logits; -1 is black (0), 1 is white (1).
 
     Args:
-        binarise: how grey levels become 0 or 1 before the model sees them: "drawn" with the grey level as the
-            probability, anew each time (the dynamic binarisation of Salakhutdinov and Murray 2008), or "threshold".
+        binarise: how grey levels become 0 or 1 before the model sees them: drawn with the grey level as the
+            probability, anew each time ("dynamic") or once for each image ("static", by a key that is the image's
+            checksum; Salakhutdinov and Murray 2008 have one such draw of MNIST), or by "threshold".
 
     Raises:
         ValueError: another word.
@@ -76,17 +78,27 @@ class BernoulliPixels(nn.Module):
 
     units = "nats"
 
-    def __init__(self, binarise: Binarise = "drawn"):
+    def __init__(self, binarise: Binarise = "dynamic"):
         super().__init__()
-        if binarise not in ("drawn", "threshold"):
-            raise ValueError(f'binarise is "drawn" or "threshold", not {binarise!r}')
+        if binarise not in get_args(Binarise):
+            raise ValueError(f"binarise is {', '.join(get_args(Binarise))}, not {binarise!r}")
         self.binarise = binarise
 
     def observed(self, x: Tensor, rng: Generator) -> Tensor:
         """Black and white pixels, -1 and 1, from grey ones in [-1, 1]."""
         white = ops.clip(0.5 * (x + 1.0), 0.0, 1.0)
-        chance = rng.uniform(x.shape, x.dtype, x.device) if self.binarise == "drawn" else 0.5
-        return 2.0 * ops.astype(white > chance, x.dtype) - 1.0
+        return 2.0 * ops.astype(white > self._chances(x, rng), x.dtype) - 1.0
+
+    def _chances(self, x: Tensor, rng: Generator) -> Tensor | float:
+        """What a grey level must exceed for its pixel to be white."""
+        match self.binarise:
+            case "dynamic":
+                return rng.uniform(x.shape, x.dtype, x.device)
+            case "static":
+                keys = (zlib.crc32(image.tobytes()) for image in np.asarray(x, np.float32))
+                own = [np.asarray(Generator(key).uniform(x.shape[1:], np.float32, "cpu")) for key in keys]
+                return Tensor(np.stack(own).astype(x.dtype)).to(x.device)
+        return 0.5
 
     def law(self, output: Tensor, ndim: int) -> Distribution:
         """p((x + 1) / 2 | z) from a decoder's output (..., *shape), where one example has `ndim` axes."""
