@@ -144,3 +144,21 @@ def test_a_wrong_vjp_is_found_by_gradcheck():
     detached = tg.primitive(x=lambda g, x: 3.0 * x**2 * g.detach())(lambda x: x**3)
     with pytest.raises(AssertionError, match="order 2 in cotangent 0"):
         gradcheck(detached, X, order=2)
+
+
+def test_a_vjp_of_another_shape_is_named():
+    @tg.primitive(x=lambda g: g[:1])
+    def halved(x):
+        return x / 2
+
+    with pytest.raises(ValueError, match=r"halved: a vjp gave shape \(1,\) for an argument of shape \(2,\)"):
+        halved(tg.ones(2, requires_grad=True)).sum().backward()
+
+
+def test_a_vjp_that_leaves_the_tensors_is_named():
+    @tg.primitive(x=lambda g: np.asarray(g))
+    def same(x):
+        return x + 0
+
+    with pytest.raises(TypeError, match="same: a vjp gives tensors, not ndarray"):
+        same(tg.ones(2, requires_grad=True)).sum().backward()

@@ -303,3 +303,29 @@ def test_a_mask_of_integers_is_refused():
     x = tg.ones((2, 3, 4))
     with pytest.raises(TypeError, match=r"a mask is boolean .* not int64"):
         F.scaled_dot_product_attention(x, x, x, attn_mask=np.ones((3, 3), np.int64))
+
+
+INTEGERS = tg.tensor(np.arange(16).reshape(1, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.batch_norm(x, None, None, training=True),
+        lambda x: F.instance_norm(x),
+        lambda x: F.group_norm(x, 1),
+        lambda x: F.layer_norm(x, (4,)),
+        lambda x: F.rms_norm(x, (4,)),
+        lambda x: F.avg_pool2d(x, 2),
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+        lambda x: F.scaled_dot_product_attention(x, x, x),
+    ],
+)
+def test_what_divides_refuses_integers(call):
+    with pytest.raises(TypeError, match="floating, not int64"):
+        call(INTEGERS)
+
+
+def test_softmax_of_integers_is_that_of_the_same_numbers():
+    for function in (F.softmax, F.log_softmax):
+        np.testing.assert_array_equal(function(INTEGERS, -1).numpy(), function(INTEGERS.to("float32"), -1).numpy())

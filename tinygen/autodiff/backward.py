@@ -30,6 +30,10 @@ def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return g.reshape(shape) if g.shape != shape else g
 
 
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(target)))
+
+
 _COTANGENT_ONLY = ("g",)
 
 
@@ -40,9 +44,12 @@ class _Table:
         self.gradient: dict[Node, Tensor] = {}
         self.owned: set[Node] = set()
 
-    def add(self, node: Node, g: Tensor) -> None:
+    def add(self, node: Node, g: Tensor, who: str = "backward") -> None:
+        """Adds `g`, which the operation `who` gives, to the gradient at `node`."""
         array = g._data
         if array.shape != node.shape:
+            if not _broadcasts(node.shape, array.shape):
+                raise ValueError(f"{who}: a vjp gave shape {array.shape} for an argument of shape {node.shape}")
             g = sum_to(g, node.shape)
         if array.dtype != node.dtype:
             g = g.astype(node.dtype)
@@ -183,6 +190,8 @@ def _sweep(
             for i, (parent, gradient) in enumerate(zip(parents, made) if several else ((parents, made),)):
                 if parent is None or gradient is None or parent not in needed:
                     continue
+                if not isinstance(gradient, Tensor):
+                    raise TypeError(f"{op.name}: a vjp gives tensors, not {type(gradient).__name__}")
                 passed = through[i] if isinstance(through, list) else through
                 if passed is not None and op.elementwise:
                     gradient = _gated(gradient, passed)
@@ -190,7 +199,7 @@ def _sweep(
                     anomaly.check_gradient(node, gradient._data)
                 if passed is not None or parent in live:
                     _merge(live, parent, passed, parent not in table.gradient)
-                table.add(parent, gradient)
+                table.add(parent, gradient, op.name)
     return result
 
 

@@ -33,6 +33,16 @@ def same_dtype(who: str, *arrays: Any) -> None:
     raise TypeError(f'{who}: dtypes {" and ".join(sorted(found))} are mixed; convert one, as in x.to("float32")')
 
 
+def floating(who: str, x: Any) -> None:
+    """What divides or takes roots is not for integers.
+
+    Raises:
+        TypeError: names the dtype.
+    """
+    if x.dtype.kind != "f":
+        raise TypeError(f'{who}: x must be floating, not {x.dtype}; convert it, as in x.to("float32")')
+
+
 @operation(
     a=lambda g, b: _matmul(g, matrix_transpose(b)),
     b=lambda g, a: _matmul(matrix_transpose(a), g),

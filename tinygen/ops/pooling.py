@@ -15,6 +15,7 @@ from tinygen import kernels
 from tinygen.autodiff.primitive import Kept, operation
 from tinygen.kernels.array_module import xp
 from tinygen.ops.convolution import Pair, pair
+from tinygen.ops.linalg import floating
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
@@ -157,8 +158,7 @@ def _checked(who: str, x: ArrayLike, kernel_size: Any, stride: Any, padding: Any
     x = as_tensor(x)
     if x.ndim != 4:
         raise ValueError(f"{who}: images (N, C, H, W) are needed, found shape {x.shape}")
-    if x.dtype.kind != "f":
-        raise TypeError(f"{who}: images are floating, not {x.dtype}")
+    floating(who, x)
     k, d = pair("kernel_size", kernel_size, 1), pair("dilation", dilation, 1)
     s, p = k if stride is None else pair("stride", stride, 1), pair("padding", padding, 0)
     for i in (0, 1):

@@ -13,6 +13,10 @@ from tinygen.ops.reduction import sum as sum_over
 from tinygen.tensor import Tensor
 
 
+def _floating(x: Any) -> Any:
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
+
+
 def _softmax_vjp(g: Tensor, y: Tensor, axis: int) -> Tensor:
     if not mode.recording:
         return Tensor(kernels.softmax_backward(g._data, y._data, axis))  # type: ignore[attr-defined]
@@ -22,7 +26,7 @@ def _softmax_vjp(g: Tensor, y: Tensor, axis: int) -> Tensor:
 @operation(x=_softmax_vjp)
 def softmax(x: Any, axis: int = -1) -> Any:
     """e^x over its sum along `axis`; a row of -inf alone gives NaN."""
-    return kernels.softmax(x, axis)  # type: ignore[attr-defined]
+    return kernels.softmax(_floating(x), axis)  # type: ignore[attr-defined]
 
 
 def _log_softmax_vjp(g: Tensor, y: Tensor, axis: int) -> Tensor:
@@ -34,7 +38,7 @@ def _log_softmax_vjp(g: Tensor, y: Tensor, axis: int) -> Tensor:
 @operation(x=_log_softmax_vjp)
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """The logarithm of the softmax along `axis`, without overflow."""
-    return kernels.log_softmax(x, axis)  # type: ignore[attr-defined]
+    return kernels.log_softmax(_floating(x), axis)  # type: ignore[attr-defined]
 
 
 def _cross_entropy_vjp(g: Tensor, logits: Tensor, target: Any, lse: Any) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from tinygen.autodiff import guard
 from tinygen.ops import normalisation as ops
 from tinygen.ops.elementwise import sqrt
-from tinygen.ops.linalg import same_dtype
+from tinygen.ops.linalg import floating, same_dtype
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
@@ -29,6 +29,7 @@ def _per_channel(who: str, x: Tensor, **parameters: Tensor | None) -> None:
     for name, p in parameters.items():
         if p is not None and p.shape != (x.shape[1],):
             raise ValueError(f"{who}: {name} has shape {p.shape}, x of shape {x.shape} needs ({x.shape[1]},)")
+    floating(who, x)
     same_dtype(who, x, *parameters.values())
 
 
@@ -147,6 +148,7 @@ def _trailing(who: str, x: Tensor, normalized_shape: int | Sequence[int], **para
     for name, p in parameters.items():
         if p is not None and p.shape != shape:
             raise ValueError(f"{who}: {name} has shape {p.shape}, normalized_shape is {shape}: they must be equal")
+    floating(who, x)
     same_dtype(who, x, *parameters.values())
     return len(shape)
 

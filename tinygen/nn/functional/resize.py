@@ -13,7 +13,7 @@ import numpy as np
 from tinygen.device import transfer
 from tinygen.ops.convolution import Pair, pair
 from tinygen.ops.indexing import take
-from tinygen.ops.linalg import matmul
+from tinygen.ops.linalg import floating, matmul
 from tinygen.ops.manipulation import as_tensor, matrix_transpose
 from tinygen.ops.pooling import spread_windows
 from tinygen.tensor import ArrayLike, Tensor
@@ -84,6 +84,7 @@ def interpolate(
         rows = np.minimum((np.arange(h) * down).astype(np.int64), x.shape[2] - 1)
         columns = np.minimum((np.arange(w) * across).astype(np.int64), x.shape[3] - 1)
         return take(take(x, rows, axis=2), columns, axis=3)
+    floating("interpolate", x)
     vertical = transfer(_weights(x.shape[2], h, down, align_corners, x.dtype), x.device)
     horizontal = transfer(_weights(x.shape[3], w, across, align_corners, x.dtype), x.device)
     return matmul(matmul(Tensor(vertical), x), matrix_transpose(Tensor(horizontal)))
