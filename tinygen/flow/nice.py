@@ -27,8 +27,8 @@ class NICEConfig:
     """Coupling layers."""
     hidden: int = 256
     """Width of the couplings' perceptrons."""
-    depth: int = 2
-    """Their layers between the first and the last."""
+    depth: int = 1
+    """Their layers of that width on that width."""
     margin: float = 0.05
     """Images: the logit is of margin + (1 - 2 margin) x, x in [0, 1]."""
 

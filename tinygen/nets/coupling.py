@@ -20,12 +20,12 @@ def coupling_net(
         shape: of an example; images (C, H, W) get convolutions, points (D,) a perceptron.
         factor: images of the input in the output: 1 for a shift, 2 for a scale and a shift.
         hidden: width of the layers between.
-        depth: residual blocks, or layers between.
+        depth: residual blocks, or layers of that width on that width.
         shared: whether an image is read by convolutions; else by a perceptron that sees all of it.
     """
     if len(shape) == 3 and shared:
         return CouplingConvolutions(shape[0], factor * shape[0], hidden, depth, rng=rng)
-    net = MLP(shape, (factor * shape[0], *shape[1:]), (hidden,) * depth, rng=rng)
+    net = MLP(shape, (factor * shape[0], *shape[1:]), (hidden,) * (depth + 1), rng=rng)
     zeroed(net.layers[-1])
     return net
 
