@@ -18,7 +18,7 @@ random
 nn
 nets + optim + distributions + divergence + truth + checks + testing + state + recipe
 front
-gan, vae, vq, autoregressive, flow, diffusion
+density, gan, vae, vq, autoregressive, flow, diffusion
 data, metrics
 training
 cli + __main__
