@@ -36,6 +36,11 @@ def test_one_that_sees_itself_does_not():
         check_normalised(lambda x: autoregressive(x, weight=WEIGHT + np.eye(9)), all_states((1, 3, 3)))
 
 
+def test_mass_on_states_that_are_left_out():
+    with pytest.raises(AssertionError, match=r"over all 256 states it is 0\."):
+        check_normalised(autoregressive, all_states((1, 3, 3))[:256])
+
+
 def test_a_log_likelihood_of_the_wrong_sign_is_a_probability_above_1():
     with pytest.raises(AssertionError, match=r"p\(x\) <= 1 broken: p = .* at x = \[\[\[0"):
         check_normalised(lambda x: autoregressive(x, sign=-1), all_states((1, 3, 3)))

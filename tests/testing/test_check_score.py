@@ -36,6 +36,12 @@ def test_a_factor_is_named():
         check_score(noised.log_prob, noised.noise, X)
 
 
+@pytest.mark.parametrize("offset", [1e-4, -1e-4])
+def test_an_offset_either_way_is_found(offset):
+    with pytest.raises(AssertionError, match="broken: at x = "):
+        check_score(LAW.log_prob, lambda x: LAW.score(x) + offset, X)
+
+
 def test_a_mistake_in_one_coordinate_is_found_where_it_shows():
     wrong = lambda x: LAW.score(x) + ops.stack([0.0 * x[:, 0], ops.maximum(x[:, 0] - 1.0, 0.0)], 1)
     with pytest.raises(AssertionError, match=r"at x = \[[2-9].*, 0\.\].*in entry 1$"):
