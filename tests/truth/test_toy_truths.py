@@ -9,7 +9,8 @@ from scipy.special import log_ndtr
 
 from tinygen import truth
 from tinygen.tensor import Tensor
-from tinygen.truth.checkerboard import log_normal_cdf, log_normal_mass
+from tinygen.testing import gradcheck
+from tinygen.truth.normal_tail import log_normal_cdf, log_normal_mass
 
 
 @pytest.mark.parametrize("sd", [0.1, 0.2])
@@ -28,6 +29,12 @@ def test_the_log_of_the_normal_distribution_function():
     x = np.linspace(-40, 8, 2001)
     ours = log_normal_cdf(Tensor(x)).numpy()
     np.testing.assert_allclose(ours, log_ndtr(x), rtol=1e-13, atol=1e-15)
+
+
+def test_its_gradients_of_orders_1_and_2():
+    x = np.array([-30.0, -2.5, -1.0, 0.5, 3.0])
+    assert gradcheck(log_normal_cdf, x, order=2)
+    assert gradcheck(log_normal_mass, x - 0.5, x + 0.1)
 
 
 def test_the_mass_of_an_interval_far_in_either_tail():

@@ -7,6 +7,7 @@ linear_gaussian.py   x = W z + mu + noise: marginal likelihood and posterior
 table.py             finitely many points
 checkerboard.py      uniform on the squares of one colour
 two_moons.py         two half circles, blurred
+normal_tail.py       log of the normal distribution function, which the noised checkerboard is made of
 
 All are float64, on the CPU. A point is a vector, the last axis of x; without points of its own the one of a
 `DiscreteTable` is a label, a number.

@@ -13,6 +13,7 @@ from tinygen import ops
 from tinygen.random import Generator
 from tinygen.tensor import ArrayLike, Tensor
 from tinygen.truth.law import Truth
+from tinygen.truth.normal_tail import log_normal_mass
 
 SIDE = 2.0
 _EVEN = np.array([[-4.0, 0.0], [-2.0, 2.0]])  # lower ends of the even intervals, and of the odd
@@ -76,25 +77,3 @@ class BlurredCheckerboard(Truth):
 def checkerboard() -> Checkerboard:
     """The board, as the other toy densities are called."""
     return Checkerboard()
-
-
-def log_normal_mass(v: Tensor, u: Tensor) -> Tensor:
-    """log(Phi(u) - Phi(v)) for v < u, without cancellation: both are first moved to the lower tail."""
-    right = u + v > 0
-    high, low = ops.where(right, -v, u), ops.where(right, -u, v)
-    top = log_normal_cdf(high)
-    return top + ops.log1p(-ops.exp(log_normal_cdf(low) - top))
-
-
-def log_normal_cdf(x: Tensor) -> Tensor:
-    """log Phi(x): above -2 by erf, below by the continued fraction of Mills' ratio (Abramowitz and Stegun 26.2.14)."""
-    upper = ops.log(0.5 + 0.5 * ops.erf(ops.maximum(x, -2.0) / math.sqrt(2)))
-    t = ops.maximum(-x, 2.0)
-    fraction = t
-    for k in range(_TERMS, 0, -1):
-        fraction = t + k / fraction
-    lower = -0.5 * t**2 - ops.log(fraction) - 0.5 * math.log(2 * math.pi)
-    return ops.where(x > -2.0, upper, lower)
-
-
-_TERMS = 100  # at x = -2 the fraction is exact to rounding
