@@ -162,3 +162,9 @@ def test_a_vjp_that_leaves_the_tensors_is_named():
 
     with pytest.raises(TypeError, match="same: a vjp gives tensors, not ndarray"):
         same(tg.ones(2, requires_grad=True)).sum().backward()
+
+
+@pytest.mark.parametrize("operation", [tg.sum, tg.max, tg.reshape])
+def test_none_in_place_of_a_tensor_is_named(operation):
+    with pytest.raises(TypeError, match=f"{operation.name}: 'x' is None, not a tensor, an array or a number"):
+        operation(None, (1,))

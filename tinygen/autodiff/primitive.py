@@ -159,6 +159,11 @@ class Primitive:
             out = self.forward(*raw)
         except ValueError as error:
             raise _explained(self, raw, error) from None
+        except (AttributeError, TypeError):
+            absent = [self.names[i] for i in self.tensor_positions if i < self.required and raw[i] is None]
+            if absent:
+                raise TypeError(f"{self.name}: {absent[0]!r} is None, not a tensor, an array or a number") from None
+            raise
         extra = None
         if type(out) is not np.ndarray:
             if type(out) is Kept:

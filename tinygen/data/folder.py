@@ -102,7 +102,7 @@ def read_images(paths: list[Path], channels: int, size: int | None = None) -> np
         (h0, w0), (h1, w1) = arrays[0].shape[:2], arrays[odd].shape[:2]
         raise DataError(
             f"images of different sizes: {paths[0]} is {w0} x {h0}, {paths[odd]} is {w1} x {h1}; "
-            f"give a size, and all are cropped and resized to it"
+            f"give a size (--image-size), and all are cropped and resized to it"
         )
     stored = np.stack(arrays)
     return stored[:, None] if mode == "L" else np.ascontiguousarray(stored.transpose(0, 3, 1, 2))
