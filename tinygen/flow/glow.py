@@ -44,7 +44,7 @@ class GlowConfig:
         if data in ("mnist", "fashion_mnist"):
             return Recipe(steps=6000, batch_size=64, lr=1e-3, ema_decay=0.998, warmup=100, sample_every=1000)
         return Recipe(
-            steps=4000, batch_size=512, lr=1e-3, ema_decay=0.998, warmup=100, sample_every=1000, pictures=2000
+            steps=4000, batch_size=512, lr=1e-3, ema_decay=0.995, warmup=100, sample_every=1000, pictures=2000
         )
 
     def build(self, shape: tuple[int, ...], classes: int | None, rng: Generator) -> FlowModel:

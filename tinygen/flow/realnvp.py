@@ -28,7 +28,7 @@ from tinygen.recipe import Recipe
 class RealNVPConfig:
     """RealNVP (Dinh et al. 2017): affine couplings, an exact likelihood, and samples in one pass."""
 
-    couplings: int = 8
+    couplings: int = 12
     """Couplings for points; images have ten at two scales and six more at each further one."""
     scales: int = 2
     """Scales for images; sides that halve less often, or to under 4 pixels, get fewer."""
@@ -46,7 +46,7 @@ class RealNVPConfig:
         if data in ("mnist", "fashion_mnist"):
             return Recipe(steps=6000, batch_size=64, lr=1e-3, ema_decay=0.998, warmup=100, sample_every=1000)
         return Recipe(
-            steps=4000, batch_size=512, lr=1e-3, ema_decay=0.998, warmup=100, sample_every=1000, pictures=2000
+            steps=4000, batch_size=512, lr=1e-3, ema_decay=0.995, warmup=100, sample_every=1000, pictures=2000
         )
 
     def build(self, shape: tuple[int, ...], classes: int | None, rng: Generator) -> FlowModel:
