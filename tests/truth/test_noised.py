@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinygen import truth
+from tinygen.autodiff.transforms import jacobian
 from tinygen.distributions import NoClosedForm
 from tinygen.random import Generator
 
@@ -57,6 +58,18 @@ def test_density_and_denoiser_are_the_integrals_over_the_data(name, alpha_bar):
     np.testing.assert_allclose(noised.denoiser(x).numpy(), denoised, rtol=1e-6, atol=1e-7)
     implied = (x - math.sqrt(alpha_bar) * denoised) / math.sqrt(1 - alpha_bar)
     np.testing.assert_allclose(noised.noise(x).numpy(), implied, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mixture", "checkerboard", "table"])
+def test_the_denoisers_jacobian_is_the_covariance_of_what_it_cannot_know(name):
+    """dE[x_0 | x_t] / dx_t = sqrt(a) / (1 - a) Cov[x_0 | x_t], from the integrals again."""
+    a, law = 0.7, TRUTHS[name]
+    x_0, weight = data_points(law)
+    for x in law.at(a).sample(4, Generator(6)).numpy():
+        joint = weight * np.exp(-np.square(x - math.sqrt(a) * x_0).sum(-1) / (2 * (1 - a)))
+        covariance = np.cov(x_0.T, aweights=joint, bias=True)
+        expected = math.sqrt(a) / (1 - a) * covariance
+        np.testing.assert_allclose(jacobian(law.at(a).denoiser, x).numpy(), expected, rtol=1e-6, atol=1e-7)
 
 
 @every_truth

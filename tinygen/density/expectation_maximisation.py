@@ -42,7 +42,7 @@ def em_step(mixture: GaussianMixture, x: ArrayLike, least_variance: float = 0.0)
     held = np.maximum(count, np.finfo(np.float64).tiny)
     means = np.where(count[:, None] > 0, share.T @ points / held[:, None], mixture.means.numpy())
     covariances = np.empty((len(means), points.shape[1], points.shape[1]))
-    before = mixture.law.components.covariance.numpy()  # type: ignore[attr-defined]
+    before = mixture.components.covariance.numpy()
     for k, mean in enumerate(means):
         apart = points - mean
         covariance = (share[:, k, None] * apart).T @ apart / held[k] if count[k] > 0 else before[k]

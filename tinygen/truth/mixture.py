@@ -55,7 +55,8 @@ class GaussianMixture(Truth):
             )
         self.covariances = ops.broadcast_to(given, (count, size, size)) if given.ndim else given
         self.weights = as_dtype(np.full(count, 1 / count) if weights is None else weights, np.float64)
-        self.law = Mixture(Categorical(self.weights), normal(self.means, self.covariances))
+        self.components = normal(self.means, self.covariances)
+        self.law = Mixture(Categorical(self.weights), self.components)
 
     def sample(self, n: int, rng: Generator) -> Tensor:
         return self.sample_labelled(n, rng)[0]
@@ -91,7 +92,7 @@ class GaussianMixture(Truth):
         """
         if self.event_shape[0] > 2:
             raise NoClosedForm("the entropy of a mixture is integrated in 1 or 2 dimensions only")
-        widths = np.sqrt(np.linalg.eigvalsh(np.asarray(normal(self.means, self.covariances).covariance)))
+        widths = np.sqrt(np.linalg.eigvalsh(np.asarray(self.components.covariance)))
         per_axis = max(48, math.ceil(4 * _REACH * widths.max() / widths.min()))  # the widest's rule sees the narrowest
         before = math.inf
         while len(self.means) ** 2 * per_axis ** self.event_shape[0] <= _MOST:
@@ -108,7 +109,7 @@ class GaussianMixture(Truth):
         u = np.stack(np.meshgrid(*[line] * size, indexing="ij"), -1).reshape(-1, size)
         chance = np.exp(-np.square(u).sum(-1) / 2)
         chance /= chance.sum()
-        roots = np.linalg.cholesky(np.asarray(normal(self.means, self.covariances).covariance))
+        roots = np.linalg.cholesky(np.asarray(self.components.covariance))
         total = 0.0
         for weight, centre, root in zip(np.asarray(self.weights), np.asarray(self.means), roots):
             total -= weight * float(chance @ np.asarray(self.log_prob(centre + u @ root.T)))
