@@ -161,3 +161,13 @@ def test_weights_that_have_diverged_are_named():
         parameter.data = parameter * 1e30
     with pytest.raises(FloatingPointError, match="encoder is not finite"), np.errstate(all="ignore"):
         model.loss(BATCH, Generator(0))
+
+
+def test_pictures_show_the_mean_of_p_x_given_z_and_draws_are_black_and_white():
+    model = build(likelihood="bernoulli")
+    mean, drawn = (np.asarray(model.sample(500, Generator(0), mean=mean)) for mean in (True, False))
+    assert (np.abs(mean) < 1).all()
+    assert set(np.unique(drawn)) == {-1.0, 1.0}
+    assert abs((drawn - mean).mean()) < 5 / math.sqrt(mean.size)
+    logits = np.asarray(model.decode(model.prior(500).sample(Generator(0))))
+    np.testing.assert_allclose(mean, np.tanh(logits / 2), rtol=1e-5, atol=1e-6)
