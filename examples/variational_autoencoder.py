@@ -49,8 +49,8 @@ model = VAE(encoder, decoder, Gaussian(), LATENT, (D,)).to("float64")
 # z = mean + deviation x noise, so that the bound has a gradient in both (the reparameterisation trick).
 
 # %%
-STEPS = 1500
-optimiser = optim.Adam(model.parameters(), lr=0.03)
+STEPS = 2500
+optimiser = optim.Adam(model.parameters(), lr=0.02)
 schedule = optim.LambdaLR(optimiser, optim.schedule.cosine(STEPS))
 for step in range(STEPS):
     optimiser.zero_grad()
@@ -58,7 +58,7 @@ for step in range(STEPS):
     loss.backward()
     optimiser.step()
     schedule.step()
-    if step % 250 == 0:
+    if step % 500 == 0:
         print(
             f"step {step:4d}  -ELBO {loss.item():.4f} = {terms['reconstruction'].item():.4f} + {terms['kl'].item():.4f}"
         )
@@ -78,12 +78,12 @@ best = -0.5 * (D * math.log(2 * math.pi) + kept + (D - LATENT) * math.log(left_o
 
 elbo, bound = (model.log_prob(Tensor(x), rng, k).value.mean() for k in (1, 50))  # k = 1 is the ELBO
 print(f"ELBO {elbo:.4f}, 50-sample bound {bound:.4f}, probabilistic PCA {best:.4f} nats a point")
-assert abs(elbo - best) < 4e-3
-assert abs(bound - best) < 4e-3
+assert abs(elbo - best) < 2e-3
+assert abs(bound - best) < 2e-3
 
 scale = math.exp(model.likelihood.log_scale.item())
 print(f"scale of p(x|z) {scale:.4f}, known {math.sqrt(left_out):.4f}")
-assert abs(scale - math.sqrt(left_out)) < 0.01
+assert abs(scale - math.sqrt(left_out)) < 4e-3
 
 # %% [markdown]
 # ## Without an encoder
