@@ -180,7 +180,7 @@ def test_a_disk_full_for_the_log_is_one_line(tmp_path: Path, monkeypatch: pytest
 def test_a_disk_full_anywhere_is_one_line_and_the_last_checkpoint_stays_good(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, victim: str, good: int
 ) -> None:
-    from tinygen.training import files
+    from tinygen import files
 
     path, replace = tmp_path / "run", os.replace
 
