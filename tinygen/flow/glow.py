@@ -40,7 +40,7 @@ class GlowConfig:
     def recipe(self, data: str) -> Recipe:
         """Digits and points in under 2 minutes on 2 cores; larger images take longer."""
         if data == "digits":
-            return Recipe(steps=1500, batch_size=64, lr=1e-3, ema_decay=0.99, warmup=50, sample_every=500)
+            return Recipe(steps=800, batch_size=64, lr=1e-3, ema_decay=0.99, warmup=50, sample_every=400)
         if data in ("mnist", "fashion_mnist"):
             return Recipe(steps=6000, batch_size=64, lr=1e-3, ema_decay=0.998, warmup=100, sample_every=1000)
         return Recipe(

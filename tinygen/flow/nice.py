@@ -35,7 +35,7 @@ class NICEConfig:
     def recipe(self, data: str) -> Recipe:
         """Digits and points in under 2 minutes on 2 cores."""
         if data == "digits":
-            return Recipe(steps=3000, batch_size=64, lr=1e-3, ema_decay=0.998, warmup=50, sample_every=1000)
+            return Recipe(steps=2000, batch_size=64, lr=1e-3, ema_decay=0.998, warmup=50, sample_every=1000)
         pictures = 36 if data in ("mnist", "fashion_mnist") else 2000
         return Recipe(steps=4000, batch_size=256, lr=1e-3, ema_decay=0.998, sample_every=1000, pictures=pictures)
 
