@@ -22,7 +22,7 @@ class NetworkOptions:
     net: Literal["mlp", "conv"] = "mlp"
     """A perceptron, or convolutions (for images)."""
     hidden: tuple[int, ...] = (256, 256)
-    """Widths of the perceptron's layers, from the data to the code; the decoder has them the other way round; none: affine."""
+    """Widths of the perceptron's layers from the data to the code, the other way round in the decoder; none: affine."""
     channels: int = 32
     """Width of the convolutions at the finest resolution."""
 
