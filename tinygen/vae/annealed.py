@@ -124,4 +124,4 @@ def hamiltonian_step(
         gain = energy - (kinetic(p) - value)
     chance = np.asarray(rng.uniform(z.shape[:-1], np.float64))
     moved = np.log(np.maximum(chance, 2.0**-54)) < gain  # false for NaN
-    return ops.where(Tensor(moved[..., None]), q, z), moved
+    return ops.where(Tensor(moved[..., None]).to(z.device), q, z), moved
