@@ -7,7 +7,6 @@ from typing import Any
 
 from tinygen import kernels
 from tinygen.autodiff.primitive import operation
-from tinygen.kernels.array_module import xp
 from tinygen.ops.elementwise import sigmoid
 
 
@@ -18,7 +17,7 @@ from tinygen.ops.elementwise import sigmoid
 def squared_distance(x: Any, target: Any) -> Any:
     """The sum of (x - target)^2, of equal shapes."""
     d = (x - target).ravel(order="K")
-    return xp(d).dot(d, d)
+    return kernels.matmul(d, d)  # type: ignore[attr-defined]
 
 
 @operation(
