@@ -17,7 +17,7 @@ from tinygen.flow.logit import Logit
 from tinygen.flow.masks import alternating, checkerboard, half_channels
 from tinygen.flow.model import FlowModel
 from tinygen.flow.multiscale import MultiScale
-from tinygen.flow.options import check_points, check_positive
+from tinygen.flow.options import check_points, check_positive, coupling_recipe
 from tinygen.flow.squeeze import Squeeze
 from tinygen.nets.coupling import coupling_net
 from tinygen.random import Generator
@@ -41,13 +41,7 @@ class RealNVPConfig:
 
     def recipe(self, data: str) -> Recipe:
         """Digits and points in under 2 minutes on 2 cores; larger images take longer."""
-        if data == "digits":
-            return Recipe(steps=1200, batch_size=64, lr=1e-3, ema_decay=0.99, warmup=50, sample_every=400)
-        if data in ("mnist", "fashion_mnist"):
-            return Recipe(steps=6000, batch_size=64, lr=1e-3, ema_decay=0.998, warmup=100, sample_every=1000)
-        return Recipe(
-            steps=4000, batch_size=512, lr=1e-3, ema_decay=0.995, warmup=100, sample_every=1000, pictures=2000
-        )
+        return coupling_recipe(data, digit_steps=1200)
 
     def build(self, shape: tuple[int, ...], classes: int | None, rng: Generator) -> FlowModel:
         """The model for images (C, H, W) or points (D,), D at least 2."""
