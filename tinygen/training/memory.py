@@ -1,7 +1,8 @@
 """Freed memory is kept for the next array instead of going back to the system.
 
-glibc's malloc returns large blocks at once, so every step would fault in the same pages anew, thousands of them. The peak
-stays what it is. Nothing happens with another allocator. Held by tests/training/test_memory.py, which counts the faults.
+glibc's malloc returns large blocks at once, so every step would fault in the same pages anew, thousands of them. The
+peak stays what it is. Nothing happens with another allocator.
+Held by tests/training/test_memory.py, which counts the faults.
 """
 
 import ctypes
