@@ -16,10 +16,12 @@ device + files
 tensor + autodiff + ops
 random
 nn
-nets + optim + distributions + divergence + truth + checks + testing + state + recipe
+nets + optim + distributions + divergence + truth + testing + state + recipe + drawing
 front
-density, gan, vae, vq, autoregressive, flow, diffusion
-data, metrics
+density, autoregressive
+gan, vae, vq, flow, diffusion
+checks, data
+metrics
 training
 cli + __main__
 """

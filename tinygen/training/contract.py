@@ -6,19 +6,20 @@ are the model's own options (each documented by the string below it; the command
     recipe(data) -> Recipe                what it trains with on that data set when nobody says otherwise
     build(shape, classes, rng) -> Model   the network with its objective, initialised from `rng`
 
-and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Three
-methods may be absent: `evaluate` gives the figures of `tinygen eval`; `prepare(dataset)` tells a model more of
-its training set than a shape; `learner(recipe)` gives the learner of a model that is not trained by one
+and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Four
+methods may be absent: `evaluate` gives the figures of `tinygen eval`; `drawings` gives what its report shows beside
+samples; `prepare(dataset)` tells a model more of its training set than a shape; `learner(recipe)` gives the learner of a model that is not trained by one
 optimiser on one loss, such as two players.
 
 `tests/training/` holds the room to this contract with a model of twenty lines that knows nothing of images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from tinygen.drawing import Drawing
 from tinygen.recipe import Recipe as Recipe
 
 Batch = Mapping[str, np.ndarray]
@@ -47,6 +48,15 @@ class Evaluates(Protocol):
 
     def evaluate(self, dataset: Any, rng: Any) -> dict[str, tuple[float, str]]:
         """Name of each figure -> (value, unit)."""
+        ...
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """The optional part of a model that its report shows beside samples."""
+
+    def drawings(self, dataset: Any, rng: Any) -> Sequence[Drawing]:
+        """Pictures of what the model does with `dataset`, the held-out split: reconstructions, maps, paths."""
         ...
 
 

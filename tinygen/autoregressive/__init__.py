@@ -1,0 +1,1 @@
+"""Autoregressive models: one pixel after another, with an exact likelihood."""

@@ -1,0 +1,1 @@
+"""Adversarial models: losses, penalties, networks, and how two players are trained."""
