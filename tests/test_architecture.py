@@ -18,6 +18,7 @@ random
 nn
 nets + optim + distributions + divergence + truth + testing + state + recipe + drawing
 front
+learner
 density, autoregressive
 gan, vae, vq, flow, diffusion
 checks, data

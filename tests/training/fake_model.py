@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.learner import check_finite
 from tinygen.training.contract import Recipe
-from tinygen.training.learner import check_finite
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 contract.py        what a model is asked for
 registry.py        the models by name
 assemble.py        from a configuration to data, model, learner, order, randomness
-learner.py         one optimiser on one loss, with averaged weights
 loop.py            steps, log, pictures, checkpoints; going on after a stop, a kill, a failure
 run_directory.py   what lies where; config.json
 checkpoint.py      everything a run needs to go on, verified

@@ -8,8 +8,8 @@ the same noise, which makes them comparable.
 from dataclasses import dataclass
 from typing import Any
 
+from tinygen.learner import learner_of
 from tinygen.training.contract import Learner, Prepares, UsageError
-from tinygen.training.learner import learner_of
 from tinygen.training.registry import config_class
 from tinygen.training.run_directory import RunConfig
 

@@ -7,9 +7,9 @@ are the model's own options (each documented by the string below it; the command
     build(shape, classes, rng) -> Model   the network with its objective, initialised from `rng`
 
 and one line in `registry.py`. What `build` returns is a `tinygen.nn.Module` with `loss` and `sample`. Four
-methods may be absent: `evaluate` gives the figures of `tinygen eval`; `drawings` gives what its report shows beside
-samples; `prepare(dataset)` tells a model more of its training set than a shape; `learner(recipe)` gives the learner of a model that is not trained by one
-optimiser on one loss, such as two players.
+methods may be absent: `evaluate` gives the figures of `tinygen eval`; `drawings` what its report shows beside
+samples; `prepare(dataset)` tells a model more of its training set than a shape; `learner(recipe)` gives the
+learner of a model that is not trained by one optimiser on one loss, such as two players.
 
 `tests/training/` holds the room to this contract with a model of twenty lines that knows nothing of images.
 """
@@ -17,13 +17,11 @@ optimiser on one loss, such as two players.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import numpy as np
-
 from tinygen.drawing import Drawing
+from tinygen.learner import Batch as Batch
+from tinygen.learner import Learner as Learner
+from tinygen.learner import NonFinite as NonFinite
 from tinygen.recipe import Recipe as Recipe
-
-Batch = Mapping[str, np.ndarray]
-"""{"x": (N, ...) float32} and, where the data set has classes, {"y": (N,) int64}."""
 
 
 class Model(Protocol):
@@ -84,36 +82,6 @@ class ModelConfig(Protocol):
         Raises ValueError, in one line, when the options do not fit the shape.
         """
         ...
-
-
-class Learner(Protocol):
-    """All that training changes besides randomness and data order: weights, optimisers, averages."""
-
-    def step(self, batch: Batch, rng: Any) -> dict[str, float]:
-        """One optimiser step (one of each player). Returns at least "loss".
-
-        Raises `NonFinite` before anything is updated when a term or a gradient is not finite.
-        """
-        ...
-
-    def averaged(self) -> Any:
-        """Context manager that gives the model with its averaged weights, for sampling and evaluation."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nested dicts and lists of arrays and JSON values; the weights under "model" and "ema"."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
-
-
-class NonFinite(ArithmeticError):
-    """A term of the loss, the gradient, or a weight is NaN or infinite."""
-
-    def __init__(self, term: str, value: float) -> None:
-        super().__init__(f"{term} is {value}")
-        self.term = term
-        self.value = value
 
 
 class UsageError(ValueError):

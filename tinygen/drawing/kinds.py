@@ -62,4 +62,17 @@ class Bars:
     """Name -> a height to compare with, drawn as a line across."""
 
 
-Drawing = ImageRows | Scatter | Maps | Paths | Bars
+@dataclass(frozen=True)
+class Curves:
+    """Named lines over one axis: a bound as it tightens, beside what it tends to."""
+
+    caption: str
+    x: npt.NDArray
+    """(n,)."""
+    lines: dict[str, npt.NDArray]
+    """Name -> (n,)."""
+    xlabel: str = ""
+    ylabel: str = ""
+
+
+Drawing = ImageRows | Scatter | Maps | Paths | Bars | Curves

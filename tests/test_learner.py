@@ -8,11 +8,10 @@ import pytest
 
 import tinygen as tg
 from tinygen import nn
+from tinygen.learner import NonFinite, SingleLearner, learner_of
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.training import tree
-from tinygen.training.contract import NonFinite
-from tinygen.training.learner import SingleLearner, learner_of
 
 
 class Line(nn.Module):

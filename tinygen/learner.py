@@ -1,16 +1,52 @@
-"""The default learner: one optimiser (Adam) on one loss, averaged weights beside it.
+"""What a learner is, and the default one: one optimiser (Adam) on one loss, averaged weights beside it.
 
 Everything that is not finite stops the step before a weight is touched, so a run that fails is still at its
 last good state. The learning rate rises linearly over `recipe.warmup` steps and is constant after.
-Adam: Kingma and Ba, arXiv:1412.6980, algorithm 1. Held by `tests/training/test_learner.py`.
+Adam: Kingma and Ba, arXiv:1412.6980, algorithm 1. Held by `tests/test_learner.py`.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-from tinygen.training.contract import Batch, Learner, NonFinite, Recipe
+import numpy as np
+
+from tinygen import optim
+from tinygen.recipe import Recipe
+
+Batch = Mapping[str, np.ndarray]
+"""{"x": (N, ...) float32} and, where the data set has classes, {"y": (N,) int64}."""
+
+
+class Learner(Protocol):
+    """All that training changes besides randomness and data order: weights, optimisers, averages."""
+
+    def step(self, batch: Batch, rng: Any) -> dict[str, float]:
+        """One optimiser step (one of each player). Returns at least "loss".
+
+        Raises `NonFinite` before anything is updated when a term or a gradient is not finite.
+        """
+        ...
+
+    def averaged(self) -> Any:
+        """Context manager that gives the model with its averaged weights, for sampling and evaluation."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nested dicts and lists of arrays and JSON values; the weights under "model" and "ema"."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+class NonFinite(ArithmeticError):
+    """A term of the loss, the gradient, or a weight is NaN or infinite."""
+
+    def __init__(self, term: str, value: float) -> None:
+        super().__init__(f"{term} is {value}")
+        self.term = term
+        self.value = value
 
 
 def learner_of(model: Any, recipe: Recipe) -> Learner:
@@ -23,8 +59,6 @@ class SingleLearner:
     """Adam on `model.loss`, gradient clipping, warm-up, and an exponential moving average of the weights."""
 
     def __init__(self, model: Any, recipe: Recipe) -> None:
-        from tinygen import optim
-
         self.model = model
         self.recipe = recipe
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -35,8 +69,6 @@ class SingleLearner:
 
     def step(self, batch: Batch, rng: Any) -> dict[str, float]:
         """One step of Adam. Returns "loss", the model's terms, "grad_norm" (before clipping) and "lr"."""
-        from tinygen import optim
-
         self.optimiser.zero_grad()
         loss, terms = self.model.loss(batch, rng)
         figures = {"loss": float(loss)} | {name: float(value) for name, value in terms.items()}

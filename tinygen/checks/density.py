@@ -1,0 +1,1 @@
+"""Classical densities and samplers: closed forms."""

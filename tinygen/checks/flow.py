@@ -1,0 +1,1 @@
+"""Change of variables: closed forms."""
