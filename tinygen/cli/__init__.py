@@ -15,6 +15,7 @@ COMMANDS = {
     "train": ("tinygen.cli.train", "train a model, or go on with a run"),
     "sample": ("tinygen.cli.sample", "draw samples from a trained run"),
     "eval": ("tinygen.cli.evaluate", "measure a trained run"),
+    "verify": ("tinygen.cli.verify", "measure every closed form that the project is held to"),
     "list": ("tinygen.cli.listing", "the models there are"),
     "data": ("tinygen.cli.data", "the data sets there are, and where they lie"),
 }
