@@ -90,7 +90,7 @@ def _card(outcome: Outcome) -> str:
 <div class="formula">{formula_svg(check.formula)}</div>
 <p>{html.escape(check.statement)} <cite>{html.escape(check.source)}</cite></p>
 {problem}{picture}
-<table><thead><tr><th>measured</th><th>exact</th><th>value</th><th>error</th><th>tolerance</th></tr></thead>
+<table><thead><tr><th></th><th>exact</th><th>measured</th><th>error</th><th>tolerance</th></tr></thead>
 <tbody>{rows}</tbody></table>
 </article>"""
 
