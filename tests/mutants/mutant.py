@@ -29,5 +29,7 @@ class Mutant:
         """
         source = (ROOT / self.file).read_text(encoding="utf-8")
         if source.count(self.old) != 1:
-            raise ValueError(f"{self.mistake}: {self.old!r} occurs {source.count(self.old)} times in {self.file}, not 1")
+            raise ValueError(
+                f"{self.mistake}: {self.old!r} occurs {source.count(self.old)} times in {self.file}, not 1"
+            )
         return source.replace(self.old, self.new)
