@@ -2,7 +2,7 @@
 
 A run that was killed at any moment ends with the same bits as one that was not: the checkpoint holds the
 learner (weights, optimiser, averages), the generator of the steps' noise, the loader's place in the data,
-and the counters; the log is cut back to it. `tests/training/test_kill.py` kills runs at random moments and
+and the counters; the log is cut back to it. `tests/training/test_run_killed.py` kills runs at random moments and
 compares.
 """
 
@@ -20,6 +20,7 @@ from tinygen.training import checkpoint as checkpoints
 from tinygen.training.assemble import Parts, assemble, fresh
 from tinygen.training.checkpoint import Checkpoint
 from tinygen.training.contract import NonFinite, RunError, UsageError
+from tinygen.training.gallery import make_drawings
 from tinygen.training.memory import keep_memory
 from tinygen.training.metrics_log import MetricsLog, Window
 from tinygen.training.pictures import can_draw, save_samples
@@ -80,7 +81,7 @@ class Run:
     # -- the loop --------------------------------------------------------------------------------------------
 
     def loop(self, stop: Stop) -> Outcome:
-        """Steps until the last one or until a stop is asked for, then the report."""
+        """Steps until the last one or until a stop is asked for; drawings if it was the last; the report."""
         steps = self.config.recipe.steps
         log = MetricsLog(self.directory.metrics_file, after=self.step)
         try:
@@ -97,6 +98,9 @@ class Run:
                 meter.exclude(self.draw(stop))
         finally:
             log.close()
+        if self.step >= steps:
+            self.progress.drawing()
+            stop.optional(self._drawings)
         write_report(self.directory)
         return Outcome(self.step, self.step >= steps, self.seconds)
 
@@ -138,6 +142,10 @@ class Run:
     def _samples(self) -> Any:
         with self.parts.learner.averaged() as model:
             return as_numpy(model.sample(self.config.recipe.pictures, fresh(self.parts.pictures)))
+
+    def _drawings(self) -> None:
+        with self.parts.learner.averaged() as model:
+            make_drawings(self.directory, self.config, model, fresh(self.parts.pictures), self.progress.note)
 
     # -- checkpoints -----------------------------------------------------------------------------------------
 
