@@ -37,6 +37,7 @@ MODULES = {
         "cross_entropy_backward",
     ),
     "elementwise": ("erf", "silu", "silu_backward", "gelu", "gelu_backward", "sigmoid", "softplus"),
+    "gate": ("gate", "gate_backward"),
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),
     "rows": ("add_rows",),
     "select": ("select",),

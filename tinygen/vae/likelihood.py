@@ -7,18 +7,15 @@ Data lies in [-1, 1]; a Gaussian density is per unit of that scale. Held by test
 """
 
 import math
-import zlib
-from typing import Literal, get_args
 
 import numpy as np
 
 from tinygen import nn, ops
 from tinygen.distributions import Bernoulli, Distribution, Independent, Normal
+from tinygen.distributions.binarise import Binarise, binarised, check_binarise
 from tinygen.ops.creation import full
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
-
-Binarise = Literal["dynamic", "static", "threshold"]
 
 
 class Gaussian(nn.Module):
@@ -80,25 +77,12 @@ class BernoulliPixels(nn.Module):
 
     def __init__(self, binarise: Binarise = "dynamic"):
         super().__init__()
-        if binarise not in get_args(Binarise):
-            raise ValueError(f"binarise is {', '.join(get_args(Binarise))}, not {binarise!r}")
+        check_binarise(binarise)
         self.binarise = binarise
 
     def observed(self, x: Tensor, rng: Generator) -> Tensor:
         """Black and white pixels, -1 and 1, from grey ones in [-1, 1]."""
-        white = ops.clip(0.5 * (x + 1.0), 0.0, 1.0)
-        return 2.0 * ops.astype(white > self._chances(x, rng), x.dtype) - 1.0
-
-    def _chances(self, x: Tensor, rng: Generator) -> Tensor | float:
-        """What a grey level must exceed for its pixel to be white."""
-        match self.binarise:
-            case "dynamic":
-                return rng.uniform(x.shape, x.dtype, x.device)
-            case "static":
-                keys = (zlib.crc32(image.tobytes()) for image in np.asarray(x, np.float32))
-                own = [np.asarray(Generator(key).uniform(x.shape[1:], np.float32, "cpu")) for key in keys]
-                return Tensor(np.stack(own).astype(x.dtype)).to(x.device)
-        return 0.5
+        return binarised(x, self.binarise, rng)
 
     def law(self, output: Tensor, ndim: int) -> Distribution:
         """p((x + 1) / 2 | z) from a decoder's output (..., *shape), where one example has `ndim` axes."""

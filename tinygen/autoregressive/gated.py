@@ -1,0 +1,144 @@
+"""The gated PixelCNN: an exact law of grids of categories, with no blind spot.
+
+van den Oord et al. 2016, "Conditional image generation with PixelCNN decoders", arXiv:1606.05328. Two stacks: the
+vertical one sees all rows above, the horizontal one what is left of it in its row and, through a link, the vertical one
+(figure 2). Each layer ends in the gate tanh(a) sigmoid(b), where a class adds to a and b (eq. 4). Filters are cropped
+rather than masked: padding above and to the left does what masks A and B do, at half the work. Held by
+tinygen/checks/autoregressive.py (CHECKS 37).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinygen import nn, ops
+from tinygen.kernels.array_module import xp
+from tinygen.nn import functional as F
+from tinygen.ops.gate import gate
+from tinygen.random import Generator
+from tinygen.tensor import Tensor
+
+
+class GatedLayer(nn.Module):
+    """One layer of both stacks: (vertical, horizontal), each (N, inward, H, W), to the same of `width` channels.
+
+    Args:
+        size: of the full filter, odd; its lower half is cropped.
+        first: whether the layer reads the grid itself, so that it must not see the position it predicts (mask A). The
+            others see it (mask B) and add their input to their output in the horizontal stack.
+        classes: entries of the one-hot condition; 0 for none.
+    """
+
+    def __init__(self, inward: int, width: int, size: int, first: bool, classes: int, *, rng: Generator):
+        self.reach = size // 2
+        self.first = first
+        span = self.reach + (not first)
+        self.down = nn.Conv2d(inward, 2 * width, (span, size), rng=rng)
+        self.across = nn.Conv2d(inward, 2 * width, (1, span), rng=rng)
+        self.link = nn.Conv2d(2 * width, 2 * width, 1, rng=rng)
+        self.outward = nn.Conv2d(width, width, 1, rng=rng)
+        self.cond = nn.Linear(classes, 4 * width, bias=False, rng=rng) if classes else None
+
+    def biases(self, cond: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
+        """What a condition (N, classes) adds before the vertical and the horizontal gate, each (N, 2 width, 1, 1)."""
+        if self.cond is None or cond is None:
+            return 0.0, 0.0
+        both = self.cond(cond).reshape(len(cond), 2, -1, 1, 1)
+        return both[:, 0], both[:, 1]
+
+    def vertical(self, above: Tensor, bias: Tensor | float) -> tuple[Tensor, Tensor]:
+        """From rows with `reach` of border above and beside them: the stack, and what the link adds."""
+        a = self.down(above)
+        return gate(_plus(a, bias)), self.link(a)
+
+    def horizontal(self, left: Tensor, linked: Tensor, bias: Tensor | float) -> Tensor:
+        """From columns with `reach` of border left of them, and what the link adds: the stack."""
+        h = self.outward(gate(_plus(self.across(left) + linked, bias)))
+        return h if self.first else h + left[:, :, :, self.reach :]
+
+    def forward(self, v: Tensor, h: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
+        k, last = self.reach, -1 if self.first else None  # the first layer never sees the last row, or column
+        biases = self.biases(cond)
+        v, linked = self.vertical(ops.pad(v[:, :, :last], ((0, 0), (0, 0), (k, 0), (k, k))), biases[0])
+        h = self.horizontal(ops.pad(h[:, :, :, :last], ((0, 0), (0, 0), (0, 0), (k, 0))), linked, biases[1])
+        return v, h
+
+
+def _plus(a: Tensor, bias: Tensor | float) -> Tensor:
+    return a + bias if isinstance(bias, Tensor) else a
+
+
+class GatedPixelCNN(nn.Module):
+    """A law of grids (H, W) with entries 0 ... levels - 1, row after row.
+
+    Args:
+        levels: categories of an entry.
+        width: channels of each stack.
+        layers: how many, the first one included.
+        first: size of the first layer's filter, odd.
+        size: of the others', odd, at least 3.
+        classes: how many classes the law is given; 0 for none.
+
+    Raises:
+        ValueError: sizes out of range.
+    """
+
+    def __init__(
+        self,
+        levels: int,
+        width: int = 32,
+        layers: int = 8,
+        first: int = 7,
+        size: int = 3,
+        classes: int = 0,
+        *,
+        rng: Generator,
+    ):
+        for name, value, least in (("levels", levels, 2), ("width", width, 1), ("layers", layers, 1)):
+            if value < least:
+                raise ValueError(f"{name} is at least {least}, not {value}")
+        for name, value in (("first", first), ("size", size)):
+            if value < 3 or value % 2 == 0:
+                raise ValueError(f"{name} is the size of a filter with a centre: 3, 5, 7 ..., not {value}")
+        self.levels, self.classes = levels, classes
+        self.layers = nn.ModuleList(
+            GatedLayer(width if i else levels, width, size if i else first, i == 0, classes, rng=rng)
+            for i in range(layers)
+        )
+        self.head = nn.Conv2d(width, width, 1, rng=rng)
+        self.outward = nn.Conv2d(width, levels, 1, rng=rng)
+
+    def planes(self, x: Any) -> Tensor:
+        """One-hot planes (N, levels, H, W) of a grid of integers x (N, H, W); a border of zeros is no category."""
+        rows = F.one_hot(x, self.levels, self.outward.weight.dtype)
+        return rows.to(self.outward.weight.device).permute(0, 3, 1, 2)
+
+    def logits(self, planes: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Logits (N, levels, H, W) of each entry given those before it, for `planes` (N, levels, H, W).
+
+        Args:
+            cond: one-hot (N, classes), or None.
+        """
+        v = h = planes
+        for layer in self.layers:
+            v, h = layer(v, h, cond)
+        return self.read(h)
+
+    def read(self, h: Tensor) -> Tensor:
+        """Logits from the horizontal stack (N, width, ...), position by position."""
+        return self.outward(ops.relu(self.head(ops.relu(h))))
+
+    def log_prob(self, x: Any, cond: Tensor | None = None) -> Tensor:
+        """log p(x | cond) in nats, exact: (N,) for integers x (N, H, W) below `levels`.
+
+        Raises:
+            TypeError: entries that are no integers.
+            IndexError: entries out of range.
+            ValueError: x has another number of axes.
+        """
+        x = np.asarray(x)
+        if x.ndim != 3:
+            raise ValueError(f"a batch of grids is (N, H, W), not of shape {x.shape}")
+        logits = self.logits(self.planes(x), cond)
+        target = Tensor(xp(logits._data).asarray(x.astype(np.int64)))
+        return -ops.sum(F.cross_entropy(logits, target, reduction="none"), (1, 2))
