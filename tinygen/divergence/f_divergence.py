@@ -30,6 +30,8 @@ class FDivergence:
         upper: the end of the conjugate's domain, which is the slope of f at infinity.
         at_zero: f(0), what q's mass costs where p has none, per unit.
         activation: maps any real number into the range of f', as the last layer of a critic (table 6 of f-GAN).
+        dual: f*(activation(v)) in one formula, which neither overflows early nor cancels.
+        logit: the v at which activation(v) = f'(u): what the critic's last layer gets at the density ratio u.
     """
 
     name: str
@@ -39,6 +41,8 @@ class FDivergence:
     upper: float
     at_zero: float
     activation: Function
+    dual: Function
+    logit: Function
 
 
 KL = FDivergence(
@@ -49,6 +53,8 @@ KL = FDivergence(
     upper=math.inf,
     at_zero=0.0,
     activation=lambda v: v,
+    dual=lambda v: ops.exp(v - 1.0),
+    logit=lambda u: 1.0 + ops.log(u),
 )
 REVERSE_KL = FDivergence(
     "reverse KL",
@@ -58,6 +64,8 @@ REVERSE_KL = FDivergence(
     upper=0.0,
     at_zero=math.inf,
     activation=lambda v: -ops.exp(-v),
+    dual=lambda v: v - 1.0,
+    logit=lambda u: ops.log(u),
 )
 PEARSON = FDivergence(
     "Pearson",
@@ -67,6 +75,8 @@ PEARSON = FDivergence(
     upper=math.inf,
     at_zero=1.0,
     activation=lambda v: v,
+    dual=lambda v: ops.where(v < -2.0, -1.0, 0.25 * v**2 + v),
+    logit=lambda u: 2.0 * (u - 1.0),
 )
 NEYMAN = FDivergence(
     "Neyman",
@@ -76,6 +86,8 @@ NEYMAN = FDivergence(
     upper=1.0,
     at_zero=math.inf,
     activation=lambda v: 1.0 - ops.exp(-v),
+    dual=lambda v: -2.0 * ops.expm1(-0.5 * v),
+    logit=lambda u: 2.0 * ops.log(u),
 )
 SQUARED_HELLINGER = FDivergence(
     "squared Hellinger",
@@ -85,6 +97,8 @@ SQUARED_HELLINGER = FDivergence(
     upper=1.0,
     at_zero=1.0,
     activation=lambda v: 1.0 - ops.exp(-v),
+    dual=lambda v: ops.expm1(v),
+    logit=lambda u: 0.5 * ops.log(u),
 )
 JENSEN_SHANNON = FDivergence(
     "Jensen-Shannon",
@@ -94,6 +108,8 @@ JENSEN_SHANNON = FDivergence(
     upper=0.5 * math.log(2),
     at_zero=0.5 * math.log(2),
     activation=lambda v: 0.5 * math.log(2) - 0.5 * ops.softplus(-v),
+    dual=lambda v: 0.5 * ops.softplus(v) - 0.5 * math.log(2),
+    logit=lambda u: ops.log(u),
 )
 GAN = FDivergence(
     "GAN",
@@ -103,6 +119,8 @@ GAN = FDivergence(
     upper=0.0,
     at_zero=0.0,
     activation=lambda v: -ops.softplus(-v),
+    dual=lambda v: ops.softplus(v),
+    logit=lambda u: ops.log(u),
 )
 
 F_DIVERGENCES = (KL, REVERSE_KL, PEARSON, NEYMAN, SQUARED_HELLINGER, JENSEN_SHANNON, GAN)

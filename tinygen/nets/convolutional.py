@@ -15,10 +15,10 @@ from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
 
-def resolutions(height: int, width: int, most: int = 3) -> list[tuple[int, int]]:
-    """The sizes on the way down, the image's own first: 28 x 28, 14 x 14, 7 x 7."""
+def resolutions(height: int, width: int, most: int = 3, least: int = 4) -> list[tuple[int, int]]:
+    """The sizes on the way down, the image's own first: 28 x 28, 14 x 14, 7 x 7; at most `most` halvings to `least`."""
     sizes = [(height, width)]
-    while len(sizes) <= most and all(n % 2 == 0 and n >= 8 for n in sizes[-1]):
+    while len(sizes) <= most and all(n % 2 == 0 and n >= 2 * least for n in sizes[-1]):
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
     return sizes
 

@@ -15,6 +15,13 @@ MODELS = {
     "nice": "tinygen.flow.nice:NICEConfig",
     "realnvp": "tinygen.flow.realnvp:RealNVPConfig",
     "glow": "tinygen.flow.glow:GlowConfig",
+    "gan": "tinygen.gan.variants:GANConfig",
+    "dcgan": "tinygen.gan.variants:DCGANConfig",
+    "cgan": "tinygen.gan.variants:CGANConfig",
+    "wgan": "tinygen.gan.variants:WGANConfig",
+    "wgan-gp": "tinygen.gan.variants:WGANGPConfig",
+    "lsgan": "tinygen.gan.variants:LSGANConfig",
+    "sngan": "tinygen.gan.variants:SNGANConfig",
 }
 
 
