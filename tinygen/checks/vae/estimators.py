@@ -160,6 +160,10 @@ def bernoulli_gradients() -> Iterator[Measurement]:
         yield equal(f"mean of REINFORCE, theta = {chance:.3f}", mean, chance * (1 - chance) * (1 - 2 * t))
 
 
+def _by_straight_through(t: float) -> Callable[[Bernoulli], Tensor]:
+    return lambda law: (straight_through(law, Generator(0)) - t) ** 2
+
+
 @check(
     7,
     "vae",
@@ -172,7 +176,7 @@ def bernoulli_gradients() -> Iterator[Measurement]:
 def straight_through_bias() -> Iterator[Measurement]:
     for logit in (-1.2, 0.0, 0.9):
         for t in (-0.4, 0.3):
-            mean, theta = _bernoulli_gradient(lambda law, t=t: (straight_through(law, Generator(0)) - t) ** 2, logit)
+            mean, theta = _bernoulli_gradient(_by_straight_through(t), logit)
             exact = theta * (1 - theta) * (1 - 2 * t)
             bias = theta * (1 - theta) * (2 * theta - 1)
             yield equal(f"bias, theta = {theta:.3f}, t = {t:g}", mean - exact, bias)
