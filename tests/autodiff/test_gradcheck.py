@@ -1,4 +1,4 @@
-"""`gradcheck`, `check_adjoint` and the strategies: what they find, and that what they draw is what they promise."""
+"""`gradcheck` and the strategies: what they find, and that what they draw is what they promise."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
-from tinygen.testing import arrays, broadcastable, check_adjoint, conv_cases, gradcheck, shapes
+from tinygen.testing import arrays, broadcastable, conv_cases, gradcheck, shapes
 
 X = np.random.default_rng(0).normal(size=(2, 3))
 
@@ -86,15 +86,6 @@ def test_it_leaves_its_arguments_alone():
     gradcheck(lambda x, t: x * t, x, t, order=2)
     np.testing.assert_array_equal(x, X)
     assert t.grad is None
-
-
-def test_check_adjoint():
-    a = np.random.default_rng(1).normal(size=(4, 3))
-    assert check_adjoint(lambda x: a @ x, lambda y: a.T @ y, np.ones(3))
-    with pytest.raises(AssertionError, match="not an adjoint pair"):
-        check_adjoint(lambda x: a @ x, lambda y: a.T @ y * 1.001, np.ones(3))
-    with pytest.raises(AssertionError, match=r"adjoint gives shape \(4,\), x has \(3,\)"):
-        check_adjoint(lambda x: a @ x, lambda y: y, np.ones(3))
 
 
 # -- strategies ----------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from tinygen.tensor import Tensor, float32
 
 
 def _float(x: Any) -> Any:
-    """Integers and booleans enter functions of real numbers as float32."""
-    return x if x.dtype.kind == "f" else x.astype(float32)
+    """Integers and booleans enter functions of real numbers as float32. (`gradcheck` alone comes with complex ones.)"""
+    return x if x.dtype.kind in "fc" else x.astype(float32)
 
 
 def _zero(g: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def multiply(a: Any, b: Any) -> Any:
 @quiet
 def divide(a: Any, b: Any) -> Any:
     """a / b; integers are divided as float32."""
-    if all(np.result_type(v).kind != "f" for v in (a, b)):
+    if all(np.result_type(v).kind not in "fc" for v in (a, b)):
         a = np.asarray(a, float32) if not hasattr(a, "dtype") else a.astype(float32)
         b = b if not hasattr(b, "dtype") else b.astype(float32)
     return a / b

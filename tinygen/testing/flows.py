@@ -2,7 +2,9 @@
 
 A flow is any object with `forward(x) -> (y, log_det)` and `inverse(y) -> (x, log_det)`, x (N, ...), log_det (N,).
 The Jacobian of each example is taken by autodiff, one vjp per entry: for examples of up to some hundred entries.
-What fails is shrunk, entry by entry, to the plainest example that still fails. Held by tests/flow/test_flow_checks.py.
+What fails is shrunk, entry by entry, to the plainest example that still fails.
+
+Held by tests/testing/test_check_flow.py.
 """
 
 from collections.abc import Callable
