@@ -66,7 +66,16 @@ def load_points(name: str, split: str) -> Dataset:
     stream = Generator(_POINTS_SEED).split(len(SPLITS))[SPLITS.index(split)]
     points, component = density.sample(POINTS[split], stream)
     labels = component if density.classes else None
-    return Dataset(name, split, "points", points.astype(np.float32), labels, density.classes, entropy=density.entropy)
+    return Dataset(
+        name,
+        split,
+        "points",
+        points.astype(np.float32),
+        labels,
+        density.classes,
+        entropy=density.entropy,
+        truth=density.truth,
+    )
 
 
 def describe() -> list[Row]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tinygen.data.errors import DataError
 from tinygen.random import Generator
+from tinygen.truth.law import Truth
 
 SPLITS = ("train", "test")
 HELD_OUT = 0.2
@@ -26,8 +27,8 @@ class Dataset:
     """A split of a data set.
 
     `stored` is (N, C, H, W) uint8 in 0 .. levels - 1 for kind "image", (N, D) float32 for kind "points"
-    (`levels` 0); `y` is (N,) int64 or None, `classes` the names the labels index. `entropy` is that of the
-    density the points come from, in nats, where it is known.
+    (`levels` 0); `y` is (N,) int64 or None, `classes` the names the labels index. Where the law that the points come
+    from is known, it is `truth`, and `entropy` its entropy in nats.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     levels: int = 0
     entropy: float | None = None
+    truth: Truth | None = None
 
     def __post_init__(self) -> None:
         if len(self.stored) == 0:

@@ -16,8 +16,10 @@ from tinygen import nn
 from tinygen.autodiff.tape import no_grad
 from tinygen.diffusion.bound import bound_estimate
 from tinygen.diffusion.objective import noise_errors, simple_loss, uniform_times
-from tinygen.diffusion.sampler import Variance, ancestral_sample
+from tinygen.diffusion.pictures import IMAGES, WALKERS, of_steps
+from tinygen.diffusion.sampler import Variance, ancestral_sample, ancestral_steps
 from tinygen.diffusion.schedule import SCHEDULES, Schedule
+from tinygen.drawing import Drawing
 from tinygen.nets.mlp import TimeMLP
 from tinygen.nets.unet import UNet
 from tinygen.random import Generator
@@ -80,6 +82,12 @@ class DDPM(nn.Module):
             "L_simple": (float(np.mean(np.concatenate(errors))), "mean squared error of the noise"),
             "negative log-density, upper bound": (float(np.mean(np.concatenate(bounds))), "nats per dimension"),
         }
+
+    def drawings(self, dataset: Any, rng: Generator) -> list[Drawing]:
+        """The way from noise to samples."""
+        x = rng.normal((IMAGES if len(self.shape) == 3 else WALKERS, *self.shape))
+        steps = ancestral_steps(self.net, self.schedule, x, rng, self.variance, self.limits)
+        return of_steps(x, steps, self.schedule.steps)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures: what there is to see, as plain data (`kinds`); each kind as a PNG (`render`); grids of images (`images`)."""
+"""Pictures: what there is to see, as plain data (`kinds`); each kind as a PNG (`render`); image grids (`images`)."""
 
 from tinygen.drawing.kinds import Bars, Curves, Drawing, ImageRows, Maps, Paths, Scatter
 

@@ -16,8 +16,8 @@ from tinygen.drawing.images import image_grid
 from tinygen.drawing.kinds import Bars, Curves, Drawing, ImageRows, Maps, Paths, Scatter
 
 PER_INCH = 200
-"""Pixels of the file; half as many of the page. A page is about 9 inches wide."""
-WIDE, HALF = 9.0, 4.4
+"""Pixels of the file; half as many of the page. A page is about 9 inches wide, an image in a row 0.7 at most."""
+WIDE, HALF, LARGEST = 9.0, 4.4, 0.7
 INK, LINE, ACCENT = "#7d8590", "#7d859044", "#4c86ec"
 COLOURS = (ACCENT, "#e8833a", "#3fa66b", "#d9534f", "#9a72d1", "#a8775f", "#dd78b8", "#8a929c", "#b0a12f", "#2fa9bd")
 """Those of groups and lines, told apart by people who see no red or no green as far as ten colours can be."""
@@ -63,9 +63,11 @@ def _image_rows(drawing: ImageRows) -> Any:
 
 
 def _side(drawing: ImageRows, widest: int) -> int:
-    """The longer side that lets the grid be as wide as there is room, and no image larger than an inch."""
+    """The longer side that lets the grid be as wide as there is room, and no image larger than LARGEST."""
     rows, columns, _, height, width = drawing.images.shape
-    factor = min((widest - 2 * columns - 2) / (columns * width + (columns + 1) / 2), PER_INCH / max(height, width))
+    factor = min(
+        (widest - 2 * columns - 2) / (columns * width + (columns + 1) / 2), LARGEST * PER_INCH / max(height, width)
+    )
     return max(1, int(factor)) * max(rows * height, columns * width)
 
 
@@ -74,12 +76,12 @@ def _scatter(drawing: Scatter) -> Any:
         _expect(points, "(n, 2)", points.ndim == 2 and points.shape[1] == 2)
     figure, axes = _axes(HALF, HALF)
     most = max((len(points) for points in drawing.groups.values()), default=1)
-    size = min(9.0, max(1.5, 4000 / (most * len(drawing.groups))))
+    size = min(14.0, max(1.5, 6000 / (most * len(drawing.groups))))
     for (name, points), colour in zip(drawing.groups.items(), _colours(len(drawing.groups))):
         axes.scatter(*points.T, s=size, color=colour, alpha=0.7, linewidths=0, label=name)
     axes.set_aspect("equal", adjustable="datalim")
     if len(drawing.groups) > 1:
-        _legend(axes, markerscale=math.sqrt(16 / size))
+        _legend(axes, markerscale=math.sqrt(20 / size))
     return figure
 
 

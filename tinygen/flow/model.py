@@ -13,8 +13,10 @@ import numpy as np
 from tinygen import nn
 from tinygen.autodiff.tape import no_grad
 from tinygen.distributions import Distribution, Logistic, Normal
+from tinygen.drawing import Drawing
 from tinygen.flow.contract import Flow, per_example
 from tinygen.flow.dequantisation import bits_per_dimension, dequantise, from_unit, to_integers
+from tinygen.flow.pictures import WALKERS, density_maps, paths_from_base, temperature_rows
 from tinygen.ops.creation import zeros
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
@@ -71,6 +73,17 @@ class FlowModel(nn.Module):
         with no_grad():
             x, _ = self.flow.inverse(self._law().sample(rng, (n, *self.latent_shape)))
         return Tensor(from_unit(x, self.levels)).to(x.device) if self.levels else x
+
+    def drawings(self, dataset: Any, rng: Generator) -> list[Drawing]:
+        """Points: the density beside the truth, and the way from the base to the data. Images: temperatures."""
+        base = self._law()
+        with no_grad():
+            if self.levels:
+                return [temperature_rows(self.flow, base, self.latent_shape, self.levels, rng)]
+            if self.shape != (2,):
+                return []
+            start = base.sample(rng, (WALKERS, 2))
+            return [density_maps(self.log_prob, dataset, start.dtype), paths_from_base(self.flow, start)]
 
     def _law(self) -> Distribution:
         return LAWS[self.base](self.zero, self.zero + 1.0)

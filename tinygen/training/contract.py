@@ -32,7 +32,11 @@ class Model(Protocol):
         ...
 
     def sample(self, n: int, rng: Any, cond: Any = None) -> Any:
-        """(n, ...) tensor of samples, scaled as the data set was."""
+        """(n, ...) tensor of samples, scaled as the data set was.
+
+        A conditional model says of how many classes in its attribute `classes` (absent or 0 in others); to it,
+        `cond` is a class or n of them, and None takes every class in turn.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]: ...

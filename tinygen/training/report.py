@@ -6,11 +6,13 @@ light or dark scheme and prints.
 
 import base64
 import html
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from tinygen.drawing.render import caption_of
 from tinygen.files import write_atomically
 from tinygen.training import curves, metrics_log
 from tinygen.training.progress import duration
@@ -44,6 +46,8 @@ def render(directory: RunDirectory, config: RunConfig, records: Sequence[Mapping
         started=html.escape(str(config.provenance.get("started", "")).replace("T", " ")[:16]),
         figures=_figures(config, records),
         pictures=_pictures(pictures),
+        drawings=_drawings(directory.drawing_files()),
+        evaluation=_evaluation(directory.evaluation_file),
         curve=curves.svg_curve(records) if records else "<p>No step has been logged yet.</p>",
         recipe=_table({"seed": config.seed, "device": config.device, **vars(config.recipe)}),
         options=_table(config.options),
@@ -89,6 +93,32 @@ def _picture(path: Path) -> str:
         f'<img alt="samples after {step:,} steps" src="data:image/png;base64,{data}">'
         f"<figcaption>step {step:,}</figcaption>"
     )
+
+
+def _drawings(paths: Sequence[Path]) -> str:
+    """What the model shows of itself, each at the size it was drawn for, with its caption."""
+    if not paths:
+        return ""
+    return f'<section class="drawings">{"".join(map(_drawing, paths))}</section>'
+
+
+def _drawing(path: Path) -> str:
+    content, caption = path.read_bytes(), html.escape(caption_of(path))
+    width = int.from_bytes(content[16:20]) // 2  # a PNG's width stands there; two of its pixels are one of the page
+    data = base64.b64encode(content).decode()
+    return (
+        f'<figure style="width: {width}px"><img alt="" src="data:image/png;base64,{data}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _evaluation(path: Path) -> str:
+    """What `tinygen eval` measured last."""
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())
+    rows = {name: f"{value:.5g} {unit}" for name, (value, unit) in found["figures"].items()}
+    return f"<h2>Measured on held-out data, step {found['step']:,}</h2>{_table(rows)}"
 
 
 def _spread(items: Sequence[Path], n: int) -> list[Path]:

@@ -4,6 +4,8 @@
     metrics.jsonl                      one line per log step
     checkpoints/step-XXXXXXXX.safetensors
     samples/step-XXXXXXXX.png
+    drawings/N-WHAT.png                what the model shows of itself, when it has finished
+    evaluation.json                    what `tinygen eval` measured
     loss.png, report.html
 
 Nothing that another run or another program left is ever overwritten; two processes never train in one
@@ -90,6 +92,14 @@ class RunDirectory:
         return self.path / "samples"
 
     @property
+    def drawings(self) -> Path:
+        return self.path / "drawings"
+
+    @property
+    def evaluation_file(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
     def loss_picture(self) -> Path:
         return self.path / "loss.png"
 
@@ -104,6 +114,10 @@ class RunDirectory:
     def pictures(self) -> list[Path]:
         """The pictures drawn while training, oldest first."""
         return sorted(self.samples.glob("step-*.png"))
+
+    def drawing_files(self) -> list[Path]:
+        """What the model drew of itself, in its order."""
+        return sorted(self.drawings.glob("[0-9]*-*.png"), key=lambda path: int(path.name.partition("-")[0]))
 
     @classmethod
     def create(cls, path: Path, config: RunConfig) -> "RunDirectory":

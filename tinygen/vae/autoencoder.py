@@ -15,11 +15,13 @@ import numpy as np
 
 from tinygen import nn, ops
 from tinygen.autodiff.tape import no_grad
+from tinygen.drawing import Drawing
 from tinygen.ops.creation import eye, zeros
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
 from tinygen.vae.networks import NetworkOptions, data_of
+from tinygen.vae.pictures import MAPPED, code_map, side_by_side
 
 _MOMENTUM = 0.02  # of the running moments of the codes: about the last 50 batches
 
@@ -103,6 +105,20 @@ class Autoencoder(nn.Module):
         if self.noise:
             figures["reconstruction of noised data"] = (float(np.concatenate(corrupted).mean()), unit)
         return figures
+
+    def drawings(self, dataset: Any, rng: Generator) -> list[Drawing]:
+        """Reconstructions, of noised examples where s > 0, and the map of codes by class."""
+        x = data_of(self, dataset.batch(slice(MAPPED))["x"])
+        with no_grad():
+            given = self.corrupt(x, rng)
+            codes = np.asarray(self.encoder(x))
+            rows = {"original": np.asarray(x), "reconstruction": np.asarray(self(x))}
+            if self.noise:
+                rows = {"original": rows["original"], "noised": np.asarray(given), "denoised": np.asarray(self(given))}
+        return [
+            *side_by_side("Reconstructions: held-out examples through the code and back", rows),
+            *code_map(codes, dataset),
+        ]
 
 
 def squared_errors(x: Tensor, reconstruction: Tensor) -> Tensor:

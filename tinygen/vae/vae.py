@@ -16,15 +16,18 @@ import numpy as np
 
 from tinygen import nn, ops
 from tinygen.autodiff.tape import no_grad
-from tinygen.distributions import Independent, Normal
-from tinygen.nn import functional as F
+from tinygen.distributions import Independent, Normal, kl_divergence
+from tinygen.distributions.binarise import Binarise
+from tinygen.drawing import Drawing, ImageRows
+from tinygen.nets.classes import class_rows
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
 from tinygen.vae.elbo import LogLikelihood, Terms, elbo_terms, log_weights, negative_elbo
 from tinygen.vae.importance import effective_sample_size, estimate_bound, k_sample_bound
-from tinygen.vae.likelihood import BernoulliPixels, Binarise, Gaussian, Likelihood
+from tinygen.vae.likelihood import BernoulliPixels, Gaussian, Likelihood
 from tinygen.vae.networks import NetworkOptions, data_of, finite
+from tinygen.vae.pictures import MAPPED, ROWS, code_map, side_by_side, square_of_quantiles, walks
 
 
 class LogProb(NamedTuple):
@@ -163,6 +166,39 @@ class VAE(nn.Module):
             "KL(q(z|x) || p(z))": (float(means[2]), "nats"),
         }
 
+    def drawings(self, dataset: Any, rng: Generator) -> list[Drawing]:
+        """Reconstructions, the map of codes by class, and what becomes of an example as its code is changed."""
+        batch = dataset.batch(slice(MAPPED))
+        with no_grad():
+            x, cond = self._observed(batch, rng)
+            posterior = self.encode(x, cond)
+            codes = np.asarray(posterior.mean)
+            rows = {"original": np.asarray(x), "reconstruction": np.asarray(self.reconstruct(x, cond))}
+            kl = kl_divergence(posterior.base, self.prior(len(x)).base).mean(axis=0).numpy()
+            changed = self._changed_codes(codes[0], kl, rng) if len(self.shape) == 3 else []
+        caption = "Reconstructions: held-out examples, and the mean of p(x | z) at the mean of q(z | x)"
+        return [*side_by_side(caption, rows), *changed, *code_map(codes, dataset)]
+
+    def _changed_codes(self, code: np.ndarray, kl: np.ndarray, rng: Generator) -> list[Drawing]:
+        """Images decoded from codes that stand in rows and columns; kl (latent,) is what each coordinate carries."""
+        given: Tensor | None = None
+        names: tuple[str, ...] = ()
+        if self.classes:
+            caption = "Style and class: one code a row, told every class in turn"
+            codes = np.asarray(self.prior(ROWS).sample(rng))
+            grid = np.repeat(codes[:, None], self.classes, axis=1)
+            given = self._classes(ROWS * self.classes, None)
+        elif self.latent == 2:
+            caption = "The plane of codes: equal steps of probability under the prior"
+            grid = square_of_quantiles()
+        else:
+            order = np.argsort(-kl)
+            caption = "Walks: the code of an example, one coordinate a row from -3 to 3, those that carry most first"
+            grid, names = walks(code, order), tuple(f"{k}: {kl[k]:.2f} nats" for k in order[:ROWS])
+        flat = Tensor(grid.reshape(-1, self.latent).astype(code.dtype)).to(next(self.parameters()).device)
+        images = np.asarray(self.likelihood.mean(self.decode(flat, given)))
+        return [ImageRows(caption, images.reshape(*grid.shape[:2], *self.shape), names)]
+
     # -- the batch -------------------------------------------------------------------------------------------
 
     def _observed(self, batch: Any, rng: Generator) -> tuple[Tensor, Tensor | None]:
@@ -175,15 +211,7 @@ class VAE(nn.Module):
             if given is not None:
                 raise ValueError("vae is unconditional: sample(n, rng) takes no condition; cvae does")
             return None
-        labels = np.asarray(np.arange(n) % self.classes if given is None else given)
-        if labels.dtype.kind not in "iu" or labels.shape not in ((), (n,)):
-            raise ValueError(f"the condition is a class or {n} of them, not shape {labels.shape} of {labels.dtype}")
-        if labels.size and not (labels.min() >= 0 and labels.max() < self.classes):
-            raise ValueError(f"classes are 0 to {self.classes - 1}, found {labels.min()} to {labels.max()}")
-        parameter = next(self.parameters())
-        return F.one_hot(Tensor(np.broadcast_to(labels, n).astype(np.int64)), self.classes, parameter.dtype).to(
-            parameter.device
-        )
+        return class_rows(n, given, self.classes, next(self.parameters()))
 
 
 @dataclass(frozen=True)
