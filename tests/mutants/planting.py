@@ -55,7 +55,9 @@ def trial(mutant: Mutant, seconds: float = SECONDS) -> list[Finding]:
     theirs.close()
     try:
         if ours.poll(seconds):
-            return ours.recv()
+            findings: list[Finding] = ours.recv()
+            child.join(seconds)
+            return findings
         return _all(mutant, f"no answer in {seconds:g} s")
     except EOFError:
         child.join()
