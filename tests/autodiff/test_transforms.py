@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
+from tinygen.autodiff.transforms import value_and_divergence
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(3, 4))
@@ -171,3 +172,21 @@ def test_the_argument_of_a_pullback_that_changed_in_between():
     x[0] = 100.0
     with pytest.raises(tg.MutationError):
         pullback(np.ones(4))
+
+
+def test_the_divergence_of_a_field_is_the_trace_of_its_jacobian():
+    """x_i^3 + x_i w_i sum(x): its divergence is 3 |x|^2 + sum_i w_i (sum(x) + x_i), for examples of any shape."""
+    x, w = RNG.normal(size=(3, 2, 2)), tg.tensor(RNG.normal(size=(2, 2)), requires_grad=True)
+    field = lambda z: z**3 + z * w * z.sum(axis=(1, 2), keepdims=True)
+    y, divergence = value_and_divergence(field, x)
+    total = x.sum((1, 2))
+    weights = np.asarray(w)
+    np.testing.assert_allclose(y.detach(), x**3 + x * weights * total[:, None, None])
+    exact = (3 * x**2 + weights * (total[:, None, None] + x)).sum((1, 2))
+    np.testing.assert_allclose(divergence.detach(), exact)
+    (g,) = tg.grad(divergence.sum(), w)
+    np.testing.assert_allclose(g, (total[:, None, None] + x).sum(0))
+    with tg.no_grad():
+        assert not any(t.requires_grad for t in value_and_divergence(field, x))
+    with pytest.raises(ValueError, match=r"field of x's shape \(3, 2, 2\)"):
+        value_and_divergence(lambda z: z.sum(axis=2), x)

@@ -1,46 +1,15 @@
-"""The variational bound on Gaussian data is the entropy plus the mismatch of the prior (CHECKS 12, 13)."""
+"""The bound estimated from one time an example; its value is held by tinygen.checks.diffusion."""
 
 import math
 
 import numpy as np
-import pytest
-from gaussian import GaussianData, times
 
-from tinygen.diffusion.bound import bound_estimate, prior_term, step_term
+from tinygen.checks.diffusion.bound import exact_bound
+from tinygen.checks.diffusion.gaussian_data import GaussianData
+from tinygen.diffusion.bound import bound_estimate
 from tinygen.diffusion.objective import uniform_times
-from tinygen.diffusion.schedule import Schedule, cosine, linear
+from tinygen.diffusion.schedule import linear
 from tinygen.random import Generator
-
-
-def exact_bound(data: GaussianData, schedule: Schedule, variance) -> float:
-    """The expectation of the bound, by quadrature that is exact for its quadratics."""
-    x_0, noise, weight = data.quadrature()
-    denoise = data.denoiser(schedule)
-    total = float(weight @ np.asarray(prior_term(schedule, x_0)))
-    for t in range(1, schedule.steps + 1):
-        term = step_term(denoise, schedule, x_0, times(len(x_0), t), noise, variance)
-        total += float(weight @ np.asarray(term))
-    return total
-
-
-@pytest.mark.parametrize(
-    "schedule", [linear(40, last=0.3), linear(1), cosine(30)], ids=["linear", "one step", "cosine"]
-)
-@pytest.mark.parametrize("s", [0.2, 1.0, 2.5])
-def test_with_the_true_reverse_kernel_the_bound_is_entropy_plus_kl_of_the_prior(schedule, s):
-    data = GaussianData(0.0, s)
-    entropy = 0.5 * math.log(2 * math.pi * math.e * s**2)
-    v = data.marginal_variance(schedule)[-1]
-    kl = 0.5 * (v - 1 - math.log(v))
-    found = exact_bound(data, schedule, data.reverse_variance(schedule))
-    assert found == pytest.approx(entropy + kl, rel=1e-9, abs=1e-10)
-
-
-def test_any_other_variance_costs_more():
-    data, schedule = GaussianData(0.0, 0.5), linear(40, last=0.3)
-    best = exact_bound(data, schedule, data.reverse_variance(schedule))
-    assert exact_bound(data, schedule, "beta") > best + 1e-3
-    assert exact_bound(data, schedule, "posterior") > best + 1e-3
 
 
 def test_the_estimate_with_one_time_an_example_is_unbiased():

@@ -1,44 +1,16 @@
-"""Ancestral sampling on Gaussian data: the marginals come back exactly (CHECKS 12)."""
+"""Ancestral sampling: which times it asks for, and the moments of its samples."""
 
 import numpy as np
 import pytest
-from gaussian import GaussianData, times
 
-from tinygen.diffusion.sampler import ancestral_sample, ancestral_steps, reverse_mean, reverse_variance
+from tinygen.checks.diffusion.gaussian_data import GaussianData
+from tinygen.diffusion.sampler import ancestral_sample, ancestral_steps, reverse_variance
 from tinygen.diffusion.schedule import cosine, linear
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
 SCHEDULE = linear(60, last=0.3)
 X = Tensor(np.array([[-1.0], [0.0], [2.0]]))
-
-
-@pytest.mark.parametrize("s", [1e-3, 0.5, 1.0, 3.0])
-def test_one_reverse_step_carries_each_marginal_to_the_one_before(s):
-    data = GaussianData(mean=0.8, s=s)
-    denoise, variance = data.denoiser(SCHEDULE), data.reverse_variance(SCHEDULE)
-    v, a = data.marginal_variance(SCHEDULE), SCHEDULE.alpha_bar
-    for t in range(1, 61):
-        y = np.asarray(reverse_mean(denoise, SCHEDULE, X, times(3, t))).ravel()
-        gain = y[2] - y[1]
-        assert gain / 2 == pytest.approx(y[1] - y[0], rel=1e-9)  # affine in x_t
-        centre = y[1] + gain / 2 * np.sqrt(a[t]) * data.mean
-        assert centre == pytest.approx(np.sqrt(a[t - 1]) * data.mean, rel=1e-9)
-        assert (gain / 2) ** 2 * v[t] + variance[t] == pytest.approx(v[t - 1], rel=1e-9)
-
-
-def test_the_two_choices_of_variance_are_the_truth_at_s_1_and_s_0():
-    np.testing.assert_allclose(GaussianData(0, 1.0).reverse_variance(SCHEDULE), SCHEDULE.beta, rtol=1e-9)
-    np.testing.assert_allclose(GaussianData(0, 0.0).reverse_variance(SCHEDULE), SCHEDULE.posterior_variance)
-    np.testing.assert_array_equal(reverse_variance(SCHEDULE, "beta"), SCHEDULE.beta)
-    np.testing.assert_array_equal(reverse_variance(SCHEDULE, "posterior"), SCHEDULE.posterior_variance)
-
-
-@pytest.mark.parametrize("variance", ["beta", "posterior"])
-def test_a_point_is_recovered_exactly_because_the_last_step_adds_no_noise(variance):
-    data = GaussianData(mean=-0.4, s=0.0)
-    x = ancestral_sample(data.denoiser(SCHEDULE), SCHEDULE, (7, 1), Generator(0), variance, dtype="float64")
-    np.testing.assert_allclose(np.asarray(x), -0.4, rtol=1e-10)
 
 
 def test_the_denoiser_sees_every_time_once_from_T_to_1():

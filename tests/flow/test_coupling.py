@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from flow_cases import shaken
 
 import tinygen as tg
 from tinygen import nn
+from tinygen.checks.flow.cases import shaken
 from tinygen.flow.coupling import AdditiveCoupling, AffineCoupling
 from tinygen.flow.masks import alternating, checkerboard, half_channels
 from tinygen.flow.squeeze import Squeeze

@@ -1,11 +1,11 @@
 """The planar flow is invertible whatever its parameters: w.u_hat = m(w.u) > -1 (Rezende and Mohamed 2015, A.1)."""
 
 import numpy as np
-from flow_cases import shaken
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
+from tinygen.checks.flow.cases import shaken
 from tinygen.flow.planar import Planar
 from tinygen.random import Generator
 from tinygen.testing import check_inverse, gradcheck

@@ -1,4 +1,7 @@
-"""Functions of functions: vjp, jvp, jacobian, hessian, hvp, stop_gradient. They nest, and differentiate through."""
+"""Functions of functions: vjp, jvp, jacobian, divergence, hessian, hvp, stop_gradient.
+
+They nest, and differentiate through.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -100,6 +103,30 @@ def jacobian(fn: Callable[[Tensor], Tensor], x: ArrayLike) -> Tensor:
         if not rows:
             return Tensor(xp(y._data).zeros(y.shape + entry.shape, dtype=y.dtype))
         return _release(REGISTRY["concat"](rows).reshape(y.shape + entry.shape), start)
+
+
+def value_and_divergence(fn: Callable[[Tensor], Tensor], x: ArrayLike) -> tuple[Tensor, Tensor]:
+    """`fn(x)` and its divergence, for a vector field on examples (N, ...) none of which sees another.
+
+    Returns:
+        The field, of x's shape, and sum_i d fn_i / d x_i for each example, (N,); one vjp per entry of an example.
+
+    Raises:
+        ValueError: the field is of another shape than x.
+    """
+    start = _start()
+    with recording(True):
+        entry = _entry(x)
+        y = fn(entry)
+        if y.shape != entry.shape:
+            raise ValueError(f"the divergence needs a field of x's shape {entry.shape}, this one has {y.shape}")
+        n = y.shape[0]
+        total = Tensor(xp(y._data).zeros(n, dtype=y.dtype))
+        for i in range(y.size // max(n, 1)):
+            unit = xp(y._data).zeros((n, y.size // n), dtype=y.dtype)
+            unit[:, i] = 1.0
+            total = total + _gradients(y, [entry], Tensor(unit.reshape(y.shape)))[0].reshape(n, -1)[:, i]
+        return _release(y, start), _release(total, start)
 
 
 def hessian(fn: Callable[[Tensor], Tensor], x: ArrayLike) -> Tensor:

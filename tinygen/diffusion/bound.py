@@ -1,8 +1,8 @@
 """The variational bound L_T + sum_t L_{t-1} + L_0 on -log p(x_0), in nats (Ho et al. 2020, eq. 5).
 
 Every term but L_0 is a KL between Gaussians in closed form; L_0 = -log p(x_0 | x_1) with a Gaussian density, so this
-bounds the negative log-density of continuous data. Held by tests/diffusion/test_bound.py (CHECKS 12, 13): on data
-N(0, s^2) with the exact denoiser and the true reverse variance it equals entropy + KL(q(x_T) || N(0, 1)).
+bounds the negative log-density of continuous data. Held by tinygen.checks.diffusion (13, 14): on data N(0, s^2)
+with the exact denoiser and the true reverse variance it equals entropy + KL(q(x_T) || N(0, 1)).
 """
 
 import math

@@ -4,7 +4,7 @@ A network learns the noise in x_t (L_simple, eq. 14); samples come from N(0, I) 
 their own: `schedule`, `process`, `prediction`, `objective`, `sampler`, `bound`, and the network in `tinygen.nets.unet`.
 
 Recipe: U-Net, Adam 1e-3 on digits and 5e-4 on MNIST, EMA; see `DDPMConfig.recipe` and examples/ddpm_mnist/.
-Held by tests/diffusion/ (CHECKS 11, 12, 13, 16).
+Held by tinygen.checks.diffusion and tests/diffusion/.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """L_simple, the mean squared error of the predicted noise (Ho et al. 2020, eq. 14), and how times are drawn.
 
-Held by tests/diffusion/test_objective.py (CHECKS 12, 16): on Gaussian data the least loss at each t is
+Held by tinygen.checks.diffusion (12, 16): on Gaussian data the least loss at each t is
 alpha_bar s^2 / V, and importance-sampled times leave the expectation unchanged.
 """
 

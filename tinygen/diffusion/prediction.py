@@ -5,7 +5,7 @@ With x_t = a x_0 + s e, a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), each o
     noise e · x0 · velocity v = a e - s x_0 (Salimans and Ho 2022) · score = -e / s
 
 determines the others given x_t. Everything goes through the noise.
-Held by tests/diffusion/test_prediction.py (CHECKS 16).
+Held by tinygen.checks.diffusion (16).
 """
 
 from typing import Literal

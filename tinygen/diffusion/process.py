@@ -2,7 +2,7 @@
 
 q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I), hence
 q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I).
-Held by tests/diffusion/test_process.py (CHECKS 11): composing the steps, and conditioning the joint Gaussian.
+Held by tinygen.checks.diffusion (11): composing the steps, and conditioning the joint Gaussian.
 """
 
 import numpy as np

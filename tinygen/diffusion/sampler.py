@@ -2,7 +2,7 @@
 
 x_{t-1} = mean of q(x_{t-1} | x_t, predicted x_0) + sigma_t z, with no noise at the last step (t = 1). sigma_t^2 is
 beta_t (right when the data is N(0, I)) or the posterior variance (right when it is one point); section 3.2.
-Held by tests/diffusion/test_sampler.py (CHECKS 12): on Gaussian data with the exact denoiser and its true reverse
+Held by tinygen.checks.diffusion (12): on Gaussian data with the exact denoiser and its true reverse
 variance, the samples' moments are the data's.
 """
 

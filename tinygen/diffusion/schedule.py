@@ -2,7 +2,7 @@
 
 alpha_bar_t = prod_{s <= t} (1 - beta_s) (Ho et al. 2020, section 2), stored from t = 0 with alpha_bar_0 = 1, so
 that formulas in t - 1 need no special case at t = 1. Everything else follows from it.
-Held by tests/diffusion/test_schedule.py (CHECKS 11, 16).
+Held by tinygen.checks.diffusion (11, 16).
 """
 
 import math

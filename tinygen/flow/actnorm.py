@@ -2,7 +2,7 @@
 
 The first batch in training mode sets them so that it leaves with mean 0 and variance 1 in every channel; from then on
 they are ordinary parameters, and log|det dy/dx| = H W sum log|scale|.
-Held by tests/flow/test_actnorm.py and test_every_flow.py (CHECKS 33).
+Held by tinygen.checks.flow (33).
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Shift and stretch of every entry: y = exp(s) x + t. The last layer of NICE (Dinh et al. 2014, section 3.3).
 
-log|det dy/dx| = the sum of s over the entries of an example. Held by tests/flow/test_every_flow.py (CHECKS 33).
+log|det dy/dx| = the sum of s over the entries of an example. Held by tinygen.checks.flow (33).
 """
 
 import math

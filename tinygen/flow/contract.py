@@ -2,7 +2,7 @@
 
 With y = f(x), `forward` gives y and log|det dy/dx|, `inverse` gives x and log|det dx/dy|, one number per example.
 Composition adds them: log|det d(g o f)/dx| = log|det dg/dy| + log|det df/dx| (Rezende and Mohamed 2015, eq. 7).
-Held by tests/flow/test_every_flow.py (CHECKS 33).
+Held by tinygen.checks.flow (33).
 """
 
 from collections.abc import Callable

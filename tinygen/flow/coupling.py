@@ -6,7 +6,7 @@ With b the mask (1 = kept) and m = b x what the networks see,
     affine (RealNVP; Dinh et al. 2017, eq. 9)       y = m + (1 - b) (x exp(s(m)) + t(m))    log|det| = sum (1 - b) s(m)
 
 The Jacobian is triangular once the kept entries come first, so the networks need no inverse and may be anything.
-Held by tests/flow/test_coupling.py and test_every_flow.py (CHECKS 33).
+Held by tinygen.checks.flow (33) and tests/flow/test_coupling.py.
 """
 
 import numpy as np

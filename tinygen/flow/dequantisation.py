@@ -5,7 +5,7 @@ is a law of images, P(k) = integral of p over the cell of k, and by Jensen's ine
 
     -log2 P(k) / D  <=  E_u[-log2 p(x)] / D + log2 levels
 
-with equality where p is constant in each cell. Held by tests/flow/test_dequantisation.py (CHECKS 36).
+with equality where p is constant in each cell. Held by tinygen.checks.flow (36).
 """
 
 import math

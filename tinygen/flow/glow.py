@@ -2,7 +2,7 @@
 
 A step is an activation normalisation, an invertible 1 x 1 convolution and an affine coupling over halves of the
 channels (table 1, figure 2). Images are squeezed first at every scale, and half of the channels leave after it.
-Points have no places: their matrix mixes the coordinates. Held by tests/flow/ (CHECKS 33, 36).
+Points have no places: their matrix mixes the coordinates. Held by tinygen.checks.flow (33, 36).
 """
 
 from dataclasses import dataclass

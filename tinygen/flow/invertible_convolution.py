@@ -3,7 +3,7 @@
     W = P L (U + diag(s))        log|det dy/dx| = H W log|det W| = H W sum log|s|        (eqs. 9 to 11)
 
 P is a fixed permutation, L unit lower and U strictly upper triangular; the signs of s are fixed. They start from a
-random rotation. Held by tests/flow/test_invertible_convolution.py and test_every_flow.py (CHECKS 33).
+random rotation. Held by tinygen.checks.flow (33).
 """
 
 import math

@@ -1,7 +1,7 @@
 """Intensities in [0, 1] onto the line: y = logit(p), p = a + (1 - 2a) x (Dinh et al. 2017, section 4.1).
 
 The margin a keeps the ends finite. log|det dy/dx| = sum log(1 - 2a) - log p - log(1 - p).
-Held by tests/flow/test_every_flow.py (CHECKS 33).
+Held by tinygen.checks.flow (33).
 """
 
 import math

@@ -1,7 +1,7 @@
 """A flow and a base law as a model: log p(x) = log p(f(x)) + log|det df/dx|, exactly (Dinh et al. 2017, eqs. 2, 3).
 
 Points are modelled as they are, in nats. Images are dequantised first, and their loss is the bound on bits/dim of
-`dequantisation`. Held by tests/flow/test_flow_model.py: the density integrates to 1, and 8-bit images cost exactly
+`dequantisation`. Held by tinygen.checks.flow: the density integrates to 1, and 8-bit images cost exactly
 8 bits/dim under a uniform law (CHECKS 33, 36).
 """
 

@@ -5,7 +5,7 @@ What leaves early is modelled at that scale; the rest goes on. All of it, flatte
     (z_1, h_1) = f_1(x), (z_2, h_2) = f_2(h_1), ..., z_L = f_L(h_{L-1})
 
 The log-determinants add up, since what has left is carried along unchanged.
-Held by tests/flow/test_every_flow.py (CHECKS 33).
+Held by tinygen.checks.flow (33).
 """
 
 import math

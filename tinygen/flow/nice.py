@@ -2,7 +2,7 @@
 
 Additive couplings over alternating entries, which keep volume, then one stretch per entry (section 3.3) and a logistic
 base (section 5). An image is one vector to it: its couplings' perceptrons see every entry that is kept.
-Held by tests/flow/ (CHECKS 33, 36).
+Held by tinygen.checks.flow (33, 36).
 """
 
 from dataclasses import dataclass

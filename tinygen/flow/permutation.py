@@ -1,6 +1,6 @@
 """Entries in another order, so that each coupling sees what the last one left alone (Dinh et al. 2014, section 3.2).
 
-|det| of a permutation is 1. Held by tests/flow/test_every_flow.py (CHECKS 33).
+|det| of a permutation is 1. Held by tinygen.checks.flow (33).
 """
 
 from collections.abc import Sequence

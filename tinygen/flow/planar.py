@@ -4,7 +4,7 @@
     u_hat = u + (m(w.u) - w.u) w / |w|^2,  m(a) = -1 + log(1 + e^a)                                  (appendix A.1)
 
 The second line makes w.u_hat = m(w.u) > -1, which is what invertibility asks for: then alpha + w.u_hat tanh(alpha + b)
-rises with alpha = w.x, and its value w.y has one root. Held by tests/flow/test_planar.py and test_every_flow.py.
+rises with alpha = w.x, and its value w.y has one root. Held by tinygen.checks.flow (33) and tests/flow/test_planar.py.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 Affine couplings with alternating masks; images at several scales, each with three couplings over a checkerboard, a
 squeeze, three over halves of the channels, after which half of the entries leave, and four over a checkerboard at the
 last (section 3.6). Where the paper normalises batches, an activation normalisation stands before each coupling: its
-Jacobian needs no batch. Recipe: `RealNVPConfig.recipe`. Held by tests/flow/ (CHECKS 33, 36).
+Jacobian needs no batch. Recipe: `RealNVPConfig.recipe`. Held by tinygen.checks.flow (33, 36).
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Space to channels: every 2 x 2 block of pixels becomes 4 channels (Dinh et al. 2017, section 3.6).
 
-A permutation of entries, so |det| = 1. Held by tests/flow/test_every_flow.py (CHECKS 33).
+A permutation of entries, so |det| = 1. Held by tinygen.checks.flow (33).
 """
 
 from tinygen.flow.contract import Flow, no_change

@@ -1,7 +1,7 @@
 """`Adam` (Kingma and Ba 2015, algorithm 1) and `AdamW` (Loshchilov and Hutter 2019, algorithm 2).
 
 The formulas are in kernels/definitions/update.py.
-Held by tests/optim/test_optimisers.py (CHECKS 41) and tests/pytorch/.
+Held by tinygen.checks.engine (41), tests/optim/test_optimisers.py and tests/pytorch/.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """`EMA`: exponential moving averages of a model's parameters (Polyak and Juditsky 1992; Ho et al. 2020 for diffusion).
 
 After n updates with weights held at w the average is w + decay^n (w0 - w) (CHECKS 40). Buffers, such as running
-statistics, are averages already: they are copied. Held by tests/optim/test_ema.py.
+statistics, are averages already: they are copied. Held by tinygen.checks.engine and tests/optim/test_ema.py.
 """
 
 from collections.abc import Iterator, Mapping

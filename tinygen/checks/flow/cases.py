@@ -3,14 +3,16 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 import tinygen.flow
 from tinygen import nn
 from tinygen.flow.actnorm import ActNorm
 from tinygen.flow.affine import Affine
+from tinygen.flow.continuous import ContinuousFlow
 from tinygen.flow.contract import Composed, Flow, Inverse
 from tinygen.flow.coupling import AdditiveCoupling, AffineCoupling
 from tinygen.flow.invertible_convolution import InvertibleConvolution
@@ -21,7 +23,11 @@ from tinygen.flow.permutation import Permutation
 from tinygen.flow.planar import Planar
 from tinygen.flow.squeeze import Squeeze
 from tinygen.nets.coupling import coupling_net
+from tinygen.ops.elementwise import tanh
 from tinygen.random import Generator
+from tinygen.tensor import Tensor
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Case(NamedTuple):
@@ -34,15 +40,27 @@ class Case(NamedTuple):
     high: float = 2.0
 
 
-def affine_coupling(shape, mask, rng):
+def affine_coupling(shape: tuple[int, ...], mask: npt.NDArray, rng: Generator) -> AffineCoupling:
+    """A coupling with a small network."""
     return AffineCoupling(mask, coupling_net(shape, 2, hidden=6, depth=1, rng=rng))
 
 
-def scales(rng):
+def scales(rng: Generator) -> MultiScale:
     """Two scales over images (2, 4, 4): 8 channels of 2 x 2 of which 4 leave, then the rest."""
     first = Composed(affine_coupling((2, 4, 4), checkerboard((2, 4, 4)), rng), Squeeze(), ActNorm(8, spatial=2))
     second = Composed(InvertibleConvolution(4, rng=rng), affine_coupling((4, 2, 2), half_channels((4, 2, 2), 1), rng))
     return MultiScale([first, second], (2, 4, 4))
+
+
+class Swirl(nn.Module):
+    """The field tanh(W x + b t), which turns as time goes on."""
+
+    def __init__(self, size: int, rng: Generator):
+        self.turn = nn.Linear(size, size, bias=False, rng=rng)
+        self.drift = nn.Parameter(np.ones(size, np.float32))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return tanh(self.turn(x) + self.drift * t.reshape(-1, 1))
 
 
 CASES = [
@@ -56,6 +74,7 @@ CASES = [
     Case(Logit, (3,), lambda rng: Logit(0.05), 0.0, 1.0),
     Case(Logit, (1, 2, 2), lambda rng: Logit(0.0), 0.01, 0.99),
     Case(Planar, (3,), lambda rng: Planar(3, rng=rng)),
+    Case(ContinuousFlow, (2,), lambda rng: ContinuousFlow(Swirl(2, rng), 0.25)),
     Case(AdditiveCoupling, (4,), lambda rng: AdditiveCoupling(alternating(4), coupling_net((4,), 1, 6, 1, rng=rng))),
     Case(AffineCoupling, (5,), lambda rng: affine_coupling((5,), alternating(5, 1), rng)),
     Case(AffineCoupling, (2, 2, 3), lambda rng: affine_coupling((2, 2, 3), checkerboard((2, 2, 3), 1), rng)),
@@ -86,13 +105,13 @@ def built(case: Case, seed: int = 0) -> Flow:
     return shaken(flow, rng)
 
 
-def shaken(module: nn.Module, rng: Generator, by: float = 0.3) -> nn.Module:
+def shaken(module: M, rng: Generator, by: float = 0.3) -> M:
     """Normal noise added to every parameter."""
     for parameter in module.parameters():
         parameter._assign(np.asarray(parameter) + by * np.asarray(rng.normal(parameter.shape, parameter.dtype)))
     return module
 
 
-def examples(case: Case, n: int = 3, seed: int = 1) -> np.ndarray:
+def examples(case: Case, n: int = 3, seed: int = 1) -> npt.NDArray[np.float64]:
     """(n, *shape) float64, uniform in the domain."""
     return np.random.default_rng(seed).uniform(case.low, case.high, (n, *case.shape))

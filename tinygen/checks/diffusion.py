@@ -1,1 +1,0 @@
-"""Diffusion and score: closed forms."""

@@ -1,1 +1,0 @@
-"""Tensors, layers and optimisers: closed forms."""

@@ -1,1 +1,0 @@
-"""Change of variables: closed forms."""
