@@ -92,16 +92,19 @@ def squash(v: Tensor) -> Tensor:
     return ops.clip(v, -LINEAR, LINEAR) + ops.sign(v) * ops.log1p(excess)
 
 
-def f_gan(kind: FDivergence) -> Loss:
-    """The variational bound on D_f, which the discriminator maximises and the generator minimises; T* = f'(p/q).
+def unsquash(w: Tensor) -> Tensor:
+    """The inverse of `squash`."""
+    excess = ops.maximum(ops.abs(w) - LINEAR, 0.0)
+    return ops.clip(w, -LINEAR, LINEAR) + ops.sign(w) * ops.expm1(excess)
 
-    `optimum` is the logit of T* for log-ratios that `squash` leaves alone.
-    """
+
+def f_gan(kind: FDivergence) -> Loss:
+    """The variational bound on D_f, which the discriminator maximises and the generator minimises; T* = f'(p/q)."""
     return Loss(
         real=lambda v: -kind.activation(squash(v)),
         fake=lambda v: kind.dual(squash(v)),
         generator=lambda v: -kind.dual(squash(v)),
-        optimum=lambda p, q: kind.logit(p / q),
+        optimum=lambda p, q: unsquash(kind.logit(p / q)),
         divergence=lambda p, q: f_divergence(p, q, kind),
     )
 

@@ -2,11 +2,14 @@
 
 sigma = u^T W v with u and v from power iteration, held constant: then d sigma / dW = u v^T, which is exact at the
 singular vectors, and dL/dW = (G - <G, W/sigma> u v^T) / sigma (CHECKS 30). W is the weight as a matrix, its outputs as
-rows; for a convolution that is not the norm of the convolution itself. Held by tests/nn/test_layers.py.
+rows; for a convolution that is not the norm of the convolution itself, which `convolution_norm` gives.
+Held by tinygen/checks/gan/restraints.py and tests/nn/test_layers.py.
 """
 
 import math
 from typing import Any, TypeVar
+
+import numpy as np
 
 from tinygen.kernels.array_module import xp
 from tinygen.nn import init
@@ -100,3 +103,23 @@ def spectral_norm(
     normalised.iterate(module, FIRST_ITERATIONS)
     vars(module).setdefault("_computed", {})[name] = normalised
     return module
+
+
+def convolution_norm(weight: Tensor, size: tuple[int, int]) -> float:
+    """The largest factor by which a convolution of stride 1 can lengthen an image whose edges are joined.
+
+    Such a convolution acts on each frequency by a matrix of its own, whose entries are the kernels' Fourier transforms;
+    the norm is the largest singular value over the frequencies (Sedghi, Gupta and Long 2019, theorem 6).
+
+    Args:
+        weight: (K, C, KH, KW).
+        size: (H, W) of the image, no smaller than the kernel.
+
+    Raises:
+        ValueError: an image smaller than the kernel, where the transform would cut the kernel off.
+    """
+    kernel = weight.shape[2:]
+    if size[0] < kernel[0] or size[1] < kernel[1]:
+        raise ValueError(f"convolution_norm: an image of {size} is smaller than the kernel of {kernel}")
+    frequencies = np.fft.fft2(np.asarray(weight.detach(), np.float64), size, axes=(2, 3))
+    return float(np.linalg.norm(frequencies.transpose(2, 3, 0, 1), 2, axis=(2, 3)).max())

@@ -78,6 +78,15 @@ class GaussianMixture(Truth):
         """p(k | x), the law of the component that made each point (..., D)."""
         return Categorical(self.law.responsibilities(self._point(x)))
 
+    def nearest(self, x: ArrayLike) -> tuple[Tensor, Tensor]:
+        """Which component each point (..., D) is nearest to, and how far off in its standard deviations; both (...).
+
+        The distance is Mahalanobis's: of 2-D draws of one component a share of 1 - exp(-r^2 / 2) is within r.
+        """
+        offset = ops.expand_dims(self._point(x), -2) - self.means
+        distance = ops.sqrt((offset * unscaled(self.covariances, offset)).sum(-1))
+        return ops.argmin(distance, -1), ops.min(distance, -1)
+
     def score(self, x: ArrayLike) -> Tensor:
         """sum_k p(k | x) S_k^-1 (mu_k - x)."""
         point = self._point(x)

@@ -1,0 +1,3 @@
+"""Adversarial models: closed forms."""
+
+from tinygen.checks.gan import games, optima, restraints, sampling
