@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygen import nn, ops
 from tinygen.kernels.array_module import xp
+from tinygen.nets.classes import class_rows
 from tinygen.nn import functional as F
 from tinygen.ops.gate import gate
 from tinygen.random import Generator
@@ -107,6 +108,18 @@ class GatedPixelCNN(nn.Module):
         )
         self.head = nn.Conv2d(width, width, 1, rng=rng)
         self.outward = nn.Conv2d(width, levels, 1, rng=rng)
+
+    def condition(self, n: int, given: Any = None) -> Tensor | None:
+        """What the law is given, one-hot (n, classes): a class, n of them, or every class in turn for None.
+
+        Raises:
+            ValueError: no such class, or a class for a law that takes none.
+        """
+        if self.classes:
+            return class_rows(n, given, self.classes, self.outward.weight)
+        if given is not None:
+            raise ValueError("this pixelcnn is unconditional: there is no class to give; --conditional trains one")
+        return None
 
     def planes(self, x: Any) -> Tensor:
         """One-hot planes (N, levels, H, W) of a grid of integers x (N, H, W); a border of zeros is no category."""

@@ -18,7 +18,6 @@ from tinygen.autoregressive.ancestral import ancestral
 from tinygen.autoregressive.gated import GatedPixelCNN
 from tinygen.distributions.binarise import Binarise, binarised, check_binarise
 from tinygen.drawing import Drawing, ImageRows
-from tinygen.nets.classes import class_rows
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
@@ -58,7 +57,10 @@ class PixelCNN(nn.Module):
     def log_prob(self, batch: Any, rng: Generator) -> Tensor:
         """log p of a batch's images, given their classes if the law is: exact, in nats, (N,)."""
         k = self.observed(batch["x"], rng)
-        return self.law.log_prob(k, self._condition(len(k), batch["y"]) if self.law.classes else None)
+        return self.law.log_prob(k, self._given(batch))
+
+    def _given(self, batch: Any) -> Tensor | None:
+        return self.law.condition(len(batch["x"]), batch["y"]) if self.law.classes else None
 
     def loss(self, batch: Any, rng: Generator) -> tuple[Tensor, dict[str, Any]]:
         """-log p in nats an image, the mean over the batch; and in bits a pixel."""
@@ -76,7 +78,7 @@ class PixelCNN(nn.Module):
         Args:
             cond: a class, or n of them, of a conditional model; None gives every class in turn.
         """
-        return Tensor(self.images(ancestral(self.law, n, self.size, rng, self._condition(n, cond))))
+        return Tensor(self.images(ancestral(self.law, n, self.size, rng, self.law.condition(n, cond))))
 
     def evaluate(self, dataset: Any, rng: Generator) -> dict[str, tuple[float, str]]:
         """The likelihood, the mean over all of `dataset`."""
@@ -96,19 +98,12 @@ class PixelCNN(nn.Module):
         """Held-out examples whose lower half is drawn anew."""
         batch = dataset.batch(slice(_COMPLETED))
         k = self.observed(batch["x"], rng)
-        cond = self._condition(len(k), batch["y"]) if self.law.classes else None
+        cond = self._given(batch)
         above = k[:, : self.size[0] // 2]
         completed = [ancestral(self.law, len(k), self.size, rng, cond, above) for _ in range(3)]
         rows = np.stack([self.images(grid) for grid in (k, *completed)])
         names = ("original", *["completed"] * len(completed))
         return [ImageRows("Completions: the upper half is the example's, the lower half is drawn", rows, names)]
-
-    def _condition(self, n: int, given: Any) -> Tensor | None:
-        if not self.law.classes:
-            if given is not None:
-                raise ValueError("this pixelcnn is unconditional: sample takes no condition; --conditional trains one")
-            return None
-        return class_rows(n, given, self.law.classes, self.law.outward.weight)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ MODELS = {
     "ae": "tinygen.vae.autoencoder:AEConfig",
     "vae": "tinygen.vae.vae:VAEConfig",
     "cvae": "tinygen.vae.vae:CVAEConfig",
+    "vqvae": "tinygen.vq.vqvae:VQVAEConfig",
     "pixelcnn": "tinygen.autoregressive.pixelcnn:PixelCNNConfig",
     "ddpm": "tinygen.diffusion.ddpm:DDPMConfig",
     "nice": "tinygen.flow.nice:NICEConfig",
