@@ -25,9 +25,10 @@ from mutant import ROOT, Mutant
 
 SECONDS = 120  # a child that takes longer is ended; a kernel with a mistake in it compiles without a cache
 FAILURES = (AssertionError, ValueError)
+SLOW_TO_IMPORT = ("np.npyimpl", "np.arraymath", "typed", "experimental.jitclass")  # by Numba, at its first call
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["numpy", "numba"])
+_forks.set_forkserver_preload(["numpy", *(f"numba.{part}" for part in SLOW_TO_IMPORT)])
 
 
 @dataclass(frozen=True)

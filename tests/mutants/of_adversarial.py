@@ -1,0 +1,157 @@
+"""Adversarial models."""
+
+from mutant import Mutant
+
+LOSSES = "tinygen/gan/losses.py"
+NON_SATURATING = """    generator=lambda v: ops.softplus(-v),
+    optimum=SATURATING.optimum,"""
+
+MUTANTS = [
+    Mutant(
+        "the best discriminator as q/(p + q)",
+        LOSSES,
+        "optimum=lambda p, q: ops.log(p) - ops.log(q)",
+        "optimum=lambda p, q: ops.log(q) - ops.log(p)",
+        "gan.game_value gan.generator_gradient gan.descent",
+    ),
+    Mutant(
+        "the players' labels exchanged",
+        LOSSES,
+        "    real=lambda v: ops.softplus(-v),\n    fake=ops.softplus,",
+        "    real=ops.softplus,\n    fake=lambda v: ops.softplus(-v),",
+        "gan.table gan.game_value",
+    ),
+    Mutant(
+        "the non-saturating generator given the saturating loss",
+        LOSSES,
+        NON_SATURATING,
+        NON_SATURATING.replace("ops.softplus(-v)", "-ops.softplus(v)"),
+        "gan.saturation gan.generator_gradient",
+    ),
+    Mutant(
+        "what the non-saturating generator descends, with JS once",
+        LOSSES,
+        "- 2.0 * f_divergence(p, q, JENSEN_SHANNON)",
+        "- f_divergence(p, q, JENSEN_SHANNON)",
+        "gan.descent",
+    ),
+    Mutant(
+        "the least squares discriminator that wants a of data and b of samples",
+        LOSSES,
+        "optimum=lambda p, q: (b * p + a * q) / (p + q)",
+        "optimum=lambda p, q: (a * p + b * q) / (p + q)",
+        "gan.least_squares_value",
+    ),
+    Mutant(
+        "a hinge that opens at 0",
+        LOSSES,
+        "real=lambda v: ops.relu(1.0 - v)",
+        "real=lambda v: ops.relu(-v)",
+        "gan.hinge_value",
+    ),
+    Mutant(
+        "the Jensen-Shannon generator of f-GAN's table, which gives 2 JS",
+        "tinygen/divergence/f_divergence.py",
+        "activation=lambda v: 0.5 * math.log(2) - 0.5 * ops.softplus(-v)",
+        "activation=lambda v: math.log(2) - ops.softplus(-v)",
+        "gan.f_gan_value",
+    ),
+    Mutant(
+        "the conjugate of KL without its -1",
+        "tinygen/divergence/f_divergence.py",
+        "dual=lambda v: ops.exp(v - 1.0)",
+        "dual=lambda v: ops.exp(v)",
+        "gan.f_gan_value gan.table",
+    ),
+    Mutant(
+        "the critic of the samples' potential, with its sign",
+        LOSSES,
+        "ops.min(distance - transport(distance, p, q).g, 1)",
+        "ops.min(distance + transport(distance, p, q).g, 1)",
+        "gan.best_critic",
+    ),
+    Mutant(
+        "gradient penalty |grad|^2 - 1",
+        "tinygen/gan/penalties.py",
+        "return ((linalg.norm(slopes(critic, between), axis=1) - 1.0) ** 2).mean()",
+        "return (linalg.norm(slopes(critic, between), axis=1) ** 2 - 1.0).mean()",
+        "gan.linear_critic",
+    ),
+    Mutant(
+        "a penalty that is not differentiated twice",
+        "tinygen/gan/penalties.py",
+        "return slope.reshape(len(x), -1)",
+        "return slope.detach().reshape(len(x), -1)",
+        "gan.linear_critic",
+    ),
+    Mutant(
+        "R1 without its half",
+        "tinygen/gan/penalties.py",
+        "return 0.5 * (slopes(critic, real) ** 2).sum(1).mean()",
+        "return (slopes(critic, real) ** 2).sum(1).mean()",
+        "gan.linear_critic",
+    ),
+    Mutant(
+        "one epsilon for the whole batch",
+        "tinygen/gan/penalties.py",
+        "e = rng.uniform((len(real), *[1] * (real.ndim - 1)), real.dtype",
+        "e = rng.uniform((1, *[1] * (real.ndim - 1)), real.dtype",
+        "gan.mixing",
+    ),
+    Mutant(
+        "an epsilon for every pixel",
+        "tinygen/gan/penalties.py",
+        "e = rng.uniform((len(real), *[1] * (real.ndim - 1)), real.dtype",
+        "e = rng.uniform(real.shape, real.dtype",
+        "gan.mixing",
+    ),
+    Mutant(
+        "a critic that sees the mean of the batch",
+        "tinygen/gan/model.py",
+        "return (self.discriminator(x) if cond is None",
+        "return (self.discriminator(x - x.mean(0)) if cond is None",
+        "gan.examples_apart",
+    ),
+    Mutant(
+        "spectral norm held constant in the gradient",
+        "tinygen/nn/spectral_norm.py",
+        "return weight / sigma",
+        "return weight / sigma.detach()",
+        "gan.spectral_gradient",
+    ),
+    Mutant(
+        "the norm of a convolution as that of its reshaped kernel",
+        "tinygen/nn/spectral_norm.py",
+        "return float(np.linalg.norm(frequencies.transpose(2, 3, 0, 1), 2, axis=(2, 3)).max())",
+        "return float(np.linalg.norm(np.asarray(weight).reshape(len(weight), -1), 2))",
+        "gan.convolution",
+    ),
+    Mutant(
+        "orthogonal penalty that also wants unit columns",
+        "tinygen/gan/penalties.py",
+        "return ops.sum((gram * off_diagonal) ** 2)",
+        "return ops.sum((gram - (1 - off_diagonal)) ** 2)",
+        "gan.orthogonality",
+    ),
+    Mutant(
+        "truncation by clipping the latents",
+        "tinygen/gan/latent.py",
+        "return init.trunc_normal_(Tensor(np.empty((n, latent), dtype)), low=-truncation, high=truncation, rng=rng)",
+        "return ops.clip(rng.normal((n, latent), dtype), -truncation, truncation)",
+        "gan.truncation",
+    ),
+    Mutant(
+        "a uniform prior on [0, 1]",
+        "tinygen/gan/latent.py",
+        "return 2.0 * rng.uniform((n, latent), dtype) - 1.0",
+        "return rng.uniform((n, latent), dtype)",
+        "gan.one_prior",
+    ),
+    Mutant(
+        "distance to a mode squared",
+        "tinygen/truth/mixture.py",
+        "distance = ops.sqrt((offset * unscaled(self.covariances, offset)).sum(-1))",
+        "distance = (offset * unscaled(self.covariances, offset)).sum(-1)",
+        "gan.perfect_sampler",
+    ),
+]
