@@ -82,6 +82,10 @@ def broadcast_gradients() -> Iterator[Measurement]:
     exacts = (g * ~(under | over), (g * under).sum(0), (g * over).sum())
     for name, found, exact in zip(("x", "min", "max"), tg.grad(tg.clip(x, low, high), [x, low, high], g), exacts):
         yield equal(f"clip, {name}", found, exact)
+    for name, found, exact in zip(
+        ("x", "min"), tg.grad(tg.clip(x, low), [x, low], g), (g * ~under, (g * under).sum(0))
+    ):
+        yield equal(f"clip from below alone, {name}", found, exact)
 
 
 @check(
@@ -132,6 +136,7 @@ def untaken_branch() -> Iterator[Measurement]:
         "1 / x": (lambda x: 1.0 / x, -1 / 16, 1 / 32),
         "log sqrt": (lambda x: tg.log(tg.sqrt(x)), 0.125, -1 / 32),
         "x log x": (lambda x: x * tg.log(x), 1 + np.log(4), 0.25),
+        "x^1.5, whose slope is finite": (lambda x: x**1.5, 3.0, 0.375),
     }
     for name, (fn, slope, bend) in branches.items():
         x = leaf([0.0, 4.0])
