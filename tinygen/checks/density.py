@@ -41,12 +41,12 @@ def _picture_of_langevin() -> Curves:
         chains, _ = metropolis(LAW.log_prob, start, step, 20, Generator(i + 200), LAW.score)
         corrected[i] = np.square(chains.numpy()).mean()
     lines = {
-        "v / (1 - h / (2 v))": np.array([_stationary(step) for step in steps]),
-        "unadjusted, 4,000 chains": unadjusted,
+        "exact": np.array([_stationary(step) for step in steps]),
+        "unadjusted": unadjusted,
         "v": np.full(20, V),
-        "Metropolis, 4,000 chains": corrected,
+        "Metropolis": corrected,
     }
-    caption = f"Langevin's dynamics on N(0, {V}): the variance it ends with, by its step."
+    caption = f"Langevin's dynamics on N(0, {V}): the variance of 4,000 chains, by the step."
     return Curves(caption, steps, lines, "step h", "variance")
 
 
@@ -139,7 +139,7 @@ FLOORS = {
 
 
 def _picture_of_densities() -> Maps:
-    line = np.linspace(-4.4, 4.4, 220)
+    line = np.linspace(-4.4, 4.4, 150)
     points = np.stack(np.meshgrid(line, line), -1)
     names = ("eight gaussians", "two moons", "checkerboard")
     caption = "Toy densities. Their entropy, the least loss of any model, is " + ", ".join(

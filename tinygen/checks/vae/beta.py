@@ -59,7 +59,7 @@ def _second_derivatives(variance: float, beta: float) -> np.ndarray:
 
 def _picture() -> Curves:
     beta, rates = 2.0, []
-    variances = np.linspace(0.4, 3.0, 14)
+    variances = beta * SCALE**2 * np.array([0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0])
     for variance in variances:
         model, (batch, rng) = linear_vae(1, 1, SCALE, beta), _data(variance)
         train(model, batch, rng, 200, 0.1)

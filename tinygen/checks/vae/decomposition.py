@@ -28,7 +28,7 @@ def _mean_kl(means: np.ndarray, scales: np.ndarray) -> float:
     8,
     "vae",
     "The mean KL to the prior in three parts",
-    formula=r"\frac{1}{N}\sum_n\mathrm{KL}(q(z|x_n)\|p)=I(x;z)+\mathrm{KL}(q(z)\|\prod_jq(z_j))+"
+    formula=r"\frac{1}{N}\sum_n\mathrm{KL}(q(z|x_n)\|p)=I(x;z)+\mathrm{KL}(q(z)\|\prod_j\,q(z_j))+"
     r"\sum_j\mathrm{KL}(q(z_j)\|p(z_j))",
     statement="Mutual information, total correlation and dimension-wise KL add up to it exactly. Codes far apart tell "
     "the example, log N; a grid of codes has no total correlation; two on a diagonal have log 2.",

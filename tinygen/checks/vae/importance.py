@@ -89,7 +89,8 @@ def exact_posterior_weights() -> Iterator[Measurement]:
     "The gradient of the k-sample bound",
     formula=r"\nabla\log\frac{1}{k}\sum_iw_i=\sum_i\tilde{w}_i\nabla\log w_i,\qquad \tilde{w}_i=w_i/\sum_jw_j",
     statement="Better samples count more: the gradient is the mean of those of the log weights, weighed by the "
-    "normalised weights. In a linear decoder's weights that of log w is (x - W z - b) z^T / s^2.",
+    "normalised weights. In a linear decoder's weights that of log w is (x - W z - b) z^T / s^2; through z = m + t e "
+    "it reaches the encoder.",
     source="Burda, Grosse and Salakhutdinov 2016, eqs. 13 and 14",
 )
 def k_sample_gradient() -> Iterator[Measurement]:
@@ -106,7 +107,11 @@ def k_sample_gradient() -> Iterator[Measurement]:
     share /= share.sum(0)
     slopes = residual[..., None] * z[..., None, :] / s**2  # (k, N, 4, 2)
     loss, figures = model.loss({"x": X.numpy()}, Generator(3))
-    (found,) = grad(loss, [next(model.decoder.parameters())])
+    in_weights, in_biases = grad(loss, [next(model.decoder.parameters()), list(model.encoder.parameters())[1]])
     expected = -(share[..., None, None] * slopes).sum(0).mean(0)
-    yield equal("gradient of the loss in the decoder's weights, k = 5", found, expected)
+    yield equal("gradient of the loss in the decoder's weights, k = 5", in_weights, expected)
+    # With z = m + t e the encoder moves log w by the slope in z, and log t by 1 more: -log q has it.
+    in_mean = residual @ W / s**2 - z
+    along = np.concatenate([in_mean, in_mean * (z - q.mean.numpy()) + 1], -1)
+    yield equal("in the encoder's biases", in_biases, -(share[..., None] * along).sum(0).mean(0))
     yield equal("effective samples", figures["effective_samples"], (1 / (share**2).sum(0)).mean())
