@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinygen.checks.diffusion.gaussian_data import ONE, ZERO, times
-from tinygen.checks.measurement import Measurement, equal
+from tinygen.checks.measurement import Measurement, equal, estimate
 from tinygen.checks.registry import check
 from tinygen.diffusion.objective import importance_times, uniform_times
 from tinygen.diffusion.process import q_sample
@@ -97,6 +97,8 @@ def importance_sampling() -> Iterator[Measurement]:
     yield equal("p_t times the weight, every draw", p[t] * drawn.weight, np.full(n, 1 / 20))
     deviations = (np.bincount(t, minlength=21)[1:] / n - p[1:]) / np.sqrt(p[1:] * (1 - p[1:]) / n)
     yield equal(f"shares of t less p_t, in std. errors (n = {n:,})", deviations, np.zeros(20), tolerance=5.0)
+    loss = schedule.alpha_bar  # any function of t
+    yield estimate("the weighted mean of alpha_bar", drawn.weight * loss[t], loss[1:].mean())
     uniform = uniform_times(schedule, n, Generator(2))
     shares = np.bincount(np.asarray(uniform.t), minlength=21) / n
     deviations = (shares[1:] - 1 / 20) / np.sqrt(1 / 20 * (1 - 1 / 20) / n)
