@@ -34,6 +34,11 @@ def config_class(name: str) -> type:
     return getattr(importlib.import_module(module), attribute)
 
 
+def family(name: str) -> str:
+    """The room of model `name`: vae, flow."""
+    return MODELS[name].partition(":")[0].removeprefix("tinygen.").partition(".")[0]
+
+
 def summary(name: str) -> str:
     """The first line of the documentation of model `name`."""
     return (config_class(name).__doc__ or "").strip().partition("\n")[0]

@@ -17,7 +17,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -154,6 +154,10 @@ class RunDirectory:
     def write_config(self, config: RunConfig) -> None:
         """Write config.json atomically."""
         write_atomically(self.config_file, config.to_json())
+
+    def write_evaluation(self, step: int, figures: Mapping[str, tuple[float, str]]) -> None:
+        """Keep what was measured of the weights of that step: name -> (value, unit). Raises OSError."""
+        write_atomically(self.evaluation_file, json.dumps({"step": step, "figures": figures}, indent=2) + "\n")
 
     def sweep(self) -> None:
         """Remove the unfinished files of a writer that was killed."""
