@@ -42,6 +42,11 @@ class PixelCNN(nn.Module):
         check_binarise(binarise)
         self.law, self.size, self.binarise = law, size, binarise
 
+    @property
+    def classes(self) -> int:
+        """Of how many classes `sample` can be told one; 0 for none."""
+        return self.law.classes
+
     def observed(self, x: Any, rng: Generator) -> np.ndarray:
         """What the law is of: integers (N, H, W) from images x (N, 1, H, W)."""
         images = np.asarray(x)[:, 0]
