@@ -1,5 +1,5 @@
-"""Transport between Gaussians: the Frechet distance by two other algorithms, the entropic cost by its limits and by
-Sinkhorn's iteration on a grid (CHECKS 26 and 27)."""
+"""Transport between Gaussians: the Frechet distance of samples, the entropic cost by its limits and by Sinkhorn's
+iteration on a grid (CHECKS 27)."""
 
 import math
 
@@ -15,7 +15,6 @@ from tinygen.divergence import (
     frechet_distance,
     frechet_distance_of_samples,
     squared_distances,
-    transport,
 )
 from tinygen.divergence.symmetric_root import lyapunov, symmetric_root
 from tinygen.testing import gradcheck
@@ -31,32 +30,6 @@ def covariance(n=3, extra=2):
 M1, M2, S1, S2 = _rng.normal(size=3), _rng.normal(size=3), covariance(), covariance()
 
 
-def test_the_frechet_distance_against_two_other_algorithms():
-    mean = (M1 - M2) @ (M1 - M2) + np.trace(S1) + np.trace(S2)
-    value = frechet_distance(M1, S1, M2, S2).item()
-    assert value == pytest.approx(mean - 2 * np.trace(scipy.linalg.sqrtm(S1 @ S2)).real, rel=1e-10)
-    nuclear = np.linalg.svd(np.linalg.cholesky(S1).T @ np.linalg.cholesky(S2), compute_uv=False).sum()
-    assert value == pytest.approx(mean - 2 * nuclear, rel=1e-12)
-    assert frechet_distance(M2, S2, M1, S1).item() == pytest.approx(value, rel=1e-12)
-
-
-def test_it_is_the_cost_of_the_best_affine_map():
-    """Bures: T = S1^-.5 (S1^.5 S2 S1^.5)^.5 S1^-.5 carries one to the other at the cost E|x - T x|^2."""
-    root = np.asarray(symmetric_root(S1))
-    inverse = np.linalg.inv(root)
-    t = inverse @ np.asarray(symmetric_root(root @ S2 @ root)) @ inverse
-    np.testing.assert_allclose(t @ S1 @ t, S2, rtol=1e-9, atol=1e-12)
-    moved = np.eye(3) - t
-    cost = np.trace(moved @ S1 @ moved) + (M1 - M2) @ (M1 - M2)
-    assert frechet_distance(M1, S1, M2, S2).item() == pytest.approx(cost, rel=1e-9)
-
-
-def test_commuting_covariances_compare_standard_deviations():
-    a, b = np.array([1.0, 4.0, 0.0]), np.array([9.0, 1.0, 4.0])
-    value = frechet_distance(np.zeros(3), np.diag(a), np.zeros(3), np.diag(b)).item()
-    assert value == pytest.approx(((np.sqrt(a) - np.sqrt(b)) ** 2).sum(), rel=1e-13)
-
-
 def test_equal_sets_of_features_are_at_distance_zero():
     x = _rng.normal(size=(40, 5))
     assert frechet_distance_of_samples(x, x[::-1].copy()).item() == pytest.approx(0, abs=1e-12)
@@ -65,18 +38,6 @@ def test_equal_sets_of_features_are_at_distance_zero():
     y = _rng.normal(size=(9, 5))
     fitted = frechet_distance(x.mean(0), np.cov(x.T), y.mean(0), np.cov(y.T))
     assert frechet_distance_of_samples(x, y).item() == pytest.approx(fitted.item(), rel=1e-10)
-
-
-def test_on_the_line_it_is_the_square_of_matched_quantiles():
-    quantiles = math.sqrt(2) * np.array([0.3, -1.1]), np.array([1.2, 0.4])
-    u = (np.arange(400) + 0.5) / 400
-    z = scipy.special.ndtri(u)
-    (m1, m2), (s1, s2) = quantiles
-    exact = frechet_distance([m1], [[s1**2]], [m2], [[s2**2]]).item()
-    assert exact == pytest.approx((m1 - m2) ** 2 + (s1 - s2) ** 2, rel=1e-6)
-    plan = transport(squared_distances(m1 + s1 * z[::8], m2 + s2 * z[::8])).cost.item()
-    matched = ((m1 - m2 + (s1 - s2) * z[::8]) ** 2).mean()
-    assert plan == pytest.approx(matched, rel=1e-9)
 
 
 def test_gradients():

@@ -1,14 +1,12 @@
-"""Maximum mean discrepancy: the closed form between Gaussians (CHECKS 28), bias and no bias."""
+"""Maximum mean discrepancy: the estimates by their definition, gradients, what cannot be compared."""
 
 import math
 
 import numpy as np
 import pytest
 
-import tinygen as tg
 from tinygen import distributions as td
 from tinygen.divergence import (
-    expected_rbf,
     median_bandwidth,
     mmd_biased,
     mmd_gaussians,
@@ -21,46 +19,6 @@ from tinygen.testing import gradcheck
 H = 0.9
 P = td.MultivariateNormal(np.array([0.3, -0.5]), np.array([[1.2, 0.3], [0.3, 0.5]]))
 Q = td.MultivariateNormal(np.array([-0.2, 0.6]), variance=np.array([0.4, 1.5]))
-
-
-def test_isotropic_gaussians_by_the_formula():
-    """E k = (h^2/(h^2 + s1^2 + s2^2))^(n/2) exp(-|d|^2/(2 (h^2 + s1^2 + s2^2)))."""
-    n, s1, s2, d = 3, 0.7, 1.1, np.array([0.2, -0.4, 1.0])
-    total = H**2 + s1**2 + s2**2
-    formula = (H**2 / total) ** (n / 2) * math.exp(-(d @ d) / (2 * total))
-    p = td.MultivariateNormal(d, variance=np.full(n, s1**2))
-    q = td.Independent(td.Normal(np.zeros(n), s2))
-    assert expected_rbf(p, q, H).item() == pytest.approx(formula, rel=1e-13)
-
-
-def test_the_closed_form_is_the_gauss_hermite_sum():
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    law = td.Normal(np.array(0.3), np.array(0.8)), td.Normal(np.array(-0.5), np.array(1.3))
-    x, y = 0.3 + 0.8 * nodes, -0.5 + 1.3 * nodes
-    k = np.exp(-((x[:, None] - y) ** 2) / (2 * H**2))
-    exact = weights @ k @ weights / (2 * math.pi)
-    assert expected_rbf(*law, H).item() == pytest.approx(exact, rel=1e-9)
-
-
-def test_no_discrepancy_from_itself():
-    assert mmd_gaussians(P, P, H).item() == pytest.approx(0, abs=1e-15)
-    assert mmd_gaussians(P, Q, H).item() > 0.05
-
-
-@pytest.mark.parametrize("q", [P, Q], ids=["p = q", "p != q"])
-def test_the_unbiased_estimate_has_the_closed_form_as_its_mean(q):
-    """400 estimates from 12 and 9 points; the biased one lies above by the diagonal's share, exactly known."""
-    kernel, rng = rbf_kernel(H), tg.random.Generator(0)
-    n, m, repeats = 12, 9, 400
-    xs, ys = P.sample(rng, (repeats, n)), q.sample(rng, (repeats, m))
-    unbiased = np.array([mmd_unbiased(xs[i], ys[i], kernel).item() for i in range(repeats)])
-    biased = np.array([mmd_biased(xs[i], ys[i], kernel).item() for i in range(repeats)])
-    exact = mmd_gaussians(P, q, H).item()
-    assert abs(unbiased.mean() - exact) < 5 * unbiased.std() / math.sqrt(repeats)
-    assert (biased >= 0).all()
-    assert (unbiased < 0).any()
-    surplus = (1 - expected_rbf(P, P, H).item()) / n + (1 - expected_rbf(q, q, H).item()) / m
-    assert abs(biased.mean() - exact - surplus) < 5 * biased.std() / math.sqrt(repeats)
 
 
 def test_both_estimates_by_their_definition():

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
-from tinygen import distributions as td
-from tinygen.divergence import total_variation, transport
+from tinygen.divergence import transport
 from tinygen.testing import gradcheck
 
 
@@ -49,12 +48,6 @@ def test_equal_masses_are_the_assignment_problem():
     found = transport(cost)
     assert found.cost.item() == pytest.approx(cost[rows, columns].mean(), rel=1e-12)
     np.testing.assert_array_equal(found.plan.numpy().argmax(1), columns)
-
-
-def test_a_discrete_metric_gives_total_variation():
-    a, b = np.random.default_rng(2).dirichlet(np.ones(6), 2)
-    tv = total_variation(td.Categorical(a), td.Categorical(b)).item()
-    assert transport(1 - np.eye(6), a, b).cost.item() == pytest.approx(tv, abs=1e-14)
 
 
 def test_the_potential_of_a_metric_cost_is_a_lipschitz_critic():

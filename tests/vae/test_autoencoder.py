@@ -1,65 +1,31 @@
-"""Linear autoencoders have closed forms (CHECKS 2): PCA without noise, Wiener's filter with it."""
+"""Autoencoders: the law fitted to their codes, the figures of eval; what the linear ones learn is in the checks."""
 
 import numpy as np
 import pytest
-from linear_gaussian import SigmaNoise, minimise, repeated, sigma_points
 
-import tinygen as tg
+from tinygen.checks.expectations import sigma_points
+from tinygen.checks.vae.linear import affine
 from tinygen.data import load
-from tinygen.nets.mlp import MLP
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 from tinygen.vae.autoencoder import AEConfig, Autoencoder
 
-D, Q = 4, 2
-MEAN = np.array([0.5, -1.0, 0.0, 2.0])
-EIGENVALUES = np.array([3.0, 1.0, 0.4, 0.2])
-BASIS, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(D, D)))
-S = BASIS * EIGENVALUES @ BASIS.T
-X = sigma_points(MEAN, S)
+X = sigma_points(np.array([0.5, -1.0, 0.0, 2.0]), np.diag([3.0, 1.0, 0.4, 0.2]))
 
 
-def linear(latent: int, noise: float = 0.0) -> Autoencoder:
-    rng = Generator(0)
-    encoder, decoder = MLP((D,), (latent,), (), rng=rng), MLP((latent,), (D,), (), rng=rng)
-    return Autoencoder(encoder, decoder, latent, noise).to("float64")
-
-
-def jacobian(model: Autoencoder) -> np.ndarray:
-    return np.asarray(tg.jacobian(lambda x: model(x.reshape(1, -1)).reshape(-1), Tensor(np.zeros(D))))
-
-
-def test_a_linear_autoencoder_projects_on_the_principal_subspace():
-    model = linear(Q)
-    error = minimise(model, {"x": X}, Generator(0), steps=1500, lr=0.02)
-    assert error == pytest.approx(EIGENVALUES[Q:].sum(), rel=1e-6)
-    U = BASIS[:, :Q]
-    np.testing.assert_allclose(jacobian(model), U @ U.T, atol=1e-3)
-    np.testing.assert_allclose(np.asarray(model(Tensor(MEAN[None]))), MEAN[None], atol=1e-3)
-
-
-def test_a_linear_denoising_autoencoder_is_wieners_filter_and_holds_the_score():
-    noise = 0.6
-    model = linear(D, noise)
-    error = minimise(model, {"x": repeated(X, D)}, SigmaNoise(), steps=2000, lr=0.02)
-    noised = S + noise**2 * np.eye(D)
-    gain = S @ np.linalg.inv(noised)
-    assert error == pytest.approx(noise**2 * np.trace(gain), rel=1e-6)  # what is left of the noise
-    np.testing.assert_allclose(jacobian(model), gain, atol=2e-3)
-    x = np.random.default_rng(1).normal(size=(5, D))
-    score = -np.linalg.solve(noised, (x - MEAN).T).T
-    np.testing.assert_allclose(np.asarray(model.score(Tensor(x))), score, atol=0.02)
+def linear(noise: float = 0.0) -> Autoencoder:
+    return Autoencoder(affine(4, 2, 0), affine(2, 4, 1), 2, noise).to("float64")
 
 
 def test_only_a_denoising_one_has_a_score():
     with pytest.raises(ValueError, match="noise above 0"):
-        linear(Q).score(Tensor(X))
+        linear().score(Tensor(X))
     with pytest.raises(ValueError, match="noise is a standard deviation"):
-        linear(Q, -0.1)
+        linear(-0.1)
 
 
 def test_draws_have_the_moments_of_the_codes_met_in_training():
-    model = linear(Q)
+    model = linear()
     for _ in range(400):
         model.loss({"x": X}, Generator(0))
     code = np.asarray(model.encoder(Tensor(X)))
@@ -73,7 +39,7 @@ def test_draws_have_the_moments_of_the_codes_met_in_training():
 
 
 def test_evaluation_leaves_the_moments_alone():
-    model = linear(Q).eval()
+    model = linear().eval()
     model.loss({"x": X}, Generator(0))
     np.testing.assert_array_equal(np.asarray(model.code_mean), 0.0)
 

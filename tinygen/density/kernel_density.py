@@ -1,7 +1,8 @@
 """Kernel density (Parzen 1962) with Gaussian kernels: p(x) = mean_n N(x; x_n, h^2 I).
 
 With enough points of N(0, 1) it is N(0, 1 + h^2), whose expected log-likelihood under the data is
--log(2 pi (1 + h^2)) / 2 - 1 / (2 (1 + h^2)) (CHECKS 39). Held by tests/density/test_kernel_density.py.
+-log(2 pi (1 + h^2)) / 2 - 1 / (2 (1 + h^2)) (CHECKS 39). Held by tinygen/checks/density.py and
+tests/density/test_kernel_density.py.
 """
 
 import math

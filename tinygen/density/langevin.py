@@ -4,7 +4,7 @@
 
 On N(0, v) the unadjusted chain has the stationary variance v / (1 - h / (2 v)) (CHECKS 20): a bias that grows with the
 step. Accepting x' with probability min(1, p(x') q(x | x') / (p(x) q(x' | x))) removes it (Roberts and Tweedie 1996).
-Held by tests/density/test_langevin.py.
+Held by tinygen/checks/density.py and tests/density/test_langevin.py.
 """
 
 import math

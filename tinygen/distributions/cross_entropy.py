@@ -4,7 +4,8 @@
     q Laplace       E|x - m|            q beta                  E log x, E log(1 - x)
 
 so each moment below, given for every family that has it in closed form, serves all pairs at once. Where p puts mass
-outside q's support the divergence is infinite. Held by tests/distributions/test_kl.py, pair by pair.
+outside q's support the divergence is infinite. Held by tinygen/checks/divergence/kl.py, pair by
+pair, and by tests/distributions/test_kl.py.
 """
 
 import functools

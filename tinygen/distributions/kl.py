@@ -2,7 +2,7 @@
 
 `cross_entropy.py` has the pairs of two families, `monte_carlo.py` the estimate for every other pair. The formulas are
 those of Gil, Alajaji and Linder 2013, "Renyi divergence measures for commonly used univariate continuous
-distributions", at order 1. Held by tests/distributions/test_kl.py.
+distributions", at order 1. Held by tinygen/checks/divergence/kl.py and tests/distributions/test_kl.py.
 """
 
 import math

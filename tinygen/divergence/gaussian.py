@@ -4,7 +4,7 @@
     OT(p, q)   = |m1 - m2|^2 + tr A + tr B - tr D + n s^2 (1 - log 2 s^2) + s^2 log|D + s^2 I|,
                  D = (4 A^.5 B A^.5 + s^4 I)^.5, of the cost |x - y|^2 + 2 s^2 KL   (Janati et al. 2020, theorem 1)
 
-Held by tests/divergence/test_gaussian.py.
+Held by tinygen/checks/divergence/transport.py and tests/divergence/test_gaussian.py.
 """
 
 import math

@@ -4,7 +4,8 @@ between Gaussians.
     MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y)
 
 With the kernel exp(-|x - y|^2 / 2 h^2) and Gaussians, E k(x, y) is the density of N(0, h^2 I + S1 + S2) at the
-difference of the means, times (2 pi h^2)^(n/2). Held by tests/divergence/test_mmd.py.
+difference of the means, times (2 pi h^2)^(n/2).
+Held by tinygen/checks/divergence/kernels.py and tests/divergence/test_mmd.py.
 """
 
 import math

@@ -5,7 +5,8 @@
 
 by successive shortest paths with potentials (Ahuja, Magnanti and Orlin 1993, section 9.7): the plan only ever uses
 cells where f_i + g_j = C_ij, so when all mass has moved, plan and potentials prove each other optimal. A few hundred
-points on each side at most; `sinkhorn` is for more. Held by tests/divergence/test_transport.py.
+points on each side at most; `sinkhorn` is for more.
+Held by tinygen/checks/divergence/transport.py and tests/divergence/test_transport.py.
 """
 
 from typing import NamedTuple

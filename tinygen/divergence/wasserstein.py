@@ -2,7 +2,7 @@
 
 Between two laws of one location-scale family the best coupling moves equal quantiles onto each other, so the distance
 is E|d + (s - r) e|, an absolute moment. `transport` has the distance between small discrete laws anywhere.
-Held by tests/divergence/test_wasserstein.py.
+Held by tinygen/checks/divergence/transport.py and tests/divergence/test_wasserstein.py.
 """
 
 import numpy as np

@@ -4,7 +4,8 @@
     posterior (eq. 6)          z | x ~ N(M^-1 W^T (x - mu), s^2 M^-1),  M = W^T W + s^2 I
     maximum likelihood (7, 8)  W = U_q (L_q - s^2 I)^(1/2), s^2 = mean of the discarded eigenvalues
 
-Held by tests/truth/test_linear_gaussian.py: log p(x) = log p(z) + log p(x|z) - log p(z|x) at every z (CHECKS 3).
+Held by tinygen/checks/vae/importance.py: log p(x) = log p(z) + log p(x|z) - log p(z|x) at every z; and by
+tests/truth/test_linear_gaussian.py.
 """
 
 import numpy as np

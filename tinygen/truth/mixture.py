@@ -7,7 +7,7 @@
 | eight_gaussians | a ring of 8 of radius 4/1.414, sd 0.5/1.414 | FFJORD's code (Grathwohl et al. 2019) |
 
 Noise keeps a mixture a mixture: sum_k w_k N(sqrt(a) mu_k, a S_k + (1 - a) I).
-Held by tests/truth/test_gaussian_truth.py.
+Held by tinygen/checks/density.py and tests/truth/test_gaussian_truth.py.
 """
 
 import math

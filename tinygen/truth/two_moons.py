@@ -2,7 +2,8 @@
 
 Upper arc 2 (cos a, sin a) - (1, 0.2), lower arc 2 (1 - cos a, 0.5 - sin a) - (1, 0.2), a uniform in [0, pi], blurred by
 a Gaussian. The density is an integral over the angle, by Gauss-Legendre quadrature a mixture of Gaussians: at blur 0.2
-its 128 nodes give log p to 1e-9, and noise only makes it smoother. Held by tests/truth/test_toy_truths.py.
+its 128 nodes give log p to 1e-9, and noise only makes it smoother.
+Held by tinygen/checks/density.py and tests/truth/test_toy_truths.py.
 """
 
 import numpy as np

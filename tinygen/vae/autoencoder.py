@@ -5,7 +5,8 @@ Hinton and Salakhutdinov 2006, "Reducing the dimensionality of data with neural 
 noised data is Alain and Bengio 2014, theorem 1. An autoencoder has no law over codes, so to draw from it a normal law
 is fitted to the codes met in training (Ghosh et al. 2020, "From variational to deterministic autoencoders", section 4).
 
-Recipe: perceptron, Adam 1e-3. Held by tests/vae/test_autoencoder.py (CHECKS 2): the linear one spans the PCA subspace.
+Recipe: perceptron, Adam 1e-3. Held by tinygen/checks/vae/autoencoders.py: the linear one spans the PCA
+subspace; and by tests/vae/test_autoencoder.py.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ With q(z) = (1/N) sum_n q(z | x_n) and a prior of independent coordinates,
 
 mutual information, total correlation and dimension-wise KL (Hoffman and Johnson 2016; Chen et al. 2018, "Isolating
 sources of disentanglement in VAEs", eq. 2). The three integrands add up draw by draw, so the identity needs no luck.
-Held by tests/vae/test_decomposition.py (CHECKS 8).
+Held by tinygen/checks/vae/decomposition.py and tests/vae/test_decomposition.py.
 """
 
 import math

@@ -3,7 +3,7 @@
     log w = log p(x | z) + log p(z) - log q(z | x),   log p(x) >= E_q log w = E_q log p(x | z) - KL(q(z | x) || p(z))
 
 Kingma and Welling 2014, "Auto-encoding variational Bayes", eqs. 3 and 7; beta as in Higgins et al. 2017, "beta-VAE",
-eq. 4. Held by tests/vae/test_elbo.py and tests/vae/test_linear_vae.py (CHECKS 3, 4): with the exact posterior log w is
+eq. 4. Held by tinygen/checks/vae/ (elbo.py, beta.py) and tests/vae/test_elbo.py: with the exact posterior log w is
 log p(x) for every z, and a linear model reaches the likelihood of probabilistic PCA.
 """
 

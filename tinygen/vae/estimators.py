@@ -5,8 +5,8 @@
     straight-through  a Bernoulli draw with the gradient of its probability (Bengio et al. 2013): biased
     enumeration       the sum over all values, for a few Bernoulli variables
 
-The reparameterised one needs no code here: it is `cost(law.rsample(rng))`. Held by tests/vae/test_estimators.py
-(CHECKS 6, 7), with the known variances and the known bias.
+The reparameterised one needs no code here: it is `cost(law.rsample(rng))`. Held by tinygen/checks/vae/estimators.py,
+with the known variances and the known bias, and by tests/vae/test_estimators.py.
 """
 
 import itertools

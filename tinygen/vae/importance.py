@@ -2,7 +2,8 @@
 
 Burda, Grosse and Salakhutdinov 2016, "Importance weighted autoencoders", eqs. 8 and 9 and theorem 1: L_1 is the ELBO,
 L_k <= L_{k+1} <= log p(x), and L_k tends to log p(x). The gradient is sum_i w~_i grad log w_i with the normalised
-weights w~ = softmax(log w) (eq. 14). Held by tests/vae/test_importance.py (CHECKS 5).
+weights w~ = softmax(log w) (eq. 14). Held by tinygen/checks/vae/importance.py and
+tests/vae/test_importance.py.
 """
 
 import math

@@ -6,7 +6,7 @@ al. 2016; everything given a class y for Sohn, Lee and Yan 2015, "Learning struc
 conditional generative models". The parts are files of their own: `elbo`, `importance`, `likelihood`, `annealed`,
 `networks`.
 
-Recipe: perceptron, Adam 1e-3; see `VAEConfig.recipe`. Held by tests/vae/ (CHECKS 3, 4, 5, 8).
+Recipe: perceptron, Adam 1e-3; see `VAEConfig.recipe`. Held by tinygen/checks/vae/ and tests/vae/.
 """
 
 from dataclasses import dataclass

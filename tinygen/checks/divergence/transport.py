@@ -12,13 +12,15 @@ from tinygen.distributions import Categorical, Distribution, Exponential, Laplac
 from tinygen.divergence import frechet_distance, total_variation, transport, wasserstein_1, wasserstein_1d
 from tinygen.drawing import Curves
 
-# Each of one family; the third number is where the two distribution functions cross, if they do.
+# Each of one family; the third entry is where the two distribution functions cross, if they do.
 PAIRS = (
     (Normal(np.array(0.3), np.array(0.8)), Normal(np.array(-0.5), np.array(1.7)), 91 / 90),
+    (Normal(np.array(0.3), np.array(0.8)), Normal(np.array(-0.5), np.array(0.8)), None),
     (Laplace(np.array(0.4), np.array(0.6)), Laplace(np.array(-0.2), np.array(1.9)), 88 / 130),
     (Logistic(np.array(-0.4), np.array(0.5)), Logistic(np.array(0.7), np.array(1.1)), -79 / 60),
     (Uniform(np.array(0.0), np.array(1.0)), Uniform(np.array(-0.5), np.array(2.2)), 5 / 17),
     (Uniform(np.array(0.0), np.array(1.0)), Uniform(np.array(0.5), np.array(2.0)), None),
+    (Uniform(np.array(0.0), np.array(1.0)), Uniform(np.array(1.0), np.array(2.2)), None),
     (Exponential(np.array(0.5)), Exponential(np.array(3.0)), None),
 )
 KINKS = [-0.5, -0.2, 0.0, 0.4, 0.5, 1.0, 2.0, 2.2]
