@@ -1,4 +1,4 @@
-"""`Conv2d` and `ConvTranspose2d`. Held by tests/nn/test_closed_forms.py (CHECKS 38) and tests/pytorch/."""
+"""`Conv2d` and `ConvTranspose2d`. Held by tinygen.checks.engine (38) and tests/pytorch/."""
 
 from tinygen.nn import functional as F
 from tinygen.nn import init

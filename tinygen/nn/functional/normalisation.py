@@ -1,6 +1,6 @@
 """Normalisation with PyTorch's names and argument order, on the fused operations of `tinygen.ops.normalisation`.
 
-Held by tests/nn/test_normalisation_layers.py (CHECKS 41) and tests/pytorch/.
+Held by tinygen.checks.engine (41), tests/nn/test_normalisation_layers.py and tests/pytorch/.
 """
 
 import math
