@@ -24,6 +24,7 @@ gan, vae, vq, flow, diffusion
 checks, data
 metrics
 training
+bench
 cli + __main__
 """
 

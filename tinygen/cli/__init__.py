@@ -16,6 +16,7 @@ COMMANDS = {
     "sample": ("tinygen.cli.sample", "draw samples from a trained run"),
     "eval": ("tinygen.cli.evaluate", "measure a trained run"),
     "verify": ("tinygen.cli.verify", "measure every closed form that the project is held to"),
+    "bench": ("tinygen.cli.bench", "time operations and training steps beside other libraries"),
     "list": ("tinygen.cli.listing", "the models there are"),
     "data": ("tinygen.cli.data", "the data sets there are, and where they lie"),
 }

@@ -1,0 +1,24 @@
+"""A library that computes something else: values that are off, or nothing at all."""
+
+from typing import Any
+
+from tinygen.bench.backends.with_tinygen import OperationRun
+
+
+class Off(OperationRun):
+    def results(self) -> dict[str, Any]:
+        return {name: 1.01 * array for name, array in super().results().items()}
+
+
+def setup(threads: int, broken: bool = False) -> None:
+    global BROKEN
+    BROKEN = broken
+
+
+def operation(chosen: Any) -> Off:
+    if BROKEN:
+        raise ZeroDivisionError("no such kernel")
+    return Off(chosen)
+
+
+step = operation

@@ -1,0 +1,165 @@
+"""Libraries side by side: one process each, asked in random order, round after round.
+
+Processes keep the libraries' threads apart; interleaving gives each the same weather. A sample during which something
+else ran for more than a twelfth of the time is taken again, for all alike, up to four times; then the least disturbed
+one counts, and the result says so. On a machine that is never quiet nothing is taken twice.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from tinygen.bench.backends import Backend
+from tinygen.bench.machine import busy_seconds, wait_for_quiet
+from tinygen.bench.result import Row, Timing
+
+DISTURBED = 1 / 12
+"""Share of a sample's time that something else may run."""
+ATTEMPTS = 4
+"""Samples taken in place of one, at most; one alone where the machine does not come to rest."""
+
+
+class BenchError(RuntimeError):
+    """A library that does not start, or that computes something else: one line."""
+
+
+class Worker:
+    """The process of one library."""
+
+    def __init__(self, backend: Backend, threads: int) -> None:
+        self.name = backend.name
+        self.cpu_seconds = 0.0
+        count = str(threads)
+        environment = os.environ | backend.environment
+        environment |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
+        command = [sys.executable, "-m", "tinygen.bench.worker", backend.module, count, json.dumps(backend.options)]
+        pipe = subprocess.PIPE
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=self.errors, text=True
+        )
+        self._answer()
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """The answer to one request. Raises BenchError when the process is gone."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.errors.seek(0)
+            last = (self.errors.read().strip().splitlines() or ["it ended"])[-1]
+            raise BenchError(f"{self.name}: {last}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.kill()
+        self.process.wait()
+        self.errors.close()
+
+
+def compare(case: str, workers: Sequence[Worker], tolerance: float) -> dict[str, str]:
+    """Name of each library that fails at `case` -> why: an error, or values that differ from the first one's.
+
+    Values and gradients are compared entry by entry, relative to the greatest of each array.
+    """
+    wrong: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        for i, worker in enumerate(workers):
+            path = Path(folder) / f"{i}.npz"
+            error = worker.ask(do="compare", case=case, path=str(path)).get("error")
+            if error:
+                wrong[worker.name] = error
+            else:
+                found[worker.name] = dict(np.load(path))
+        if workers[0].name in wrong:
+            return wrong
+        reference = found.pop(workers[0].name)
+        for name, arrays in found.items():
+            if arrays.keys() != reference.keys():
+                wrong[name] = f"other gradients: {', '.join(sorted(arrays.keys() ^ reference.keys()))}"
+                continue
+            for key, expected in reference.items():
+                error_of_key = np.abs(arrays[key] - expected).max() / max(float(np.abs(expected).max()), 1e-6)
+                if not error_of_key <= tolerance:
+                    wrong[name] = f"{key} differs by {error_of_key:.1e}"
+                    break
+    return wrong
+
+
+def measure(
+    cases: Sequence[str],
+    backends: Sequence[Backend],
+    threads: int,
+    rounds: int,
+    seconds: float,
+    tolerance: float = 2e-3,
+    seed: int = 0,
+    done: Callable[[Row], None] = lambda row: None,
+) -> list[Row]:
+    """Every case with every library, the first of which the others are compared with.
+
+    Args:
+        rounds: samples of each library.
+        seconds: of each sample.
+        tolerance: how far values and gradients may differ, relative to the greatest.
+        done: is told each row as it is finished.
+
+    Raises:
+        BenchError: a library does not start.
+    """
+    order = random.Random(seed)
+    workers: list[Worker] = []
+    rows = []
+    try:
+        for backend in backends:
+            workers.append(Worker(backend, threads))
+        for case in cases:
+            wrong = compare(case, workers, tolerance)
+            timings = {worker.name: Timing() for worker in workers if worker.name not in wrong}
+            for _ in range(rounds):
+                chosen = [worker for worker in workers if worker.name in timings]
+                order.shuffle(chosen)
+                for worker in chosen:
+                    timings[worker.name].add(*_sample(worker, case, seconds))
+            rows.append(Row(case, timings, wrong))
+            done(rows[-1])
+    finally:
+        for worker in workers:
+            worker.close()
+    return rows
+
+
+def _sample(worker: Worker, case: str, seconds: float) -> tuple[float, list[float], int, bool]:
+    """Median, times, peak memory and whether it was disturbed, of the quietest of up to four samples."""
+    best: tuple[float, dict[str, Any]] | None = None
+    attempts = ATTEMPTS if wait_for_quiet(1.0) else 1
+    for _ in range(attempts):
+        before, start = busy_seconds(), time.monotonic()
+        given = worker.ask(do="time", case=case, seconds=seconds)
+        elapsed, after = time.monotonic() - start, busy_seconds()
+        own, worker.cpu_seconds = given["cpu_seconds"] - worker.cpu_seconds, given["cpu_seconds"]
+        other = 0.0 if before is None or after is None else max(0.0, after - before - own) / elapsed
+        if best is None or other < best[0]:
+            best = other, given
+        if other <= DISTURBED:
+            break
+    assert best is not None
+    share, given = best
+    return median(given["times"]), given["times"], given["peak_kb"], share > DISTURBED

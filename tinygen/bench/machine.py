@@ -1,0 +1,61 @@
+"""What the figures were measured on, and whether anything else was running meanwhile (Linux; elsewhere unknown)."""
+
+import os
+import platform
+import re
+import time
+from importlib import metadata
+from pathlib import Path
+
+STAT = Path("/proc/stat")
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+def description(threads: int) -> dict[str, str]:
+    """Processor, cores, threads, system, versions: what a figure has to be quoted with."""
+    versions = {}
+    for name in ("tinygen", "numpy", "numba", "torch", "jax"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "threads": str(threads),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "precision": "float32",
+        **versions,
+    }
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def busy_seconds() -> float | None:
+    """CPU seconds spent so far by everything on this machine, stolen ones counted twice; None where unknown."""
+    try:
+        values = [int(v) for v in STAT.read_text().split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    user, nice, system, _, _, interrupt, soft, stolen = values
+    return (user + nice + system + interrupt + soft + 2 * stolen) / TICKS
+
+
+def wait_for_quiet(limit: float = 3.0) -> bool:
+    """Waits until the machine does nothing for 40 ms, at most `limit` seconds; whether it came to that."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        before = busy_seconds()
+        time.sleep(0.04)
+        after = busy_seconds()
+        if before is None or after is None or after - before <= 1 / TICKS:
+            return True
+    return False

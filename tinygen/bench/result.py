@@ -1,0 +1,128 @@
+"""What was measured: medians, quartiles, ratios round by round; as a table, as JSON, as a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass
+class Timing:
+    """The samples of one library at one case: a median each, all times, the peak memory, how many were disturbed."""
+
+    medians: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    peak_kb: int = 0
+    disturbed: int = 0
+
+    def add(self, middle: float, times: Sequence[float], peak_kb: int, disturbed: bool) -> None:
+        """One sample."""
+        self.medians.append(middle)
+        self.times += times
+        self.peak_kb = max(self.peak_kb, peak_kb)
+        self.disturbed += disturbed
+
+    @property
+    def seconds(self) -> float:
+        """The median of the samples' medians."""
+        return median(self.medians)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """First and third quartile of all times, in seconds."""
+        low, high = np.quantile(self.times, (0.25, 0.75))
+        return float(low), float(high)
+
+
+@dataclass
+class Row:
+    """One case: a timing for each library that computes it rightly, and why the others do not."""
+
+    case: str
+    timings: dict[str, Timing]
+    wrong: dict[str, str]
+
+    def ratio(self, of: str, to: str) -> tuple[float, float, float] | None:
+        """The time of one library over another's, round by round: median and quartiles; None where one is missing."""
+        if of not in self.timings or to not in self.timings:
+            return None
+        ratios = np.divide(self.timings[of].medians, self.timings[to].medians)
+        low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
+        return float(middle), float(low), float(high)
+
+    def as_json(self, first: str) -> dict[str, Any]:
+        """Everything that a later comparison needs."""
+        entry: dict[str, Any] = {"case": self.case, "wrong": self.wrong, "libraries": {}}
+        for name, timing in self.timings.items():
+            ratio = self.ratio(first, name)
+            entry["libraries"][name] = {
+                "median_ms": timing.seconds * 1e3,
+                "quartiles_ms": [1e3 * t for t in timing.quartiles],
+                "samples": len(timing.medians),
+                "disturbed": timing.disturbed,
+                "peak_mb": timing.peak_kb / 1024,
+                f"{first}_over_this": ratio,
+            }
+        return entry
+
+
+def table(rows: Sequence[Row], names: Sequence[str], title: str) -> "Table":
+    """Milliseconds of the first library, and its time over each other one's: below 1 it is the faster."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    first, *others = names
+    found = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE)
+    found.add_column("")
+    found.add_column(f"{first}, ms", justify="right")
+    for name in others:
+        found.add_column(f"over {name}", justify="right")
+    for row in rows:
+        cells = [row.case, f"{row.timings[first].seconds * 1e3:.3g}" if first in row.timings else row.wrong[first]]
+        for name in others:
+            ratio = row.ratio(first, name)
+            if ratio is None:
+                cells.append(row.wrong.get(name, ""))
+                continue
+            middle, low, high = ratio
+            colour = "green" if middle <= 1 else "yellow" if middle <= 1.1 else "red"
+            mark = "*" if row.timings[first].disturbed or row.timings[name].disturbed else ""
+            cells.append(f"[{colour}]{middle:.2f}[/{colour}] [dim]{low:.2f}-{high:.2f}[/dim]{mark}")
+        found.add_row(*cells)
+    return found
+
+
+def save_picture(path: Path, rows: Sequence[Row], names: Sequence[str]) -> None:
+    """Ratios as dots with their quartiles, one line a case, on a logarithmic axis with 1 in the middle."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    first, *others = names
+    figure = Figure(figsize=(8.4, 1.2 + 0.26 * len(rows)), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axvline(1.0, color="#8a919b", linewidth=1)
+    for k, name in enumerate(others):
+        points = [(i, *r) for i, row in enumerate(rows) if (r := row.ratio(first, name)) is not None]
+        if points:
+            i, middle, low, high = map(np.array, zip(*points))
+            y = i + 0.22 * (k - (len(others) - 1) / 2)
+            axes.hlines(y, low, high, color=f"C{k}", linewidth=1.2)
+            axes.plot(middle, y, "o", color=f"C{k}", markersize=4, label=f"over {name}")
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5]
+    axes.set(xscale="log", xlabel=f"time of {first} (below 1: faster)", ylim=(len(rows) - 0.5, -0.5))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks(range(len(rows)), [row.case for row in rows], fontsize=8)
+    axes.minorticks_off()
+    axes.grid(axis="x", color="#e3e6ea", linewidth=0.7)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    if others:
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.savefig(path, format="png")
