@@ -28,9 +28,12 @@ class GatedLayer(nn.Module):
         first: whether the layer reads the grid itself, so that it must not see the position it predicts (mask A). The
             others see it (mask B) and add their input to their output in the horizontal stack.
         classes: entries of the one-hot condition; 0 for none.
+        dropout: chance that an entry of the horizontal stack is dropped behind the gate, in training.
     """
 
-    def __init__(self, inward: int, width: int, size: int, first: bool, classes: int, *, rng: Generator):
+    def __init__(
+        self, inward: int, width: int, size: int, first: bool, classes: int = 0, dropout: float = 0.0, *, rng: Generator
+    ):
         self.reach = size // 2
         self.first = first
         span = self.reach + (not first)
@@ -38,6 +41,7 @@ class GatedLayer(nn.Module):
         self.across = nn.Conv2d(inward, 2 * width, (1, span), rng=rng)
         self.link = nn.Conv2d(2 * width, 2 * width, 1, rng=rng)
         self.outward = nn.Conv2d(width, width, 1, rng=rng)
+        self.drop = nn.Dropout(dropout, rng=rng) if dropout else nn.Identity()
         self.cond = nn.Linear(classes, 4 * width, bias=False, rng=rng) if classes else None
 
     def biases(self, cond: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
@@ -54,7 +58,7 @@ class GatedLayer(nn.Module):
 
     def horizontal(self, left: Tensor, linked: Tensor, bias: Tensor | float) -> Tensor:
         """From columns with `reach` of border left of them, and what the link adds: the stack."""
-        h = self.outward(gate(_plus(self.across(left) + linked, bias)))
+        h = self.outward(self.drop(gate(_plus(self.across(left) + linked, bias))))
         return h if self.first else h + left[:, :, :, self.reach :]
 
     def forward(self, v: Tensor, h: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -79,6 +83,7 @@ class GatedPixelCNN(nn.Module):
         first: size of the first layer's filter, odd.
         size: of the others', odd, at least 3.
         classes: how many classes the law is given; 0 for none.
+        dropout: of each layer, in training.
 
     Raises:
         ValueError: sizes out of range.
@@ -92,6 +97,7 @@ class GatedPixelCNN(nn.Module):
         first: int = 7,
         size: int = 3,
         classes: int = 0,
+        dropout: float = 0.0,
         *,
         rng: Generator,
     ):
@@ -103,7 +109,7 @@ class GatedPixelCNN(nn.Module):
                 raise ValueError(f"{name} is the size of a filter with a centre: 3, 5, 7 ..., not {value}")
         self.levels, self.classes = levels, classes
         self.layers = nn.ModuleList(
-            GatedLayer(width if i else levels, width, size if i else first, i == 0, classes, rng=rng)
+            GatedLayer(width if i else levels, width, size if i else first, i == 0, classes, dropout, rng=rng)
             for i in range(layers)
         )
         self.head = nn.Conv2d(width, width, 1, rng=rng)

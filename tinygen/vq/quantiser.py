@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygen import nn, ops
 from tinygen.autodiff.tape import no_grad
+from tinygen.nn import init
 from tinygen.ops.creation import ones, zeros
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
@@ -38,8 +39,9 @@ class Quantiser(nn.Module):
     Args:
         codes: K.
         width: D.
-        decay: of the moving averages that the codebook follows: 0 is one Lloyd step for each batch. None: the codebook
-            is a parameter, trained by `codebook_loss`.
+        decay: of the moving averages of how many vectors choose each code, and of their sums; a codebook that follows
+            them takes one Lloyd step for each batch when it is 0.
+        learned: the codebook is a parameter, trained by `codebook_loss`, and does not follow the averages.
         revival: a code used less often than this share of 1/K, on the moving average, is put on a vector of the batch;
             0 leaves codes that are dead.
 
@@ -53,17 +55,24 @@ class Quantiser(nn.Module):
     started: Tensor
 
     def __init__(
-        self, codes: int, width: int, decay: float | None = 0.99, revival: float = 0.0, *, rng: Generator | None = None
+        self,
+        codes: int,
+        width: int,
+        decay: float = 0.99,
+        learned: bool = False,
+        revival: float = 0.0,
+        *,
+        rng: Generator | None = None,
     ):
         if codes < 1 or width < 1:
             raise ValueError(f"a codebook has at least one code of one dimension, not {codes} of {width}")
-        if decay is not None and not 0 <= decay < 1:
+        if not 0 <= decay < 1:
             raise ValueError(f"decay is at least 0 and less than 1, not {decay}")
         if not 0 <= revival < 1:
             raise ValueError(f"revival is a share of 1/K, at least 0 and less than 1, not {revival}")
-        self.codes, self.width, self.decay, self.revival = codes, width, decay, revival
-        book = (rng or Generator(0)).normal((codes, width))
-        if decay is None:
+        self.codes, self.width, self.decay, self.learned, self.revival = codes, width, decay, learned, revival
+        book = init.generator(rng).normal((codes, width))
+        if learned:
             self.codebook = nn.Parameter(book)
         else:
             self.register_buffer("codebook", book)
@@ -101,39 +110,36 @@ class Quantiser(nn.Module):
             self.codebook._assign(book)
             counts, sums = self._assigned(vectors, self.nearest(vectors))
             book = _means(counts, sums, book)
-        self._write(book, np.full(self.codes, len(vectors) / self.codes, book.dtype))
+        counts = np.full(self.codes, len(vectors) / self.codes, book.dtype)
+        self._write(book, counts, book * counts[:, None])
         self.started._assign(np.ones((), self.started.dtype))
 
     @no_grad()
     def follow(self, z: Any, indices: np.ndarray, rng: Generator) -> None:
         """Takes in which codes the vectors z (N, D, ...) chose: averages, the codebook, revival (appendix A.1)."""
         vectors = _rows(z)
-        decay = 0.99 if self.decay is None else self.decay
         new_counts, new_sums = self._assigned(vectors, indices)
-        counts = decay * np.asarray(self.counts) + (1 - decay) * new_counts
-        sums = decay * np.asarray(self.sums) + (1 - decay) * new_sums
-        book = np.array(self.codebook)
-        if self.decay is not None:
-            book = _means(counts, sums, book)
-        dead = np.flatnonzero(counts < self.revival * counts.sum() / self.codes)
+        counts = self.decay * np.asarray(self.counts) + (1 - self.decay) * new_counts
+        sums = self.decay * np.asarray(self.sums) + (1 - self.decay) * new_sums
+        book = np.array(self.codebook) if self.learned else _means(counts, sums, np.asarray(self.codebook))
+        equal = counts.sum() / self.codes
+        dead = np.flatnonzero(counts < self.revival * equal)
         if len(dead):
             chosen = np.asarray(rng.integers(0, len(vectors), len(dead), "cpu"))
-            book[dead], counts[dead] = vectors[chosen], counts.sum() / self.codes
-            sums[dead] = book[dead] * counts[dead, None]
-        self.codebook._assign(book.astype(self.codebook.dtype))
-        self.counts._assign(counts.astype(self.counts.dtype))
-        self.sums._assign(sums.astype(self.sums.dtype))
+            book[dead], counts[dead], sums[dead] = vectors[chosen], equal, vectors[chosen] * equal
+        self._write(book, counts, sums)
 
     def _assigned(self, vectors: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How many of the vectors chose each code (K,), and their sums (K, D)."""
-        chosen = np.zeros((vectors.shape[0], self.codes), vectors.dtype)
+        chosen = np.zeros((len(vectors), self.codes), vectors.dtype)
         chosen[np.arange(len(vectors)), indices.ravel()] = 1.0
         return chosen.sum(axis=0), chosen.T @ vectors
 
-    def _write(self, book: np.ndarray, counts: np.ndarray) -> None:
-        self.codebook._assign(book)
-        self.counts._assign(counts)
-        self.sums._assign(book * counts[:, None])
+    def _write(self, book: np.ndarray, counts: np.ndarray, sums: np.ndarray) -> None:
+        dtype = self.codebook.dtype
+        self.codebook._assign(book.astype(dtype))
+        self.counts._assign(counts.astype(dtype))
+        self.sums._assign(sums.astype(dtype))
 
 
 def usage(indices: np.ndarray, codes: int) -> np.ndarray:
