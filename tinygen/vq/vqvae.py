@@ -230,7 +230,14 @@ class VQVAEConfig:
         sizes = (shape[0], self.width, self.hidden, halvings)
         encoder, decoder = GridEncoder(*sizes, rng=rng), GridDecoder(*sizes, rng=rng)
         quantiser = Quantiser(self.codes, self.width, self.decay, self.codebook == "loss", self.revival, rng=rng)
-        depth = {"layers": self.prior_layers, "first": 5, "dropout": self.prior_dropout}
-        law = GatedPixelCNN(self.codes, self.prior_width, **depth, classes=classes or 0, rng=rng)
+        law = GatedPixelCNN(
+            self.codes,
+            self.prior_width,
+            self.prior_layers,
+            first=5,
+            classes=classes or 0,
+            dropout=self.prior_dropout,
+            rng=rng,
+        )
         autoencoder = QuantisedAutoencoder(encoder, quantiser, decoder, self.beta)
         return VQVAE(autoencoder, CodePrior(law), grid, self.prior_share)
