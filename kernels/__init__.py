@@ -1,8 +1,9 @@
 """Hot paths: arrays in, arrays out. No tensors, no tape; this folder can be read, tested and used alone.
 
 Every kernel has a *definition* in plain NumPy (`definitions/`, read it first) and a CPU version in Numba
-(`cpu/`). One table, below, maps a name to the module that holds it; `tinygen.kernels.<name>` picks the
-version from the array in hand. `implementation("definition")` forces the definitions, for tests and doubt.
+(`cpu/`); most have one in CUDA C++ (`cuda/`), for arrays in CuPy. One table, below, maps a name to the module that
+holds it; `tinygen.kernels.<name>` picks the version from the array in hand. `implementation("definition")` forces the
+definitions, for tests and doubt.
 """
 
 import importlib
@@ -13,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-# module (of the same name in definitions/ and in cpu/) -> the kernels it holds
+from .array_module import xp
+
+# module (of the same name in definitions/, in cpu/ and, where listed below, in cuda/) -> the kernels it holds
 MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "product": ("matmul",),
@@ -44,6 +47,7 @@ MODULES = {
     "update": ("adam_update", "ema_update"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
+IN_CUDA = ("normalisation", "softmax", "elementwise", "rectifier", "update", "philox")
 NAMES = {name: module for module, names in MODULES.items() for name in names}
 
 _forced: list[str] = []
@@ -63,16 +67,23 @@ def implementation(version: str) -> Iterator[None]:
 
 @cache
 def load(name: str, version: str) -> Callable[..., Any]:
-    """The function that implements kernel `name` in `version`; imported when first asked for."""
-    folder = {"definition": "definitions", "cpu": "cpu"}[version]
+    """The function that implements kernel `name` in `version`, "definition", "cpu" or "cuda"; imported when asked for.
+
+    Where CUDA C++ has none the definition stands in: CuPy's arrays run it.
+    """
+    if version == "cuda" and NAMES[name] not in IN_CUDA:
+        version = "definition"
+    folder = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}[version]
     return getattr(importlib.import_module(f"{__name__}.{folder}.{NAMES[name]}"), name)
 
 
 def choose(array: Any) -> str:
-    """The version that serves `array`: Numba for float32 and float64 in NumPy, else the definition."""
+    """The version that serves `array`: for float32 and float64 "cpu" in NumPy, "cuda" in CuPy; else "definition"."""
     if _forced:
         return _forced[-1]
-    return "cpu" if isinstance(array, np.ndarray) and array.dtype.char in "fd" else "definition"
+    if isinstance(array, np.ndarray):
+        return "cpu" if array.dtype.char in "fd" else "definition"
+    return "cuda" if xp(array) is not np and array.dtype.char in "fd" else "definition"
 
 
 def _kernel(name: str) -> Callable[..., Any]:

@@ -5,11 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
+from simulator import version as simulated
 
 from tinygen.kernels.cpu import philox as cpu
 from tinygen.kernels.definitions import philox as definition
 
-VERSIONS = pytest.mark.parametrize("version", [definition, cpu], ids=["definition", "cpu"])
+KERNELS = pytest.mark.parametrize("kernels", [pytest.param(cpu, id="cpu"), simulated("philox")])
+VERSIONS = pytest.mark.parametrize(
+    "version", [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu"), simulated("philox")]
+)
 KEYS = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 # carries between the counter's words are where implementations differ: draw next to them too
 COUNTERS = st.one_of(
@@ -47,14 +51,16 @@ def test_published_vectors(version, counter, key, block):
     assert tuple(version.philox_bits(key, number(*counter), 4)) == block
 
 
+@KERNELS
 @given(key=KEYS, counter=COUNTERS, n=SIZES)
-def test_same_bits_from_both_versions(key, counter, n):
-    ours, theirs = cpu.philox_bits(key, counter, n), definition.philox_bits(key, counter, n)
+def test_same_bits_from_every_version(kernels, key, counter, n):
+    ours, theirs = kernels.philox_bits(key, counter, n), definition.philox_bits(key, counter, n)
     assert ours.dtype == theirs.dtype == np.uint32
     assert ours.shape == theirs.shape == (n,)
     assert (ours == theirs).all()
 
 
+@KERNELS
 @given(
     key=KEYS,
     counter=COUNTERS,
@@ -62,8 +68,8 @@ def test_same_bits_from_both_versions(key, counter, n):
     dtype=st.sampled_from(["float32", "float64"]),
     name=st.sampled_from(["philox_uniform", "philox_normal"]),
 )
-def test_same_variates_from_both_versions(key, counter, n, dtype, name):
-    ours = getattr(cpu, name)(key, counter, n, dtype)
+def test_same_variates_from_every_version(kernels, key, counter, n, dtype, name):
+    ours = getattr(kernels, name)(key, counter, n, dtype)
     theirs = getattr(definition, name)(key, counter, n, dtype)
     assert ours.dtype == theirs.dtype == np.dtype(dtype)
     assert ours.shape == (n,)

@@ -1,15 +1,17 @@
-"""Softmax and cross-entropy: the definitions obey the theory in float64, the Numba kernels the definitions."""
+"""Softmax and cross-entropy: the definitions obey the theory in float64, the Numba and CUDA kernels the definitions."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
+from simulator import version as simulated
 
 from tinygen.kernels.cpu import softmax as cpu
 from tinygen.kernels.definitions import softmax as definition
 
-VERSIONS = [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu")]
+KERNELS = [pytest.param(cpu, id="cpu"), simulated("softmax")]
+VERSIONS = [pytest.param(definition, id="definition"), *KERNELS]
 
 
 @st.composite
@@ -34,31 +36,33 @@ def problems(draw):
 def agree(actual, expected, dtype, scale=1.0):
     assert actual.dtype == dtype
     assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=(2e-6 if dtype == np.float32 else 0) * scale)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=(2e-6 if dtype == np.float32 else 1e-14) * scale)
 
 
-@given(problems())
-def test_kernels_equal_their_definitions(problem):
+@pytest.mark.parametrize("kernels", KERNELS)
+@given(problem=problems())
+def test_kernels_equal_their_definitions(kernels, problem):
     x, g, axis = problem
     for name in ("softmax", "log_softmax"):
         y = getattr(definition, name)(x, axis)
-        agree(getattr(cpu, name)(x, axis), y, x.dtype, 1 + np.abs(y).max())
+        agree(getattr(kernels, name)(x, axis), y, x.dtype, 1 + np.abs(y).max())
         expected = getattr(definition, f"{name}_backward")(g, y, axis)
-        actual = getattr(cpu, f"{name}_backward")(g, y, axis)
+        actual = getattr(kernels, f"{name}_backward")(g, y, axis)
         agree(actual, expected, x.dtype, 1 + np.abs(g).sum(axis).max())
 
 
-@given(problems(), st.sampled_from([np.int64, np.int32, np.uint8]))
-def test_cross_entropy_equals_its_definition(problem, index):
+@pytest.mark.parametrize("kernels", KERNELS)
+@given(problem=problems(), index=st.sampled_from([np.int64, np.int32, np.uint8]))
+def test_cross_entropy_equals_its_definition(kernels, problem, index):
     x, g, axis = problem
     x = np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])
     g = g.reshape(-1)[: len(x)]
     target = np.random.default_rng(len(x)).integers(0, x.shape[1], len(x)).astype(index)
     loss, lse = definition.cross_entropy(x, target)
-    for a, b in zip(cpu.cross_entropy(x, target), (loss, lse), strict=True):
+    for a, b in zip(kernels.cross_entropy(x, target), (loss, lse), strict=True):
         agree(a, b, x.dtype, 1 + np.abs(b).max())
     expected = definition.cross_entropy_backward(g, x, target, lse)
-    agree(cpu.cross_entropy_backward(g, x, target, lse), expected, x.dtype, 1 + np.abs(g).max())
+    agree(kernels.cross_entropy_backward(g, x, target, lse), expected, x.dtype, 1 + np.abs(g).max())
 
 
 @pytest.mark.parametrize("shape", [(600, 97), (40, 3000)])

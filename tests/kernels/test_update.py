@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulator import version as simulated
 
 from tinygen.kernels.cpu import update as cpu
 from tinygen.kernels.definitions import update as definition
 
-VERSIONS = pytest.mark.parametrize("version", [definition, cpu], ids=["definition", "cpu"])
+KERNELS = pytest.mark.parametrize("kernels", [pytest.param(cpu, id="cpu"), simulated("update")])
+VERSIONS = pytest.mark.parametrize(
+    "version", [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu"), simulated("update")]
+)
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 OPTIONS = {
     "lr": 0.01,
@@ -35,6 +39,7 @@ def close(ours, theirs, dtype):
     return np.abs(ours - theirs).max(initial=0) <= 4 * np.finfo(dtype).eps * (1 + np.abs(theirs).max(initial=0))
 
 
+@KERNELS
 @given(
     shape=st.sampled_from([(), (1,), (7,), (40_001,), (5, 3), (4, 6, 5, 5), (0, 3)]),
     layouts=st.lists(st.sampled_from(["contiguous", "channels last", "gaps"]), min_size=4, max_size=4),
@@ -44,7 +49,7 @@ def close(ours, theirs, dtype):
     step=st.sampled_from([1, 2, 1000]),
     seed=st.integers(0, 99),
 )
-def test_adam_on_the_cpu_is_the_definition(shape, layouts, dtype, weight_decay, decoupled, step, seed):
+def test_adam_is_the_definition(kernels, shape, layouts, dtype, weight_decay, decoupled, step, seed):
     rng = np.random.default_rng(seed)
     p, g, m, v = (laid_out(rng, shape, layout, dtype) for layout in layouts)
     np.square(v, out=v)
@@ -52,11 +57,12 @@ def test_adam_on_the_cpu_is_the_definition(shape, layouts, dtype, weight_decay, 
     expected = [x.copy() for x in (p, g, m, v)]
     definition.adam_update(*expected, **options)
     given_gradient = g.copy()
-    cpu.adam_update(p, g, m, v, **options)
+    kernels.adam_update(p, g, m, v, **options)
     assert (g == given_gradient).all()
     assert all(close(ours, theirs, dtype) for ours, theirs in zip((p, m, v), (expected[0], *expected[2:])))
 
 
+@KERNELS
 @given(
     shape=st.sampled_from([(), (7,), (40_001,), (4, 6, 5, 5), (0, 3)]),
     layouts=st.lists(st.sampled_from(["contiguous", "channels last", "gaps"]), min_size=2, max_size=2),
@@ -64,12 +70,12 @@ def test_adam_on_the_cpu_is_the_definition(shape, layouts, dtype, weight_decay, 
     decay=st.sampled_from([0.0, 0.5, 0.9999, 1.0]),
     seed=st.integers(0, 99),
 )
-def test_ema_on_the_cpu_is_the_definition(shape, layouts, dtype, decay, seed):
+def test_ema_is_the_definition(kernels, shape, layouts, dtype, decay, seed):
     rng = np.random.default_rng(seed)
     average, new = (laid_out(rng, shape, layout, dtype) for layout in layouts)
     expected = average.copy()
     definition.ema_update(expected, new, decay)
-    cpu.ema_update(average, new, decay)
+    kernels.ema_update(average, new, decay)
     assert close(average, expected, dtype)
 
 

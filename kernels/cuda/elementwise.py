@@ -1,0 +1,57 @@
+"""SiLU, GELU, sigmoid, softplus and erf on a CUDA device: see elementwise.cu. Results lie in memory as x does."""
+
+from typing import Any
+
+from .launch import THREADS, ceil_div, cupy, launch
+
+Array = Any
+
+_BLOCKS = 8192  # enough to fill any card: beyond that each thread takes several elements
+
+
+def apply(name: str, like: Array, *others: Array, option: float | None = None) -> Array:
+    """The kernel `name` of elementwise.cu on `others` and `like`, in this order: a new array laid out as `like`."""
+    device = cupy()
+    y = device.empty_like(like)
+    order = sorted(range(like.ndim), key=lambda axis: -abs(y.strides[axis]))  # in which y is one piece of memory
+    inputs = [device.ascontiguousarray(a.transpose(order), dtype=like.dtype) for a in (*others, like)]
+    whole = y.transpose(order)
+    options = () if option is None else (like.dtype.type(option),)
+    blocks = min(ceil_div(y.size, THREADS), _BLOCKS)
+    launch(f"elementwise/{name}", like.dtype, blocks, THREADS, *inputs, whole, y.size, *options)
+    return y
+
+
+def silu(x: Array) -> Array:
+    """x sigmoid(x)."""
+    return apply("silu_map", x)
+
+
+def silu_backward(g: Array, x: Array) -> Array:
+    """Gradient of silu for the cotangent g."""
+    return apply("silu_backward_map", x, g)
+
+
+def gelu(x: Array) -> Array:
+    """x Phi(x)."""
+    return apply("gelu_map", x)
+
+
+def gelu_backward(g: Array, x: Array) -> Array:
+    """Gradient of gelu for the cotangent g."""
+    return apply("gelu_backward_map", x, g)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x))."""
+    return apply("sigmoid_map", x)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x))."""
+    return apply("softplus_map", x)
+
+
+def erf(x: Array) -> Array:
+    """The error function."""
+    return apply("error_function_map", x)

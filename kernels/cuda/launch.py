@@ -1,0 +1,96 @@
+"""From a .cu file to a kernel that runs: `launch("softmax/softmax_rows", dtype, blocks, threads, *arguments)`.
+
+A file is compiled by CuPy (`RawModule`, NVRTC) when one of its kernels is first launched, once for each dtype, and kept
+in CuPy's cache on disk. The cache goes by the text it is given, so `#include "..."` is written out here.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+REAL = {"f": "float", "d": "double"}
+OWN_OPTIONS = {"philox": ("--fmad=false",)}  # the same bits as on the CPU: a * b + c is rounded twice
+
+THREADS = 256  # in a block, where each thread goes its own way
+
+
+_stand_ins: list[Any] = []
+
+
+def cupy() -> Any:
+    """CuPy, imported when first needed; or what stands in for it."""
+    if _stand_ins:
+        return _stand_ins[-1]
+    import cupy
+
+    return cupy
+
+
+@contextmanager
+def instead_of_cupy(device: Any) -> Iterator[None]:
+    """Within the block `device` is used as CuPy is: for the tests, which have a device without a GPU."""
+    _stand_ins.append(device)
+    try:
+        yield
+    finally:
+        _stand_ins.pop()
+
+
+def source(file: str) -> str:
+    """The text of kernels/cuda/<file>.cu with its includes written out, each once; lines keep their names."""
+    return _flat(f"{file}.cu", set())
+
+
+def _flat(name: str, seen: set[str]) -> str:
+    lines = [f'#line 1 "{name}"']
+    for number, line in enumerate((HERE / name).read_text(encoding="utf-8").splitlines(), 1):
+        include = re.match(r'#include "(.+)"', line)
+        if include is None:
+            lines.append("" if line == "#pragma once" else line)
+        elif include[1] not in seen:
+            seen.add(include[1])
+            lines += [_flat(include[1], seen), f'#line {number + 1} "{name}"']
+        else:
+            lines.append("")
+    return "\n".join(lines)
+
+
+def options(file: str, dtype: Any) -> tuple[str, ...]:
+    """What the compiler is told for arrays of `dtype`. Not --use_fast_math: infinities and NaN are results."""
+    return ("--std=c++17", f"-DREAL={REAL[np.dtype(dtype).char]}", *OWN_OPTIONS.get(file, ()))
+
+
+@cache
+def _function(device: Any, kernel: str, dtype: Any) -> Any:
+    file, _, name = kernel.partition("/")
+    return device.RawModule(code=source(file), options=options(file, dtype)).get_function(name)
+
+
+def launch(kernel: str, dtype: Any, blocks: int | tuple[int, ...], threads: int | tuple[int, ...], *args: Any) -> None:
+    """Starts `kernel` ("file/name", arrays of `dtype`) on a grid of `blocks` blocks of `threads` threads.
+
+    Arguments are contiguous arrays, None (a null pointer), int (Index, 64 bits), float (of `dtype`) or NumPy scalars.
+    A grid without a block does nothing.
+    """
+    grid = blocks if isinstance(blocks, tuple) else (blocks,)
+    block = threads if isinstance(threads, tuple) else (threads,)
+    if 0 not in grid:
+        dtype = np.dtype(dtype)
+        _function(cupy(), kernel, dtype)(grid, block, tuple(_argument(value, dtype) for value in args))
+
+
+def _argument(value: Any, dtype: np.dtype) -> Any:
+    if value is None:
+        return 0
+    return dtype.type(value) if type(value) is float else value
+
+
+def ceil_div(a: int, b: int) -> int:
+    """a / b rounded up: how many blocks of b cover a."""
+    return -(-a // b)

@@ -1,0 +1,37 @@
+"""ReLU, leaky ReLU and ELU on a CUDA device: see elementwise.cu. Results lie in memory as x does."""
+
+from typing import Any
+
+from .elementwise import apply
+
+Array = Any
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    return apply("relu_map", x)
+
+
+def relu_backward(g: Array, x: Array) -> Array:
+    """g where x > 0, else 0."""
+    return apply("relu_backward_map", x, g)
+
+
+def leaky_relu(x: Array, negative_slope: float) -> Array:
+    """x above 0, negative_slope x below."""
+    return apply("leaky_relu_map", x, option=negative_slope)
+
+
+def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
+    """g above 0, negative_slope g elsewhere."""
+    return apply("leaky_relu_backward_map", x, g, option=negative_slope)
+
+
+def elu(x: Array, alpha: float) -> Array:
+    """x above 0, alpha (e^x - 1) below."""
+    return apply("elu_map", x, option=alpha)
+
+
+def elu_backward(g: Array, x: Array, alpha: float) -> Array:
+    """g above 0, g alpha e^x elsewhere."""
+    return apply("elu_backward_map", x, g, option=alpha)
