@@ -87,6 +87,13 @@ MUTANTS = [
         "density.langevin_variance density.metropolis_exact",
     ),
     Mutant(
+        "Langevin's chain one step short",
+        "tinygen/density/langevin.py",
+        "for _ in range(steps):\n            state = _proposal(score,",
+        "for _ in range(steps - 1):\n            state = _proposal(score,",
+        "density.langevin_variance",
+    ),
+    Mutant(
         "Metropolis' ratio of the proposals upside down",
         "tinygen/density/langevin.py",
         "(there - back) / (4 * step)",

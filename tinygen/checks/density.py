@@ -57,7 +57,7 @@ def _picture_of_langevin() -> Curves:
     formula=r"c'=(1-h/v)^2c+2h,\qquad c_\infty=\frac{v}{1-h/(2v)}",
     statement="On N(0, v) one step of size h changes the variance by an affine map, whose fixed point is above v by a "
     "bias that grows with the step.",
-    source="Roberts and Tweedie 1996, section 1.4; Wibisono 2018",
+    source="Roberts and Tweedie 1996; Wibisono 2018",
     picture=_picture_of_langevin,
 )
 def langevin_variance() -> Iterator[Measurement]:
@@ -80,7 +80,7 @@ def langevin_variance() -> Iterator[Measurement]:
     formula=r"p(x)\,q(x'|x)\,a(x,x')=p(x')\,q(x|x')\,a(x',x)",
     statement="With the acceptance min(1, p(x') q(x|x') / (p(x) q(x'|x))) the flow between any two states is equal in "
     "both directions, whatever drift proposes, and the bias of the step is gone.",
-    source="Hastings 1970; Roberts and Tweedie 1996, section 1.4.2",
+    source="Hastings 1970; Roberts and Tweedie 1996",
 )
 def metropolis_exact() -> Iterator[Measurement]:
     law, h = truth.eight_gaussians(), 0.2

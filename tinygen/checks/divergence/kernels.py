@@ -37,7 +37,7 @@ def _picture() -> Curves:
     formula=r"E\,k(x,y)=\left(\frac{h^2}{h^2+s_1^2+s_2^2}\right)^{n/2}"
     r"\exp\left(-\frac{|\delta|^2}{2(h^2+s_1^2+s_2^2)}\right)",
     statement="For k(x, y) = exp(-|x - y|^2 / (2 h^2)) and normal x, y; MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y).",
-    source="Gretton et al. 2012, lemma 4; Gaussian integrals",
+    source="Gretton et al. 2012, lemma 6; Gaussian integrals",
     picture=_picture,
 )
 def rbf_between_gaussians() -> Iterator[Measurement]:

@@ -109,7 +109,7 @@ def kl_gaussians() -> Iterator[Measurement]:
     "KL of two Laplace laws",
     formula=r"\mathrm{KL}=\log\frac{b_2}{b_1}+\frac{|\delta|}{b_2}+\frac{b_1}{b_2}e^{-|\delta|/b_1}-1",
     statement="A batch of scales and distances, to either side.",
-    source="Gil, Alajaji and Linder 2013, table 2",
+    source="Gil, Alajaji and Linder 2013, at order 1",
 )
 def kl_laplaces() -> Iterator[Measurement]:
     b1, b2, d = np.array([0.7, 2.1, 1.0, 0.3]), np.array([1.0, 1.3, 1.0, 4.0]), np.array([0.9, -0.9, 0.0, 3.0])

@@ -38,7 +38,7 @@ def _map(model: Autoencoder) -> np.ndarray:
     formula=r"\min E|x-r(x)|^2=\sum_{j>q}\lambda_j, \quad r(x)-\mu=U_qU_q^T(x-\mu)",
     statement="The least squared error of a linear autoencoder with q codes is the sum of the discarded eigenvalues of "
     "the covariance; its map projects on the first q eigenvectors.",
-    source="Bourlard and Kamp 1988; Baldi and Hornik 1989, facts 4 and 5",
+    source="Bourlard and Kamp 1988; Baldi and Hornik 1989",
 )
 def linear_autoencoder() -> Iterator[Measurement]:
     U, rng, batch = BASIS[:, :Q], Generator(0), {"x": X}

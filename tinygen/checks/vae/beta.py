@@ -97,7 +97,7 @@ def beta_tradeoff() -> Iterator[Measurement]:
     formula=r"w=0,\ \mathrm{KL}=0\quad\Leftrightarrow\quad l\leq\beta s^2",
     statement="At w = v = 0 the determinant of the loss's second derivatives is (l/s^4)(beta s^2 - l): a minimum when "
     "l < beta s^2, a saddle when l > beta s^2. Training ends with rate 0 on one side and not on the other.",
-    source="Lucas et al. 2019, section 5; rate-distortion of the Gaussian",
+    source="Lucas et al. 2019; Cover and Thomas 2006, theorem 10.3.2",
     picture=_picture,
 )
 def posterior_collapse() -> Iterator[Measurement]:

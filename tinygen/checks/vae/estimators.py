@@ -99,7 +99,7 @@ def reinforce_gradient() -> Iterator[Measurement]:
     formula=r"b^*=\delta^2+3s^2,\qquad \mathrm{Var}(b)=\mathrm{Var}(0)-2b\,b^*/s^2+b^2/s^2",
     statement="Subtracting a constant from the cost leaves the mean of REINFORCE alone; the variance is a parabola in "
     "the constant, least at delta^2 + 3 s^2, where it is 8 delta^2 + 6 s^2.",
-    source="Greensmith, Bartlett and Baxter 2004, theorem 8, for this cost",
+    source="Greensmith, Bartlett and Baxter 2004; Gaussian moments",
 )
 def best_baseline() -> Iterator[Measurement]:
     for mu, s, c in SETTINGS:
@@ -119,9 +119,9 @@ def best_baseline() -> Iterator[Measurement]:
 
 
 def _bernoulli_gradient(cost_of: Callable[[Bernoulli], Tensor], logit: float) -> tuple[float, float]:
-    """The mean gradient in the logit of `cost_of` 64 draws, weighed by the draws' exact chances, and theta.
+    """The exact mean of the gradient in the logit of the cost of one draw; and theta.
 
-    The gradient at a draw depends on nothing but the draw, 0 or 1, so one of each is all that the mean needs.
+    The gradient depends on nothing but the draw, so from 64 draws, with zeros and ones among them, both are known.
     """
     logits = Tensor(np.full(64, logit), requires_grad=True)
     law = Bernoulli(logits=logits)
@@ -171,7 +171,7 @@ def _by_straight_through(t: float) -> Callable[[Bernoulli], Tensor]:
     formula=r"E[\mathrm{ST}]-\nabla E(b-t)^2=\theta(1-\theta)(2\theta-1)",
     statement="Passing the gradient straight through a draw of 0 or 1 is biased, by this much in the logit, whatever t "
     "is: without bias for a fair coin only.",
-    source="Bengio, Leonard and Courville 2013, section 4; by enumeration",
+    source="Bengio, Leonard and Courville 2013; by enumeration",
 )
 def straight_through_bias() -> Iterator[Measurement]:
     for logit in (-1.2, 0.0, 0.9):

@@ -91,7 +91,7 @@ def exact_posterior_weights() -> Iterator[Measurement]:
     statement="Better samples count more: the gradient is the mean of those of the log weights, weighed by the "
     "normalised weights. In a linear decoder's weights that of log w is (x - W z - b) z^T / s^2; through z = m + t e "
     "it reaches the encoder.",
-    source="Burda, Grosse and Salakhutdinov 2016, eqs. 13 and 14",
+    source="Burda, Grosse and Salakhutdinov 2016, eq. 14",
 )
 def k_sample_gradient() -> Iterator[Measurement]:
     k, s = 5, 0.7
