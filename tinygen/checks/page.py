@@ -15,6 +15,9 @@ from tinygen.checks.measurement import Measurement
 from tinygen.checks.outcome import Outcome
 from tinygen.checks.registry import FAMILIES
 
+FEW = 6
+"""Measurements of one check that are shown without being asked for."""
+
 
 def render(outcomes: Sequence[Outcome], made_with: str) -> str:
     """The page as text; `made_with` says what it was measured with, and ends the page."""
@@ -81,7 +84,6 @@ def _card(outcome: Outcome) -> str:
         caption = html.escape(drawing.caption)
         image = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
         picture = f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
-    rows = "".join(map(_row, outcome.measurements))
     problem = f'<p class="problem">{html.escape(outcome.stopped_by)}</p>' if outcome.stopped_by else ""
     mark = "holds" if outcome.holds else "fails"
     return f"""
@@ -90,9 +92,22 @@ def _card(outcome: Outcome) -> str:
 <div class="formula">{formula_svg(check.formula)}</div>
 <p>{html.escape(check.statement)} <cite>{html.escape(check.source)}</cite></p>
 {problem}{picture}
-<table><thead><tr><th></th><th>exact</th><th>measured</th><th>error</th><th>tolerance</th></tr></thead>
-<tbody>{rows}</tbody></table>
+{_measurements(outcome)}
 </article>"""
+
+
+def _measurements(outcome: Outcome) -> str:
+    """All of them; where they are many, the most strained one with the others folded away below it."""
+    worst = outcome.worst
+    if len(outcome.measurements) <= FEW or worst is None:
+        return _table(outcome.measurements)
+    every = f"all {len(outcome.measurements)} measurements, of which this is the one nearest to its tolerance"
+    return f"{_table([worst])}<details><summary>{every}</summary>{_table(outcome.measurements)}</details>"
+
+
+def _table(measurements: Sequence[Measurement]) -> str:
+    head = "<tr><th></th><th>exact</th><th>measured</th><th>error</th><th>tolerance</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{''.join(map(_row, measurements))}</tbody></table>"
 
 
 def _row(m: Measurement) -> str:
