@@ -1,5 +1,6 @@
 """The command line: what it does, and one line with exit code 2 for everything that is wrong with what was typed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,11 @@ WRONG = {
     "sample RUN -n many": "--n takes an integer, not 'many'",
     "sample RUN -n 0": "-n is at least 1, not 0",
     "sample RUN --out picture.gif": "--out is a picture that ends in .png, not picture.gif",
+    "sample RUN --class 3": "mean is unconditional and takes no --class; models such as cvae and cgan do",
+    "sample RUN --class": "Missing value for argument '--class'",
     "eval .": "holds no run",
+    "eval RUN -n 3": "-n is at least 4, not 3; --no-samples measures none",
+    "eval RUN --sample": "eval takes no --sample: did you mean --samples?",
     "list all": "list takes no all",
     "data --all": "data takes no --all",
 }
@@ -190,7 +195,7 @@ def capsys_err(capsys: pytest.CaptureFixture[str], *args: Any) -> str:
 
 
 def test_eval_gives_the_mean_loss_on_held_out_data(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["eval", str(run)]) == 0
+    assert main(["eval", str(run), "--no-samples"]) == 0
     head, loss = capsys.readouterr().out.splitlines()
     assert head == "mean on digits, step 30, 359 held-out examples"
     from tinygen import data
@@ -201,11 +206,25 @@ def test_eval_gives_the_mean_loss_on_held_out_data(run: Path, capsys: pytest.Cap
     assert float(loss.split()[1]) == pytest.approx(exact, rel=0.01)
 
 
+def test_eval_measures_samples_and_the_report_shows_what_was_measured(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", str(run), "-n", "20"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    kept = json.loads((run / "evaluation.json").read_text())
+    assert kept["step"] == 30
+    assert list(kept["figures"]) == [line[2:36].strip() for line in printed[1:]]
+    value, unit = kept["figures"]["Frechet distance of samples"]
+    assert f"{value:.5g}" in printed[2]
+    assert unit == "on 64 features of our classifier; 20 samples, 20 held out"
+    assert f"<td>{value:.5g} {unit}</td>" in (run / "report.html").read_text()
+
+
 def test_list_and_data_have_a_line_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(registry, "MODELS", {"mean": "fake_model:MeanConfig"})
     monkeypatch.setattr("tinygen.cli.listing.MODELS", registry.MODELS)
     assert main(["list"]) == 0
-    assert capsys.readouterr().out == "mean  The mean of the data, learned by stochastic descent.\n"
+    assert capsys.readouterr().out == "fake_model\n  mean  The mean of the data, learned by stochastic descent.\n"
     assert main(["data"]) == 0
     assert capsys.readouterr().out.startswith("digits ")
 

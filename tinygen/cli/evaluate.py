@@ -38,13 +38,15 @@ def run(args: Sequence[str]) -> int:
     options = parse(EvalOptions, args, "tinygen eval", "Measure a trained run on held-out data.")
     from tinygen import data
     from tinygen.cli.loaded import load_run
-    from tinygen.metrics.samples import enough, sample_figures
+    from tinygen.metrics.samples import LEAST, enough, sample_figures
     from tinygen.random import Generator
     from tinygen.training.assemble import fresh
     from tinygen.training.contract import Evaluates, UsageError
     from tinygen.training.gallery import make_drawings
     from tinygen.training.report import write_report
 
+    if options.n is not None and options.n < LEAST:
+        raise UsageError(f"-n is at least {LEAST}, not {options.n}; --no-samples measures none")
     directory, config, parts, step = load_run(options.directory)
     try:
         held_out = data.load(config.data, "test", size=config.image_size)

@@ -20,6 +20,8 @@ from tinygen.truth import GaussianMixture, Truth
 
 Figures = dict[str, tuple[float, str]]
 IMAGES = 1000
+LEAST = K + 1
+"""Samples that a point among them has K neighbours."""
 AT_ONCE = 100
 
 
@@ -57,8 +59,8 @@ def sample_figures(model: Any, training: Dataset, held_out: Dataset, n: int, rng
         ValueError: fewer samples, or fewer held-out examples, than the figures need.
     """
     count = min(n, len(held_out), len(training))
-    if count <= K:
-        raise ValueError(f"figures of samples need more than {K} samples and held-out examples, found {count}")
+    if count < LEAST:
+        raise ValueError(f"figures of samples need at least {LEAST} samples and held-out examples, found {count}")
     if held_out.kind == "image" and (held_out.y is None or len(held_out.classes) < 2):
         return {}
     asked = asked_of(model, held_out, n, rng)
