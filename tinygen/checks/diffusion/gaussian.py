@@ -56,6 +56,10 @@ def least_simple_loss() -> Iterator[Measurement]:
             time = times(len(x_0), t)
             found = (noise_errors(denoise, SCHEDULE, x_0, time, noise) * Tensor(weight)).sum()
             yield equal(f"s = {data.s}, t = {t}", found, a * data.s**2 / v)
+            twice = noise_errors(denoise, SCHEDULE, tg.concat([x_0, x_0], 1), time, tg.concat([noise, noise], 1))
+            yield equal(
+                f"s = {data.s}, t = {t}: the mean over two dimensions", twice.numpy() @ weight, a * data.s**2 / v
+            )
             line = tg.tensor([np.sqrt(1 - a) / v, np.sqrt(a) * data.mean], dtype="float64", requires_grad=True)
 
             def predict(x: Tensor, t: Tensor, line: Tensor = line) -> Tensor:

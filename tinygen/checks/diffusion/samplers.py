@@ -134,7 +134,8 @@ def cold_diffusion() -> Iterator[Measurement]:
             seen.append(s)
             yield equal(f"{name} restorer: x at severity {s}", x, x_0 + s * direction)
         yield equal(f"{name} restorer: severities visited", seen, np.arange(severity)[::-1])
-    *_, (_, x) = naive_steps(blind, degrade, x_T, severity)
+    *before, (last, x) = naive_steps(blind, degrade, x_T, severity)
+    yield equal("severities the naive sampler visits", [*(s for s, _ in before), last], np.arange(severity)[::-1])
     yield equal("the naive sampler gives what the blind restorer said", x, np.full((3, 4), 5.0))
     yield at_least("and so is off by", float(np.abs(x.numpy() - x_0).max()), 1.0)
 
