@@ -19,7 +19,6 @@ from tinygen.divergence import (
     SQUARED_HELLINGER,
     f_divergence,
     jensen_shannon,
-    total_variation,
     variational_bound,
 )
 from tinygen.testing import gradcheck
@@ -148,15 +147,6 @@ def test_least_squares_gan_minimises_pearsons_chi_squared():
     twice = (P * (best - c) ** 2 + Q * (best - c) ** 2).sum()
     assert twice == pytest.approx(f_divergence(2 * Q, P + Q, PEARSON).item(), rel=1e-13)
     assert twice == pytest.approx(f_divergence(P + Q, 2 * Q, NEYMAN).item(), rel=1e-13)
-
-
-def test_the_hinge_games_optimum_is_two_minus_twice_total_variation():
-    """CHECKS 24: the least of E_p max(0, 1 - D) + E_q max(0, 1 + D) over every D, found by search."""
-    grid = np.linspace(-3, 3, 601)
-    each = P[:, None] * np.maximum(0, 1 - grid) + Q[:, None] * np.maximum(0, 1 + grid)
-    least = each.min(1).sum()
-    tv = total_variation(td.Categorical(P), td.Categorical(Q)).item()
-    assert least == pytest.approx(2 - 2 * tv, rel=1e-12)
 
 
 def test_bad_values_are_refused_in_one_line():

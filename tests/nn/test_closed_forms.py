@@ -1,4 +1,4 @@
-"""Penalties on gradients: through a linear critic (CHECKS 29), and through every layer."""
+"""Penalties on gradients through every layer; through a linear critic: tinygen/checks/gan/restraints.py (CHECKS 29)."""
 
 import numpy as np
 
@@ -6,19 +6,6 @@ import tinygen as tg
 from tinygen import nn
 
 RNG = np.random.default_rng(0)
-
-
-def test_the_gradient_penalty_of_a_linear_critic():
-    """CHECKS 29: (|w| - 1)^2, with gradient 2 (|w| - 1) w / |w|, by double backward."""
-    critic = nn.Linear(6, 1, rng=tg.random.Generator(0), dtype="float64")
-    x = tg.tensor(RNG.normal(size=(5, 6)), requires_grad=True)
-    (slope,) = tg.grad(critic(x).sum(), x, create_graph=True)
-    penalty = ((tg.linalg.norm(slope, axis=1) - 1.0) ** 2).mean()
-    penalty.backward()
-    w = critic.weight.detach().numpy()
-    length = np.linalg.norm(w)
-    np.testing.assert_allclose(penalty.item(), (length - 1) ** 2, rtol=1e-12)
-    np.testing.assert_allclose(critic.weight.grad, 2 * (length - 1) * w / length, rtol=1e-12)
 
 
 def test_a_penalty_on_gradients_passes_through_every_layer():

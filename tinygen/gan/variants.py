@@ -43,6 +43,9 @@ LossName = Literal[
 ]
 
 
+Net = Literal["auto", "mlp", "conv"]
+
+
 @dataclass(frozen=True)
 class GANConfig:
     """Generative adversarial network (Goodfellow et al. 2014): a generator against a discriminator, or an f-GAN."""
@@ -69,8 +72,8 @@ class GANConfig:
     """Dimensions of the generator's input."""
     prior: Prior = "normal"
     """Its law."""
-    net: Literal["mlp", "conv"] = "mlp"
-    """Perceptrons, or convolutions (for images)."""
+    net: Net = "auto"
+    """Perceptrons, or convolutions (for images); auto: convolutions where there are images."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the perceptrons' layers, the generator's from the latent on."""
     channels: int = 64
@@ -95,10 +98,10 @@ class GANConfig:
         Raises:
             ValueError: options out of range, or that do not fit each other or the shape.
         """
-        self._check(shape)
+        convolutions = self._check(shape)
         generator: nn.Module
         discriminator: nn.Module
-        if self.net == "conv":
+        if convolutions:
             generator = ConvGenerator(self.latent, shape, self.channels, classes, rng=rng)
             discriminator = ConvDiscriminator(shape, self.channels, classes, self.normalisation, rng=rng)
         else:
@@ -111,7 +114,8 @@ class GANConfig:
         options = PlayerOptions(self.critic_steps, self.optimiser, self.betas, self.clip)
         return GAN(generator, discriminator, rules, self.latent, shape, self.prior, classes, options)
 
-    def _check(self, shape: tuple[int, ...]) -> None:
+    def _check(self, shape: tuple[int, ...]) -> bool:
+        """Whether the players are made of convolutions. Raises as `players`."""
         counts = {"latent": self.latent, "channels": self.channels, "critic-steps": self.critic_steps}
         for name, count in {**counts, "hidden": min(self.hidden, default=1)}.items():
             if count < 1:
@@ -119,18 +123,21 @@ class GANConfig:
         for name in ("gradient", "r1", "clip"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is at least 0, not {getattr(self, name)}")
-        if self.net == "conv" and len(shape) != 3:
+        images = len(shape) == 3
+        if self.net == "conv" and not images:
             raise ValueError(f"net conv is for images, and the data has shape {shape}: use net mlp")
-        if self.net == "conv" and self.normalisation == "batch" and (self.gradient or self.r1):
+        convolutions = images and self.net != "mlp"
+        if convolutions and self.normalisation == "batch" and (self.gradient or self.r1):
             raise ValueError("a gradient penalty is of each example alone: use normalisation none, not batch")
+        return convolutions
 
 
 @dataclass(frozen=True)
 class DCGANConfig(GANConfig):
     """Deep convolutional GAN (Radford et al. 2016): strided convolutions and batch normalisation in both players."""
 
-    net: Literal["mlp", "conv"] = "conv"
-    """Perceptrons, or convolutions (for images)."""
+    net: Net = "conv"
+    """Perceptrons, or convolutions (for images); auto: convolutions where there are images."""
     prior: Prior = "uniform"
     """Its law."""
 

@@ -131,7 +131,7 @@ def convolution() -> Iterator[Measurement]:
     norm = convolution_norm(Tensor(kernel), (height, width))
     yield equal("against the whole matrix of the layer", norm, np.linalg.norm(whole, 2))
     flat = np.linalg.norm(kernel.reshape(3, -1), 2)
-    yield at_least("how far from the reshaped kernel's", abs(norm - flat), 0.1)
+    yield at_least("how far from the reshaped kernel's", abs(norm - float(flat)), 0.1)
 
 
 @check(

@@ -56,7 +56,8 @@ class Witness(nn.Module):
 )
 def one_prior() -> Iterator[Measurement]:
     batch = {"x": np.zeros((2500, 2))}
-    for prior, square in (("normal", 1.0), ("uniform", 1 / 3)):
+    squares: dict[latent.Prior, float] = {"normal": 1.0, "uniform": 1 / 3}
+    for prior, square in squares.items():
         witness = Witness()
         model = GAN(nn.Identity(), witness, Rules(SATURATING), size=2, shape=(2,), prior=prior)
         model.discriminator_loss(batch, Generator(1))
@@ -90,7 +91,7 @@ def _picture() -> Scatter:
     picture=_picture,
 )
 def perfect_sampler() -> Iterator[Measurement]:
-    tilted = truth.GaussianMixture([[0.0, 0.0], [9.0, 1.0]], [[2.0, 0.6], [0.6, 0.5]])
+    tilted = truth.GaussianMixture(np.array([[0.0, 0.0], [9.0, 1.0]]), np.array([[2.0, 0.6], [0.6, 0.5]]))
     for name, law in (("grid of 25", truth.grid()), ("ring of 8", truth.ring()), ("tilted pair", tilted)):
         points, made_by = law.sample_labelled(20_000, Generator(39))
         mode, distance = law.nearest(points)
