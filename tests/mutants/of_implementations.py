@@ -2,6 +2,9 @@
 
 from mutant import Mutant
 
+VQ_LOSS = """        loss = reconstruction + self.beta * quantised.commitment_loss
+        if self.quantiser.learned:
+            loss = loss + quantised.codebook_loss"""
 PLANAR = "self.u + (softplus(inner) - 1.0 - inner) * self.w / (self.w * self.w).sum()"
 BATCH_NORM_VJP = """    if mode.recording:
         return _by_composition(lambda x, w, b: batch_norm_composed(x, w, b, eps), g, x, weight, bias)"""
@@ -13,6 +16,20 @@ FIRST_ORDER_ONLY = """    if mode.recording:
         return held * (g - over(g, axes, keepdims=True) - normal * over(g * normal, axes, keepdims=True)), None, None"""
 
 MUTANTS = [
+    Mutant(
+        "beta on the codebook term instead of commitment",
+        "tinygen/vq/vqvae.py",
+        VQ_LOSS,
+        VQ_LOSS.replace("self.beta * ", "").replace("+ quantised.codebook", "+ self.beta * quantised.codebook"),
+        "vq.commitment_weight",
+    ),
+    Mutant(
+        "straight-through applied before the loss",
+        "tinygen/vq/quantiser.py",
+        "_distance(z.detach(), e), _distance(z, e.detach())",
+        "_distance(z.detach(), through), _distance(z, through.detach())",
+        "vq.codebook_term",
+    ),
     Mutant(
         "planar flow with |w| for |w|^2",
         "tinygen/flow/planar.py",
@@ -124,6 +141,20 @@ MUTANTS = [
         'nn.BatchNorm2d(w) if normalisation == "batch" else nn.Identity()',
         "nn.BatchNorm2d(w)",
         "gan.examples_apart",
+    ),
+    Mutant(
+        "PixelCNN mask with a blind spot",
+        "tinygen/autoregressive/gated.py",
+        "((0, 0), (0, 0), (k, 0), (k, k))",
+        "((0, 0), (0, 0), (k, 0), (2 * k, 0))",
+        "autoregressive.causal_and_complete",
+    ),
+    Mutant(
+        "the centre pixel open in mask A",
+        "tinygen/autoregressive/masked.py",
+        'raster_mask(kernel_size, kernel_size, mask == "B")',
+        "raster_mask(kernel_size, kernel_size, True)",
+        "autoregressive.blind_spot",
     ),
     Mutant(
         "an error that sums signed differences",

@@ -1,8 +1,9 @@
 """Every check fails under the mistakes of its kind, planted one at a time; and the planting itself is held to that."""
 
-import re
+import dataclasses
 from itertools import chain
 
+import of_kernels
 import pytest
 from lists import lists
 from mutant import ROOT, Mutant
@@ -33,8 +34,8 @@ def test_mistakes_have_names_of_their_own() -> None:
 
 def test_the_document_lists_the_mutants_that_there_are() -> None:
     """Which mistakes, where, and which checks fail; the figures are of the day it was written."""
-    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
-    rows = [tuple(line.strip("| ").split(" | ")[:3]) for line in lines if re.match(r"\| .* \| `", line)]
+    lines = [line.split(" | ") for line in DOCUMENT.read_text(encoding="utf-8").splitlines()]
+    rows = [(cells[0].removeprefix("| "), *cells[1:3]) for cells in lines if cells[2:] and cells[2].startswith("`")]
     assert rows == [key for mutant in MUTANTS for key in keys(mutant)], "run `python tests/mutants/table.py`"
 
 
@@ -97,6 +98,13 @@ def test_a_guard_that_raises_kills(error: str) -> None:
 def test_what_does_not_count_as_killed(mutant: Mutant, why: str) -> None:
     (line,) = survives(mutant, trial(mutant, seconds=3))
     assert line.startswith(f"{mutant.killed_by}: {why}")
+
+
+def test_a_kernel_is_compiled_from_the_changed_text_for_its_mutant_alone() -> None:
+    mutant = of_kernels.MUTANTS[0]
+    assert not survives(mutant, trial(mutant))
+    unchanged = dataclasses.replace(mutant, new=mutant.old)
+    assert survives(unchanged, trial(unchanged))[0].startswith(f"{mutant.killed_by}: holds")
 
 
 def test_every_named_check_must_fail() -> None:

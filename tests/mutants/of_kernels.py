@@ -1,0 +1,27 @@
+"""Kernels."""
+
+from mutant import Mutant
+
+MUTANTS = [
+    Mutant(
+        "the compiled moving average only adds",
+        "kernels/cpu/update.py",
+        "average[i] += share * (new[i] - average[i])",
+        "average[i] += share * new[i]",
+        "engine.moving_average",
+    ),
+    Mutant(
+        "the compiled Adam takes the root of the bias correction twice",
+        "kernels/cpu/update.py",
+        "(np.sqrt(v[i]) * correction + eps)",
+        "(np.sqrt(v[i] * correction) + eps)",
+        "engine.adam_first_step",
+    ),
+    Mutant(
+        "a normalisation's gradient without its part along the normalised input",
+        "kernels/definitions/normalisation.py",
+        "return (h - along_one - x_hat * along_x_hat) * rstd",
+        "return (h - along_one) * rstd",
+        "engine.normalisation_gradient",
+    ),
+]
