@@ -10,7 +10,7 @@ from tinygen.checks.registry import check
 from tinygen.diffusion.cold import improved_steps, naive_steps
 from tinygen.diffusion.ddim import ddim_step, ddim_steps
 from tinygen.diffusion.process import q_posterior_mean, q_sample
-from tinygen.diffusion.sampler import ancestral_sample
+from tinygen.diffusion.sampler import Variance, ancestral_sample, ancestral_steps, reverse_mean
 from tinygen.diffusion.schedule import Schedule, cosine, linear
 from tinygen.drawing import Curves
 from tinygen.random import Generator
@@ -151,7 +151,15 @@ def cold_diffusion() -> Iterator[Measurement]:
 )
 def last_step_is_noiseless() -> Iterator[Measurement]:
     data = GaussianData(-0.4, 0.0)
-    for variance in ("beta", "posterior"):
+    choices: tuple[Variance, ...] = ("beta", "posterior")
+    for variance in choices:
         for name, schedule in (("linear", SCHEDULE), ("cosine", cosine(60))):
             x = ancestral_sample(data.denoiser(schedule), schedule, (7, 1), Generator(0), variance, dtype="float64")
             yield equal(f"{name}, {variance}, 7 samples", x, np.full((7, 1), -0.4))
+    denoise, draws, added, exact = GaussianData(0.0, 0.8).denoiser(SCHEDULE), Generator(3), [], []
+    before = ONE
+    for t, x in ancestral_steps(denoise, SCHEDULE, ONE, Generator(3)):
+        added.append((x - reverse_mean(denoise, SCHEDULE, before, times(1, t + 1))).item())
+        exact.append(np.sqrt(SCHEDULE.beta[t + 1]) * draws.normal((1, 1), "float64").item() if t else 0.0)
+        before = x
+    yield equal("what every step adds to its mean: sigma_t z, and 0 at the last", added, exact)

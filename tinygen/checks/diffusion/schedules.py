@@ -121,7 +121,7 @@ def time_zero_is_the_data() -> Iterator[Measurement]:
     yield equal("entries of alpha_bar, T = 10", len(schedule.alpha_bar), 11)
     yield equal("alpha_bar at 0", schedule.alpha_bar[0], 1.0)
     yield equal("beta at t = 0, 1 and T", schedule.beta[[0, 1, 10]], [0.0, 0.1, 0.5])
-    yield equal("posterior variance at t = 1", schedule.posterior_variance[1], 0.0)
+    yield equal("posterior variance at t = 0 and 1", schedule.posterior_variance[:2], [0.0, 0.0])
     yield equal("the jump to 0 of x_0 = 1 with noise 1", q_sample(schedule, ONE, times(1, 0), ONE), ONE)
     noise = q_sample(schedule, ZERO, times(1, 1), ONE)
     yield equal("the jump to 1 adds beta_1", noise * noise, 0.1 * ONE)
