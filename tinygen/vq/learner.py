@@ -1,7 +1,8 @@
 """Which part of a VQ-VAE is trained when: the autoencoder first, then the prior over the codes, which then stay.
 
 Each part has the project's learner for one loss, with its own optimiser and averages. When the autoencoder is done its
-averaged weights become its weights: the codes the prior learns are those that samples are decoded from.
+averaged weights become its weights: the codes the prior learns are those that samples are decoded from. A run that goes
+on with more steps trains the prior in them, once the change is past.
 Held by tests/vq/test_vq_run.py: a run that is resumed on either side of the change ends with the same bits.
 """
 
