@@ -19,7 +19,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 ORDERS = ("forward", "reverse", "shuffled")
-FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-w", "-ffp-contract=off")
+FLAGS = ("-std=c++17", "-O1", "-g1", "-gdwarf-4", "-fPIC", "-w", "-ffp-contract=off")
 TRAPS = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", "-fno-crossjumping")
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\((\d+)\)\s+)?(\w+)\s*\(')
 DYNAMIC = re.compile(r"extern\s+__shared__\s+(\w+)\s+(\w+)\[\];")
@@ -35,7 +35,7 @@ def _cached(key: str, suffix: str, *command: str, text: str | None = None) -> Pa
     folder = Path(tempfile.gettempdir()) / f"tinygen-simulator-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     sources = "".join((HERE / name).read_text() for name in ("device.h", "runtime.cpp"))
-    digest = hashlib.sha256(repr((sources, key, command, text)).encode()).hexdigest()[:24]
+    digest = hashlib.sha256(repr((sources, FLAGS, key, command, text)).encode()).hexdigest()[:24]
     path = folder / f"{digest}{suffix}"
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}.part")
