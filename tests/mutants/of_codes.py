@@ -9,8 +9,8 @@ MUTANTS = [
     Mutant(
         "the nearest code without the half of |e|^2",
         QUANTISER,
-        "scores = vectors @ book.T - 0.5 * (book * book)",
-        "scores = vectors @ book.T - (book * book)",
+        "book.T) - 0.5 * (book * book)",
+        "book.T) - (book * book)",
         "vq.nearest_code vq.uniform_quantiser",
     ),
     Mutant(
@@ -58,8 +58,8 @@ MUTANTS = [
     Mutant(
         "sums of vectors over shares, not counts",
         QUANTISER,
-        "return chosen.sum(axis=0), chosen.T @ vectors",
-        "return chosen.mean(axis=0), chosen.T @ vectors",
+        "return counts, kernels.add_rows",
+        "return counts / len(vectors), kernels.add_rows",
         "vq.lloyd_step vq.uniform_quantiser vq.normal_quantiser",
     ),
     Mutant(

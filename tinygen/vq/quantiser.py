@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygen import nn, ops
+from tinygen import kernels, nn, ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.nn import init
 from tinygen.ops.creation import ones, zeros
@@ -84,7 +84,7 @@ class Quantiser(nn.Module):
         """The indices (N, ...) of the codes nearest to z (N, D, ...), eq. 1; the first of equals."""
         vectors = _rows(z)
         book = np.asarray(self.codebook)
-        scores = vectors @ book.T - 0.5 * (book * book).sum(axis=1)  # |z|^2 is the same for all codes
+        scores = kernels.matmul(vectors, book.T) - 0.5 * (book * book).sum(axis=1)  # |z|^2 is the same for all codes
         return scores.argmax(axis=1).reshape(z.shape[0], *z.shape[2:])
 
     def lookup(self, indices: np.ndarray) -> Tensor:
@@ -131,9 +131,8 @@ class Quantiser(nn.Module):
 
     def _assigned(self, vectors: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How many of the vectors chose each code (K,), and their sums (K, D)."""
-        chosen = np.zeros((len(vectors), self.codes), vectors.dtype)
-        chosen[np.arange(len(vectors)), indices.ravel()] = 1.0
-        return chosen.sum(axis=0), chosen.T @ vectors
+        counts = np.bincount(indices.ravel(), minlength=self.codes).astype(vectors.dtype)
+        return counts, kernels.add_rows(vectors, indices.ravel(), self.codes)  # type: ignore[attr-defined]
 
     def _write(self, book: np.ndarray, counts: np.ndarray, sums: np.ndarray) -> None:
         dtype = self.codebook.dtype
