@@ -185,6 +185,13 @@ MUTANTS = [
         "engine.broadcast_gradients",
     ),
     Mutant(
+        "broadcasting in clip giving a gradient of the wrong shape",
+        "tinygen/autodiff/backward.py",
+        "            g = sum_to(g, node.shape)",
+        '            g = g if who == "clip" else sum_to(g, node.shape)',
+        "engine.broadcast_gradients",
+    ),
+    Mutant(
         "gradients that alias one buffer",
         "tinygen/autodiff/backward.py",
         "return tuple(_unaliased(gradients, seed))",

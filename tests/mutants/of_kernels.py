@@ -18,6 +18,20 @@ MUTANTS = [
         "engine.adam_first_step",
     ),
     Mutant(
+        "the adjoint of a convolution with its kernel the other way round",
+        "kernels/definitions/convolution.py",
+        "padded[pixels] += (w[..., i, j].swapaxes(-1, -2) @ g)",
+        "padded[pixels] += (w[..., -1 - i, -1 - j].swapaxes(-1, -2) @ g)",
+        "engine.convolution_adjoint",
+    ),
+    Mutant(
+        "taps of a transposed convolution that overwrite each other",
+        "kernels/definitions/convolution.py",
+        "padded[pixels] += (w[..., i, j].swapaxes(-1, -2) @ g)",
+        "padded[pixels] = (w[..., i, j].swapaxes(-1, -2) @ g)",
+        "engine.convolution_adjoint engine.transposed_overlap",
+    ),
+    Mutant(
         "a normalisation's gradient without its part along the normalised input",
         "kernels/definitions/normalisation.py",
         "return (h - along_one - x_hat * along_x_hat) * rstd",

@@ -204,6 +204,13 @@ MUTANTS = [
         "vae.reparameterised_gradient",
     ),
     Mutant(
+        "a reparameterised draw with the variance for the deviation",
+        "tinygen/distributions/location_scale.py",
+        "self.loc + self.scale * self._noise",
+        "self.loc + self.scale**2 * self._noise",
+        "vae.reparameterised_gradient",
+    ),
+    Mutant(
         "REINFORCE with the sign of a reward",
         ESTIMATORS,
         "return cost + stop_gradient(cost - baseline)",
