@@ -1,6 +1,7 @@
 """`tinygen eval DIR`: the figures of a trained run on data it has not seen: of its likelihood, and of its samples.
 
-They are printed, kept in the run directory, and shown by its report with the model's drawings, which are made anew.
+They are printed, kept in the run directory, and shown by its report with the model's drawings, made where they are
+missing or the run has not finished.
 """
 
 import sys
@@ -60,6 +61,8 @@ def run(args: Sequence[str]) -> int:
             figures |= model.evaluate(held_out, Generator(options.seed))
         show(figures)
         if options.samples:
+            if sys.stderr.isatty():
+                complain(f"drawing {n:,} samples (-n takes fewer, --no-samples none)")
             try:
                 of_samples = sample_figures(model, parts.dataset, held_out, n, Generator(options.seed))
             except ValueError as error:
@@ -68,7 +71,8 @@ def run(args: Sequence[str]) -> int:
             if not of_samples:
                 complain("samples are not measured: a classifier would do it, and the data has no classes to learn")
             figures |= of_samples
-        make_drawings(directory, config, model, fresh(parts.pictures), complain)
+        if step < config.recipe.steps or not directory.drawing_files():  # a run that has finished has drawn them
+            make_drawings(directory, config, model, fresh(parts.pictures), complain)
     try:
         directory.write_evaluation(step, figures)
         write_report(directory)

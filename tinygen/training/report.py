@@ -49,8 +49,8 @@ def render(directory: RunDirectory, config: RunConfig, records: Sequence[Mapping
         drawings=_drawings(directory.drawing_files()),
         evaluation=_evaluation(directory.evaluation_file),
         curve=curves.svg_curve(records) if records else "<p>No step has been logged yet.</p>",
-        recipe=_table({"seed": config.seed, "device": config.device, **vars(config.recipe)}),
-        options=_table(config.options),
+        recipe=_table({"seed": config.seed, "device": config.device, **_spoken(vars(config.recipe))}),
+        options=_table(_spoken(config.options)),
         versions=_table({**config.provenance.get("versions", {}), "machine": config.provenance.get("machine", "")}),
         command=html.escape(command),
         resume="" if done >= steps else _resume(directory),
@@ -130,10 +130,15 @@ def _spread(items: Sequence[Path], n: int) -> list[Path]:
 
 def _table(entries: Mapping[str, Any]) -> str:
     rows: Iterable[str] = (
-        f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(_value(value))}</td></tr>"
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(_value(value))}</td></tr>"
         for name, value in entries.items()
     )
     return f"<table>{''.join(rows)}</table>"
+
+
+def _spoken(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Names of fields as words."""
+    return {name.replace("_", " "): value for name, value in fields.items()}
 
 
 def _value(value: Any) -> str:
