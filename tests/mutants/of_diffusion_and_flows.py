@@ -92,7 +92,7 @@ MUTANTS = [
         "diffusion.best_noise_prediction",
     ),
     Mutant(
-        "the loss is the sum over pairs of half the error",
+        "L_simple with a half in front",
         DIFFUSION + "objective.py",
         "return ((predicted - noise) ** 2)",
         "return 0.5 * ((predicted - noise) ** 2)",
@@ -228,7 +228,7 @@ MUTANTS = [
         "diffusion.discretised_gaussian",
     ),
     Mutant(
-        "cells of a whole step to either side",
+        "cells that begin a whole step below their level",
         "tinygen/distributions/discretised_logistic.py",
         "(value - 0.5 * self.step - self.loc)",
         "(value - self.step - self.loc)",
@@ -264,7 +264,7 @@ MUTANTS = [
         "flow.log_determinant flow.inverse",
     ),
     Mutant(
-        "the convolution's triangles keep their diagonals",
+        "the lower triangle's diagonal is 2, not 1",
         FLOW + "invertible_convolution.py",
         "lower = tril(self.lower, -1) + identity",
         "lower = tril(self.lower, -1) + 2.0 * identity",
@@ -314,7 +314,7 @@ MUTANTS = [
     ),
     # -- layers ----------------------------------------------------------------------------------------------
     Mutant(
-        "the transposed convolution has its padding at one end",
+        "the transposed convolution pads in one direction only",
         "tinygen/ops/convolution.py",
         "return _conv_transpose2d(x, w, b, (size[0], size[1]), s, p, d, int(groups))",
         "return _conv_transpose2d(x, w, b, (size[0], size[1]), s, (p[0], 0), d, int(groups))",
@@ -356,7 +356,7 @@ MUTANTS = [
         "engine.attention_rows engine.attention_fused",
     ),
     Mutant(
-        "a row's weights sum to 1 over the queries",
+        "the naive attention's weights sum to 1 over the queries",
         "tinygen/ops/attention.py",
         "softmax(where(empty, 0.0, scores), -1)",
         "softmax(where(empty, 0.0, scores), -2)",
@@ -371,7 +371,7 @@ MUTANTS = [
         "engine.adam_first_step",
     ),
     Mutant(
-        "Adam's two decays swapped",
+        "Adam's first moment decays like its second",
         "tinygen/optim/adam.py",
         'beta1=group["betas"][0],',
         'beta1=group["betas"][1],',
