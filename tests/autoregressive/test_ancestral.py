@@ -16,10 +16,11 @@ from tinygen.random import Generator
     layers=st.integers(1, 3),
     first=st.sampled_from([3, 5, 7]),
     size=st.sampled_from([3, 5]),
+    dilations=st.sampled_from([(1,), (2, 1), (3,)]),
     classes=st.sampled_from([0, 3]),
 )
-def test_the_logits_on_the_way_are_those_of_the_whole_pass(grid, levels, layers, first, size, classes):
-    model = GatedPixelCNN(levels, 4, layers, first, size, classes, rng=Generator(0)).to("float64")
+def test_the_logits_on_the_way_are_those_of_the_whole_pass(grid, levels, layers, first, size, dilations, classes):
+    model = GatedPixelCNN(levels, 4, layers, first, size, dilations, classes, rng=Generator(0)).to("float64")
     cond, read, seen = model.condition(3), model.read, []
 
     def watched(h):

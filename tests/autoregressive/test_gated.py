@@ -14,7 +14,12 @@ from tinygen.testing import check_causal, check_normalised
 from tinygen.testing.normalisation import all_states
 
 SIZES = st.fixed_dictionaries(
-    {"first": st.sampled_from([3, 5, 7]), "size": st.sampled_from([3, 5]), "classes": st.sampled_from([0, 2])}
+    {
+        "first": st.sampled_from([3, 5, 7]),
+        "size": st.sampled_from([3, 5]),
+        "dilations": st.sampled_from([(1,), (1, 2), (2, 1, 3)]),
+        "classes": st.sampled_from([0, 2]),
+    }
 )
 
 
@@ -73,6 +78,8 @@ def test_dropout_is_of_training_alone():
         ({"layers": 0}, "layers is at least 1, not 0"),
         ({"first": 4}, "first is the size of a filter with a centre: 3, 5, 7 ..., not 4"),
         ({"size": 1}, "size is the size of a filter with a centre"),
+        ({"dilations": ()}, r"dilations are numbers of at least 1, not \(\)"),
+        ({"dilations": (1, 0)}, r"dilations are numbers of at least 1, not \(1, 0\)"),
         ({"dropout": 1.5}, "p is a probability from 0 to 1, not 1.5"),
     ],
 )

@@ -51,8 +51,7 @@ def ancestral(
     for r in range(height):
         linked = []
         for i, layer in enumerate(layers):
-            span = layer.down.kernel_size[0]
-            v, link = layer.vertical(Tensor(vertical[i][:, :, r : r + span]), biases[i][0])
+            v, link = layer.vertical(Tensor(vertical[i][:, :, r : r + layer.window]), biases[i][0])
             linked.append(link)
             if i + 1 < len(layers):
                 k = layers[i + 1].reach
@@ -60,8 +59,7 @@ def ancestral(
         horizontal = [buffer(c, 1, layer.reach + width) for c, layer in zip(inputs, layers)]
         for column in range(width):
             for i, layer in enumerate(layers):
-                span = layer.across.kernel_size[1]
-                window = Tensor(horizontal[i][:, :, :, column : column + span])
+                window = Tensor(horizontal[i][:, :, :, column : column + layer.window])
                 h = layer.horizontal(window, linked[i][:, :, :, column : column + 1], biases[i][1])
                 if i + 1 < len(layers):
                     horizontal[i + 1][:, :, 0, layers[i + 1].reach + column] = h._data[:, :, 0, 0]

@@ -3,10 +3,13 @@
 van den Oord et al. 2016, "Conditional image generation with PixelCNN decoders", arXiv:1606.05328. Two stacks: the
 vertical one sees all rows above, the horizontal one what is left of it in its row and, through a link, the vertical one
 (figure 2). Each layer ends in the gate tanh(a) sigmoid(b), where a class adds to a and b (eq. 4). Filters are cropped
-rather than masked: padding above and to the left does what masks A and B do, at half the work. Held by
+rather than masked: padding above and to the left does what masks A and B do, at half the work. Filters may be dilated
+(as in van den Oord et al. 2016, "WaveNet") where the paper has more layers to see as far. Held by
 tinygen/checks/autoregressive.py (CHECKS 37).
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,7 @@ class GatedLayer(nn.Module):
 
     Args:
         size: of the full filter, odd; its lower half is cropped.
+        dilation: how far apart the filter's entries are.
         first: whether the layer reads the grid itself, so that it must not see the position it predicts (mask A). The
             others see it (mask B) and add their input to their output in the horizontal stack.
         classes: entries of the one-hot condition; 0 for none.
@@ -32,13 +36,23 @@ class GatedLayer(nn.Module):
     """
 
     def __init__(
-        self, inward: int, width: int, size: int, first: bool, classes: int = 0, dropout: float = 0.0, *, rng: Generator
+        self,
+        inward: int,
+        width: int,
+        size: int,
+        first: bool,
+        dilation: int = 1,
+        classes: int = 0,
+        dropout: float = 0.0,
+        *,
+        rng: Generator,
     ):
-        self.reach = size // 2
+        self.reach = dilation * (size // 2)
+        self.window = self.reach + (not first)  # rows, or columns, that one row or column of the output comes from
         self.first = first
-        span = self.reach + (not first)
-        self.down = nn.Conv2d(inward, 2 * width, (span, size), rng=rng)
-        self.across = nn.Conv2d(inward, 2 * width, (1, span), rng=rng)
+        taps = size // 2 + (not first)
+        self.down = nn.Conv2d(inward, 2 * width, (taps, size), dilation=dilation, rng=rng)
+        self.across = nn.Conv2d(inward, 2 * width, (1, taps), dilation=dilation, rng=rng)
         self.link = nn.Conv2d(2 * width, 2 * width, 1, rng=rng)
         self.outward = nn.Conv2d(width, width, 1, rng=rng)
         self.drop = nn.Dropout(dropout, rng=rng) if dropout else nn.Identity()
@@ -82,6 +96,7 @@ class GatedPixelCNN(nn.Module):
         layers: how many, the first one included.
         first: size of the first layer's filter, odd.
         size: of the others', odd, at least 3.
+        dilations: of the others, in turn: 1, 2, 4 reach seven rows and columns further in three layers.
         classes: how many classes the law is given; 0 for none.
         dropout: of each layer, in training.
 
@@ -96,6 +111,7 @@ class GatedPixelCNN(nn.Module):
         layers: int = 8,
         first: int = 7,
         size: int = 3,
+        dilations: Sequence[int] = (1,),
         classes: int = 0,
         dropout: float = 0.0,
         *,
@@ -107,11 +123,12 @@ class GatedPixelCNN(nn.Module):
         for name, value in (("first", first), ("size", size)):
             if value < 3 or value % 2 == 0:
                 raise ValueError(f"{name} is the size of a filter with a centre: 3, 5, 7 ..., not {value}")
+        if not dilations or min(dilations) < 1:
+            raise ValueError(f"dilations are numbers of at least 1, not {tuple(dilations)}")
         self.levels, self.classes = levels, classes
-        self.layers = nn.ModuleList(
-            GatedLayer(width if i else levels, width, size if i else first, i == 0, classes, dropout, rng=rng)
-            for i in range(layers)
-        )
+        self.layers = nn.ModuleList([GatedLayer(levels, width, first, True, 1, classes, dropout, rng=rng)])
+        for dilation in itertools.islice(itertools.cycle(dilations), layers - 1):
+            self.layers.append(GatedLayer(width, width, size, False, dilation, classes, dropout, rng=rng))
         self.head = nn.Conv2d(width, width, 1, rng=rng)
         self.outward = nn.Conv2d(width, levels, 1, rng=rng)
 

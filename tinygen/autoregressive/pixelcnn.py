@@ -124,7 +124,9 @@ class PixelCNNConfig:
     width: int = 32
     """Channels of each stack."""
     layers: int = 10
-    """Gated layers; each sees one row and column further than the last."""
+    """Gated layers."""
+    dilations: tuple[int, ...] = (1, 2, 4)
+    """How many rows and columns further than the last each layer sees, in turn."""
     first: int = 7
     """Size of the first layer's filter."""
 
@@ -141,5 +143,7 @@ class PixelCNNConfig:
         if self.conditional and not classes:
             raise ValueError("--conditional is for data with classes, and this data set has none")
         given = classes or 0 if self.conditional else 0
-        law = GatedPixelCNN(self.levels, self.width, self.layers, self.first, classes=given, rng=rng)
+        law = GatedPixelCNN(
+            self.levels, self.width, self.layers, self.first, dilations=self.dilations, classes=given, rng=rng
+        )
         return PixelCNN(law, (shape[1], shape[2]), self.binarise)
