@@ -7,7 +7,7 @@ Adam: Kingma and Ba, arXiv:1412.6980, algorithm 1. Held by `tests/test_learner.p
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -84,15 +84,9 @@ class SingleLearner:
         self.steps_done += 1
         return figures | {"grad_norm": norm, "lr": lr}
 
-    @contextmanager
-    def averaged(self) -> Iterator[Any]:
+    def averaged(self) -> AbstractContextManager[Any]:
         """The model in evaluation mode with its averaged weights, within the block."""
-        with self.ema.applied():
-            self.model.eval()
-            try:
-                yield self.model
-            finally:
-                self.model.train()
+        return evaluating(self.model, self.ema)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, averages, Adam's moments, where the dropout layers' generators are, and the count of steps."""
@@ -112,6 +106,17 @@ class SingleLearner:
         for name, generator in self.model.named_generators():
             generator.state = state["generators"][name]
         self.steps_done = state["steps_done"]
+
+
+@contextmanager
+def evaluating(model: Any, average: optim.EMA) -> Iterator[Any]:
+    """`model` in evaluation mode with the weights of `average`, of all of it or of a part, within the block."""
+    with average.applied():
+        model.eval()
+        try:
+            yield model
+        finally:
+            model.train()
 
 
 def check_finite(figures: Mapping[str, float]) -> None:
