@@ -1,7 +1,7 @@
 """Autoregressive models: closed forms (lines 36 and 37)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,9 +23,9 @@ PLAIN = "van den Oord et al. 2016, Pixel recurrent neural networks, section 3.4"
 SIDE = 4
 
 
-def law(levels: int, layers: int, classes: int = 0, seed: int = 0) -> GatedPixelCNN:
+def law(levels: int, layers: int, classes: int = 0, dilations: Sequence[int] = (1,)) -> GatedPixelCNN:
     """A small gated PixelCNN in float64, at its initial weights times 3: far from the uniform law."""
-    made = GatedPixelCNN(levels, 6, layers, first=3, classes=classes, rng=Generator(seed)).to("float64")
+    made = GatedPixelCNN(levels, 6, layers, 3, dilations=dilations, classes=classes, rng=Generator(0)).to("float64")
     for parameter in made.parameters():
         parameter.data = parameter * 3.0
     return made
@@ -125,6 +125,7 @@ def causal_and_complete() -> Iterator[Measurement]:
     expected = np.tri(SIDE * SIDE, k=-1)
     yield equal(f"which derivatives are not 0, {SIDE} x {SIDE} pixels", seen_gated(law(2, SIDE)), expected)
     yield equal("the same with 3 levels, given a class", seen_gated(law(3, SIDE, classes=2)), expected)
+    yield equal("the same with filters dilated by 1 and 2", seen_gated(law(2, SIDE, dilations=(1, 2))), expected)
 
 
 @check(
