@@ -3,8 +3,8 @@
     python examples/mode_coverage/mode_coverage.py [--data grid25] [--variants gan wgan-gp] [--seeds 3]
 
 VEEGAN's protocol (tinygen/metrics/coverage.py): of 2,500 samples, how many modes have one within 3 standard deviations,
-and which share of the samples is that near to one. Every finished run is a line of ring8.jsonl or grid25.jsonl beside this
-file, and is not run again; README.md gets the tables of all lines that belong to the settings below.
+and which share of the samples is that near to one. Every finished run is a line of grid25.jsonl or ring8.jsonl beside
+this file, and is not run again; README.md gets the tables of all lines that belong to the settings below.
 """
 
 import argparse

@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from mean_runs import Silent
 
 from tinygen.cli import main
+from tinygen.data import DENSITIES
+from tinygen.gan.variants import PLANE
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.training import checkpoint as checkpoints
@@ -73,6 +75,10 @@ def test_points_and_an_f_gan_train_through_the_command_line(tmp_path, capsys):
     assert main(["eval", out]) == 0
     assert main(["sample", out, "-n", "4"]) == 0
     assert "logit" not in capsys.readouterr().err
+
+
+def test_points_are_known_by_the_names_of_their_densities():
+    assert set(PLANE) == set(DENSITIES)
 
 
 def test_a_game_that_diverges_ends_in_one_line(tmp_path):
