@@ -1,7 +1,7 @@
 """The generator's input: its prior, the ways between two points of it, and arithmetic on it.
 
 There is one place where a latent is drawn, so that what a generator is trained on is what it is sampled from.
-Held by tinygen/checks/gan.py (CHECKS 32) and tests/gan/test_latent.py.
+Held by tinygen/checks/gan/ (CHECKS 32) and tests/gan/test_latent.py.
 """
 
 import math

@@ -19,7 +19,7 @@ p and q, the gradient in q of E_q[generator's loss] is that of `divergence(p, q)
 Mao et al. show that the *value* at the optimum is Pearson's chi^2(p + q, 2 q) / 2 for b - c = 1, b - a = 2. That is not
 what alternating steps descend: there its discriminator is held still, and the gradient of the last line is left.
 
-Held by tinygen/checks/gan.py (CHECKS 23, 24, 25) and tests/gan/test_losses.py.
+Held by tinygen/checks/gan/ (CHECKS 23, 24, 25) and tests/gan/test_losses.py.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 The generator maps latents of a prior to examples; the discriminator gives each example a logit. What the players
 minimise is in `losses`, what keeps the discriminator's slope in check in `penalties`, the order of their steps in
 `learner`, the networks in `networks`, the configurations by name in `variants`. Given classes, both players are told
-them (Mirza and Osindero 2014). Held by tests/gan/ and tinygen/checks/gan.py (CHECKS 23, 24, 25, 29).
+them (Mirza and Osindero 2014). Held by tests/gan/ and tinygen/checks/gan/ (CHECKS 23, 24, 25, 29).
 """
 
 import math
@@ -20,7 +20,7 @@ from tinygen.gan import latent, pictures
 from tinygen.gan.learner import PlayerOptions, TwoPlayers
 from tinygen.gan.losses import Loss
 from tinygen.gan.penalties import gradient_penalty, r1_penalty
-from tinygen.nn import functional as F
+from tinygen.nets.classes import class_rows
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
@@ -138,7 +138,7 @@ class GAN(nn.Module):
             return pictures.drawings(self, dataset, rng)
 
     def one_hot(self, n: int, given: Any) -> Tensor | None:
-        """One-hot (n, classes) of a class, of n classes, or of every class in turn; None without classes.
+        """One-hot (n, classes) as `class_rows` has it; None without classes.
 
         Raises:
             ValueError: what is given is no class, or the model has none.
@@ -147,11 +147,4 @@ class GAN(nn.Module):
             if given is not None:
                 raise ValueError("this model is unconditional: sample(n, rng) takes no condition; cgan does")
             return None
-        labels = np.asarray(np.arange(n) % self.classes if given is None else given)
-        if labels.dtype.kind not in "iu" or labels.shape not in ((), (n,)):
-            raise ValueError(f"the condition is a class or {n} of them, not shape {labels.shape} of {labels.dtype}")
-        if labels.size and not (labels.min() >= 0 and labels.max() < self.classes):
-            raise ValueError(f"classes are 0 to {self.classes - 1}, found {labels.min()} to {labels.max()}")
-        parameter = next(self.parameters())
-        hot = F.one_hot(Tensor(np.broadcast_to(labels, n).astype(np.int64)), self.classes, parameter.dtype)
-        return hot.to(parameter.device)
+        return class_rows(n, given, self.classes, next(self.parameters()))

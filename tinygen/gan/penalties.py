@@ -1,6 +1,6 @@
 """What keeps a critic's slope in check: clipped weights, penalties on its gradient, a penalty on its weights.
 
-Spectral normalisation is a layer's own affair: `nn.spectral_norm`. Held by tinygen/checks/gan.py (CHECKS 29, 32) and
+Spectral normalisation is a layer's own affair: `nn.spectral_norm`. Held by tinygen/checks/gan/ (CHECKS 29, 32) and
 tests/gan/test_penalties.py.
 """
 
