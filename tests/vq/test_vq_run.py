@@ -96,9 +96,11 @@ def test_the_codes_of_the_prior_are_those_of_the_averaged_autoencoder():
         np.testing.assert_array_equal(model.autoencoder.codes(batch()["x"]), codes)
 
 
-def test_what_is_not_finite_stops_the_step_before_anything_moves():
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_what_is_not_finite_stops_the_step_before_anything_moves(steps):
     two, rng = learner(), Generator(1)
-    two.step(batch(), rng)
+    for _ in range(steps):
+        two.step(batch(), rng)
     before = snapshot(two)
     with pytest.raises(NonFinite):
         two.step({"x": np.full((8, 1, 8, 8), np.nan, np.float32), "y": np.zeros(8, np.int64)}, rng)

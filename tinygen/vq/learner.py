@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tinygen.autodiff.tape import no_grad
 from tinygen.learner import Batch, SingleLearner
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
@@ -39,8 +38,7 @@ class TwoPhases:
         autoencoder = self.model.autoencoder
         quantiser = autoencoder.quantiser
         if not quantiser.started:
-            with no_grad():
-                quantiser.start(autoencoder.encoder(autoencoder.tensor(batch["x"])), rng)
+            quantiser.start(autoencoder.vectors(batch["x"]), rng)
         figures = self.parts["autoencoder"].step(batch, rng)
         quantiser.follow(*autoencoder.seen, rng)
         return figures

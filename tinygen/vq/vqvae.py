@@ -17,7 +17,7 @@ from tinygen.autodiff.tape import no_grad
 from tinygen.autoregressive.ancestral import ancestral
 from tinygen.autoregressive.gated import GatedPixelCNN
 from tinygen.drawing import Bars, Drawing, ImageRows
-from tinygen.learner import Learner
+from tinygen.learner import Learner, check_finite
 from tinygen.nets.convolutional import resolutions
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
@@ -71,9 +71,19 @@ class QuantisedAutoencoder(nn.Module):
         }
 
     @no_grad()
+    def vectors(self, x: Any) -> Tensor:
+        """What the encoder makes of images x (N, C, H, W), without gradient: (N, D, h, w).
+
+        Raises:
+            NonFinite: it is not finite.
+        """
+        z = self.encoder(self.tensor(x))
+        check_finite({"what leaves the encoder": float(ops.sum(z))})
+        return z
+
     def codes(self, x: Any) -> np.ndarray:
-        """Images x (N, C, H, W) as grids of codes, int64 (N, h, w)."""
-        return self.quantiser.nearest(self.encoder(self.tensor(x)))
+        """Images x (N, C, H, W) as grids of codes, int64 (N, h, w). Raises NonFinite as `vectors` does."""
+        return self.quantiser.nearest(self.vectors(x))
 
     @no_grad()
     def decode(self, codes: np.ndarray) -> Tensor:
