@@ -5,7 +5,7 @@ phi(x, v) = D^{k-1} f(x)[u_1, ..., u_{k-1}] . v is differentiated by the engine 
 (phi(x + h u) - phi(x - h u)) / 2h at h and h/2, extrapolated (Richardson). From order 2 on the cotangent counts as an
 input, because a gradient that forgets how it depends on its cotangent is right once and wrong ever after.
 
-For order 1 there is a reference without cancellation (Squire & Trapp 1998, eq. 6): where f is analytic,
+For order 1 there is a reference without cancellation (Squire and Trapp 1998, SIAM Review 40): where f is analytic,
 d/dt f(x + t u) = Im f(x + i h u) / h + O(h^2), exact to rounding with h = 2^-100. Operations whose forward is plain
 NumPy accept complex arrays; those in compiled code do not, and functions with abs or real parts in them are not
 analytic. So the step is used only where the function runs on complex numbers and agrees with the differences.
