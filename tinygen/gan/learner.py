@@ -8,15 +8,15 @@ Held by tests/gan/test_learner.py and tests/gan/test_gan_run.py.
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tinygen import optim
 from tinygen.autodiff.backward import grad
 from tinygen.gan.penalties import clip_weights_
-from tinygen.learner import Batch, NonFinite, check_finite
+from tinygen.learner import Batch, NonFinite, check_finite, evaluating
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
 
@@ -114,15 +114,9 @@ class TwoPlayers:
         self.ema.update()
         return figures
 
-    @contextmanager
-    def averaged(self) -> Iterator[Any]:
+    def averaged(self) -> AbstractContextManager[Any]:
         """The model in evaluation mode with the generator's averaged weights, within the block."""
-        with self.ema.applied():
-            self.model.eval()
-            try:
-                yield self.model
-            finally:
-                self.model.train()
+        return evaluating(self.model, self.ema)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights of both, the generator's average, both optimisers and counters."""
