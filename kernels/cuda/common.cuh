@@ -7,6 +7,8 @@
 //   - The threads of a block share memory declared __shared__ and wait for each other at __syncthreads(). It is a
 //     mistake to let only some of them reach a barrier, and to read what another wrote with no barrier in between.
 //   - Blocks run in any order, and know nothing of each other.
+// A multiprocessor has 65536 registers for the threads of all blocks that it runs at once, and hides the memory's delay
+// behind their number. __launch_bounds__(128, 8) promises blocks of 128 threads and asks for room for 8 of them.
 // Consecutive threads should touch consecutive addresses: a warp then reads its 128 bytes in one transaction.
 //
 // Every .cu file is compiled once for each dtype: REAL is float or double. Sums are carried in double, which costs

@@ -27,7 +27,7 @@ __device__ __forceinline__ wide sigmoid(wide z) {
 // ---- forward
 
 // Per chunk and channel: the mean, and the sum of squares about it.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
 channel_moments(const real* __restrict__ x, wide* __restrict__ mean, wide* __restrict__ squares, Index pixels,
                 Index channels, Index span) {
   __shared__ wide shared[TILE_ROWS][32];
@@ -49,7 +49,7 @@ channel_moments(const real* __restrict__ x, wide* __restrict__ mean, wide* __res
 
 // Per group, one warp: the parts are put together (Chan, Golub and LeVeque 1979). With n elements in part i,
 //   mean = sum n_i mean_i / n,   variance = sum (squares_i + n_i (mean_i - mean)^2) / n.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 group_statistics(const wide* __restrict__ means, const wide* __restrict__ squares, wide* __restrict__ exact_mean,
                  wide* __restrict__ exact_rstd, real* __restrict__ mean, real* __restrict__ rstd, Index images,
                  Index pixels, Index channels, Index groups, Index chunks, Index span, wide eps) {
@@ -75,7 +75,7 @@ group_statistics(const wide* __restrict__ means, const wide* __restrict__ square
 }
 
 // y = weight (x - mean) rstd + bias, times its sigmoid if `silu`. The statistics come unrounded.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
 normalise(const real* __restrict__ x, const wide* __restrict__ mean, const wide* __restrict__ rstd,
           const real* __restrict__ weight, const real* __restrict__ bias, real* __restrict__ y, Index pixels,
           Index channels, Index groups, Index span, Index silu) {
@@ -99,7 +99,7 @@ __device__ __forceinline__ wide through_silu(wide g, wide x_hat, const Channel& 
 }
 
 // Per chunk and channel: the sums of g x_hat (dweight) and of g (dbias).
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
 channel_sums(const real* __restrict__ g, const real* __restrict__ x, const real* __restrict__ mean,
              const real* __restrict__ rstd, const real* __restrict__ weight, const real* __restrict__ bias,
              wide* __restrict__ dweight, wide* __restrict__ dbias, Index pixels, Index channels, Index groups,
@@ -127,7 +127,7 @@ channel_sums(const real* __restrict__ g, const real* __restrict__ x, const real*
 }
 
 // Per group, one warp: the means <h> and <h x_hat> of h = weight g, from the sums above.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 group_sums(const wide* __restrict__ dweight, const wide* __restrict__ dbias, const real* __restrict__ weight,
            wide* __restrict__ along_one, wide* __restrict__ along_x_hat, Index images, Index pixels, Index channels,
            Index groups, Index chunks) {
@@ -151,7 +151,7 @@ group_sums(const wide* __restrict__ dweight, const wide* __restrict__ dbias, con
 }
 
 // dx = r (h - <h> - x_hat <h x_hat>)
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
 input_gradient(const real* __restrict__ g, const real* __restrict__ x, const real* __restrict__ mean,
                const real* __restrict__ rstd, const real* __restrict__ weight, const real* __restrict__ bias,
                const wide* __restrict__ along_one, const wide* __restrict__ along_x_hat, real* __restrict__ dx,

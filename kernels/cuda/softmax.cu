@@ -19,7 +19,7 @@ __device__ __forceinline__ Shift shift_of_row(const real* x, Index columns) {
   return {m, (real)warp_sum(sum)};
 }
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
@@ -29,7 +29,7 @@ softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index
   for (EACH_OF_ROW(i, columns)) y[i] = exp(x[i] - s.greatest) / s.sum;
 }
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 log_softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
@@ -41,7 +41,7 @@ log_softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, I
 }
 
 // dx = y (g - sum g y)
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y, real* __restrict__ dx, Index rows,
                       Index columns) {
   Index row = warp_index();
@@ -56,7 +56,7 @@ softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y, re
 }
 
 // dx = g - exp(y) sum g
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 log_softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y, real* __restrict__ dx, Index rows,
                           Index columns) {
   Index row = warp_index();
@@ -67,11 +67,11 @@ log_softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y
   wide total = 0;
   for (EACH_OF_ROW(i, columns)) total += g[i];
   total = warp_sum(total);
-  for (EACH_OF_ROW(i, columns)) dx[i] = g[i] - exp(y[i]) * total;
+  for (EACH_OF_ROW(i, columns)) dx[i] = g[i] - exp(y[i]) * (real)total;
 }
 
 // loss = lse - x_t, lse = m + log s: both per row. A target that is no class gives NaN.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 cross_entropy_rows(const real* __restrict__ x, const Index* __restrict__ target, real* __restrict__ loss,
                    real* __restrict__ lse, Index rows, Index columns) {
   Index row = warp_index();
@@ -87,7 +87,7 @@ cross_entropy_rows(const real* __restrict__ x, const Index* __restrict__ target,
 }
 
 // dx = g (exp(x - lse) - onehot(t)), g one number a row
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 8)
 cross_entropy_backward_rows(const real* __restrict__ g, const real* __restrict__ x, const Index* __restrict__ target,
                             const real* __restrict__ lse, real* __restrict__ dx, Index rows, Index columns) {
   Index row = warp_index();

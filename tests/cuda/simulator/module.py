@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 ORDERS = ("forward", "reverse", "shuffled")
 FLAGS = ("-std=c++17", "-O1", "-g1", "-gdwarf-4", "-fPIC", "-w", "-ffp-contract=off")
 TRAPS = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", "-fno-crossjumping")
-KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\((\d+)\)\s+)?(\w+)\s*\(')
+KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\((\d+)[^)]*\)\s+)?(\w+)\s*\(')
 DYNAMIC = re.compile(r"extern\s+__shared__\s+(\w+)\s+(\w+)\[\];")
 STATIC_SHARED, DYNAMIC_SHARED = 48 * 1024, 227 * 1024  # bytes that a block may have
 
