@@ -8,23 +8,25 @@ import pytest
 
 from tinygen import data
 from tinygen.metrics.classifier import FEATURES, Seen, classifier_of, look
-from tinygen.metrics.samples import draw, enough, feature_figures, sample_figures
+from tinygen.metrics.samples import draw, enough, feature_figures, halves, sample_figures
 from tinygen.random import Generator
 
 TRAINING, HELD_OUT = data.load("digits"), data.load("digits", "test")
 
 
 class Copy:
-    """Draws examples of a data set, of the classes asked for if it is conditional, shifted by `wrong` classes."""
+    """Gives a data set's examples in order, or of the classes asked for, shifted by `wrong` classes."""
 
     def __init__(self, dataset: Any, classes: int = 0, wrong: int = 0):
         self.dataset, self.classes, self.wrong = dataset, classes, wrong
         self.asked: list[Any] = []
+        self.given = 0
 
     def sample(self, n: int, rng: Generator, cond: Any = None) -> np.ndarray:
         self.asked.append(cond)
         if cond is None:
-            return self.dataset.x[np.asarray(rng.integers(0, len(self.dataset), (n,)))]
+            self.given += n
+            return self.dataset.x[np.arange(self.given - n, self.given) % len(self.dataset)]
         wanted = (np.asarray(cond) + self.wrong) % self.classes
         return np.stack([self.dataset.x[np.flatnonzero(self.dataset.y == k)[0]] for k in wanted])
 
@@ -49,8 +51,8 @@ def test_a_shift_of_the_features_is_its_square_and_apart_from_all() -> None:
 
 
 def test_the_data_as_a_model_is_as_near_as_the_data_and_noise_is_not() -> None:
-    figures = sample_figures(Copy(TRAINING), TRAINING, HELD_OUT, 359, Generator(0))
-    own, floor = (figures[f"Frechet distance of {what}"][0] for what in ("samples", "training data"))
+    figures = sample_figures(Copy(halves(TRAINING)[1]), TRAINING, HELD_OUT, 359, Generator(0))
+    own, floor = (figures[f"Frechet distance of {what}"][0] for what in ("samples", "real data"))
     assert own == pytest.approx(floor, rel=0.5)
     assert figures["precision of samples"][0] > 0.8
     assert "label accuracy of samples" not in figures
@@ -64,7 +66,7 @@ def test_the_data_as_a_model_is_as_near_as_the_data_and_noise_is_not() -> None:
 def test_a_classifier_reads_back_the_classes_asked_for(wrong: int, share: float) -> None:
     figures = sample_figures(Copy(TRAINING, 10, wrong), TRAINING, HELD_OUT, 150, Generator(0))
     assert figures["label accuracy of samples"][0] == share
-    right = (look(classifier_of(TRAINING), HELD_OUT.x).labels == HELD_OUT.y).mean()
+    right = (look(classifier_of(halves(TRAINING)[0]), HELD_OUT.x).labels == HELD_OUT.y).mean()
     assert float(figures["label accuracy of samples"][1].split()[-1].rstrip("%")) == pytest.approx(100 * right, abs=2)
 
 
@@ -106,3 +108,12 @@ def test_images_without_classes_have_no_figures_and_too_few_samples_are_named() 
     assert sample_figures(Copy(HELD_OUT), unlabelled, unlabelled, 100, Generator(0)) == {}
     with pytest.raises(ValueError, match="need at least 4 samples and held-out examples, found 2"):
         sample_figures(Copy(HELD_OUT), TRAINING, HELD_OUT, 2, Generator(0))
+
+
+def test_halves_are_a_partition_that_never_changes() -> None:
+    first, second = halves(TRAINING)
+    together = np.concatenate([first.stored, second.stored]).reshape(len(TRAINING), -1)
+    assert np.array_equal(np.sort(together, axis=0), np.sort(TRAINING.stored.reshape(len(TRAINING), -1), axis=0))
+    assert abs(len(first) - len(second)) <= 1
+    assert halves(TRAINING)[0].checksum == first.checksum
+    assert np.array_equal(np.sort(np.concatenate([first.y, second.y])), np.sort(TRAINING.y))
