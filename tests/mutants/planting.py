@@ -10,25 +10,34 @@ as a survivor: nobody would ship it. So does a change in a module that no check 
 
 import multiprocessing
 import os
+import resource
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import ModuleSpec
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from mutant import ROOT, Mutant
 
-SECONDS = 120  # a child that takes longer is ended; a kernel with a mistake in it compiles without a cache
+SECONDS = 60  # of a core, after which a child is ended; a kernel with a mistake in it compiles without a cache
+PATIENCE = 900  # seconds by the clock: the machine may be busy
 FAILURES = (AssertionError, ValueError)
 SLOW_TO_IMPORT = ("np.npyimpl", "np.arraymath", "typed", "experimental.jitclass")  # by Numba, at its first call
 
+ONE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["numpy", *(f"numba.{part}" for part in SLOW_TO_IMPORT)])
+_starting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -43,26 +52,31 @@ class Finding:
     fault: str = ""
 
 
-def trial(mutant: Mutant, seconds: float = SECONDS) -> list[Finding]:
+def trial(mutant: Mutant, seconds: int = SECONDS) -> list[Finding]:
     """Each named check under the mutant, in the order of their names.
 
     Raises:
         ValueError: the text to be changed does not occur exactly once.
     """
     source = mutant.planted()
+    with _starting, patch.dict(os.environ, ONE_THREAD):  # mutants run side by side: threads would wait for each other
+        forkserver.ensure_running()
     ours, theirs = _forks.Pipe(duplex=False)
-    child = _forks.Process(target=_child, args=(mutant, source, theirs), daemon=True)
+    child = _forks.Process(target=_child, args=(mutant, source, seconds, theirs), daemon=True)
     child.start()
     theirs.close()
     try:
-        if ours.poll(seconds):
+        if ours.poll(PATIENCE):
             findings: list[Finding] = ours.recv()
-            child.join(seconds)
+            child.join(PATIENCE)
             return findings
-        return _all(mutant, f"no answer in {seconds:g} s")
+        return _all(mutant, f"no answer in {PATIENCE} s by the clock")
     except EOFError:
         child.join()
-        return _all(mutant, f"the process ended with code {child.exitcode}")
+        late = child.exitcode == -signal.SIGXCPU
+        return _all(
+            mutant, f"no answer in {seconds} s of a core" if late else f"the process ended with code {child.exitcode}"
+        )
     finally:
         child.kill()
         child.join()
@@ -78,7 +92,8 @@ def _all(mutant: Mutant, fault: str) -> list[Finding]:
     return [Finding(name, False, fault=fault) for name in mutant.checks]
 
 
-def _child(mutant: Mutant, source: str, answer: Connection) -> None:
+def _child(mutant: Mutant, source: str, seconds: int, answer: Connection) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         if mutant.file.startswith("kernels/"):
