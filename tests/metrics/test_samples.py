@@ -31,6 +31,13 @@ class Copy:
         return np.stack([self.dataset.x[np.flatnonzero(self.dataset.y == k)[0]] for k in wanted])
 
 
+class Drawing(Copy):
+    """One that uses random numbers."""
+
+    def sample(self, n: int, rng: Generator, cond: Any = None) -> np.ndarray:
+        return super().sample(n, rng, cond) + 0.1 * rng.normal((n, *self.dataset.shape)).numpy()
+
+
 def test_features_of_a_set_against_themselves_are_at_0_with_all_shares_1() -> None:
     rng = np.random.default_rng(0)
     seen = Seen(rng.normal(size=(100, FEATURES)), rng.integers(0, 10, 100))
@@ -108,6 +115,16 @@ def test_images_without_classes_have_no_figures_and_too_few_samples_are_named() 
     assert sample_figures(Copy(HELD_OUT), unlabelled, unlabelled, 100, Generator(0)) == {}
     with pytest.raises(ValueError, match="need at least 4 samples and held-out examples, found 2"):
         sample_figures(Copy(HELD_OUT), TRAINING, HELD_OUT, 2, Generator(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "floor"), [("digits", "Frechet distance of real data"), ("ring8", "sliced W1 of the truth")]
+)
+def test_what_samples_are_compared_with_is_the_same_for_every_model(name: str, floor: str) -> None:
+    training, held_out = data.load(name), data.load(name, "test")
+    models = Copy(training), Copy(held_out), Drawing(held_out)
+    found = [sample_figures(model, training, held_out, 200, Generator(0)) for model in models]
+    assert len({figures[floor][0] for figures in found}) == 1
 
 
 def test_halves_are_a_partition_that_never_changes() -> None:

@@ -66,12 +66,13 @@ def sample_figures(model: Any, training: Dataset, held_out: Dataset, n: int, rng
         raise ValueError(f"figures of samples need at least {LEAST} samples and held-out examples, found {count}")
     if held_out.kind == "image" and (held_out.y is None or len(held_out.classes) < 2):
         return {}
-    asked = asked_of(model, held_out, n, rng)
-    samples = draw(model, n, rng, asked)
+    noise, choice = rng.split(2)  # what samples are compared with depends on the seed, and not on the model
+    asked = asked_of(model, held_out, n, choice)
+    samples = draw(model, n, noise, asked)
     if held_out.kind == "points":
-        return point_figures(samples, held_out, rng)
+        return point_figures(samples, held_out, choice)
     classifier = classifier_of(learned)
-    real, other = (dataset.batch(some(dataset, count, rng)) for dataset in (held_out, new))
+    real, other = (dataset.batch(some(dataset, count, choice)) for dataset in (held_out, new))
     return feature_figures(
         look(classifier, samples), asked, look(classifier, real["x"]), real["y"], look(classifier, other["x"])
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy.typing as npt
 
 from tinygen.drawing.images import image_grid, save_pixels
+from tinygen.drawing.render import ACCENT
 from tinygen.files import replacing
 
 
@@ -45,5 +46,5 @@ def _save_points(path: Path, points: npt.NDArray, limits: tuple[float, float]) -
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
-    axes.scatter(points[:, 0], points[:, 1], s=6, c="#3b6fd4", alpha=0.6, linewidths=0)
-    figure.savefig(path, format="png")
+    axes.scatter(points[:, 0], points[:, 1], s=6, c=ACCENT, alpha=0.6, linewidths=0)
+    figure.savefig(path, format="png", transparent=True)
