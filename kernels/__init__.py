@@ -47,7 +47,7 @@ MODULES = {
     "update": ("adam_update", "ema_update"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
-IN_CUDA = ("normalisation", "softmax", "elementwise", "rectifier", "update", "philox")
+IN_CUDA = ("attention", "normalisation", "softmax", "elementwise", "rectifier", "update", "philox")
 NAMES = {name: module for module, names in MODULES.items() for name in names}
 
 _forced: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.kernels.definitions import elementwise, normalisation, philox, rectifier, softmax, update
+from tinygen.kernels.definitions import attention, elementwise, normalisation, philox, rectifier, softmax, update
 
 Results = Iterator[tuple[str, Any, Any]]
 
@@ -52,6 +52,17 @@ def of_normalisation(kernels: Any) -> Results:
     yield from both("rms_norm", kernels, normalisation, x, 1, w, 1e-3)
     rstd = normalisation.rms_norm(x, 1, w, 1e-3)[1]
     yield from both("rms_norm_backward", kernels, normalisation, g, x, 1, w, rstd)
+
+
+def of_attention(kernels: Any) -> Results:
+    lead, d, e = (2, 3), 17, 9
+    q, k, v, g = normals((*lead, 21, d), (*lead, 45, d), (*lead, 45, e), (*lead, 21, e))
+    per_head = np.arange(6 * 21 * 45).reshape(*lead, 21, 45) % 7 > 2
+    for mask, is_causal in ((None, False), (None, True), (per_head, False), (normals(45)[0], True)):
+        options = (mask, is_causal, 0.3)
+        yield from both("attention", kernels, attention, q, k, v, *options)
+        y, lse = attention.attention(q, k, v, *options)
+        yield from both("attention_backward", kernels, attention, g, q, k, v, y, lse, *options)
 
 
 def of_elementwise(kernels: Any) -> Results:
@@ -101,6 +112,7 @@ def of_update(kernels: Any) -> Results:
 
 
 EXERCISES: dict[str, Callable[[Any], Results]] = {
+    "attention": of_attention,
     "softmax": of_softmax,
     "normalisation": of_normalisation,
     "elementwise": of_elementwise,

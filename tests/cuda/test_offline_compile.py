@@ -17,7 +17,9 @@ FILES = sorted(path.stem for path in launch.HERE.glob("*.cu"))
 ARCHITECTURES = (80, 90)
 REGISTERS, SHARED = 80, 4096
 # kernels that are given more, and why
-BUDGETS: dict[str, Usage] = {}
+BUDGETS = {  # two tiles of 16 KiB, and up to four slices of rows in the registers of a thread
+    name: Usage(128, 32768, 0) for name in ("attention", "backward_queries", "backward_keys")
+}
 
 
 @needs_compiler

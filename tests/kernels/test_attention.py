@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from simulator import version as simulated
 
 from tinygen.kernels.cpu import attention as cpu
 from tinygen.kernels.definitions import attention as definition
 
-VERSIONS = pytest.mark.parametrize("version", [definition, cpu], ids=["definition", "cpu"])
+KERNELS = pytest.mark.parametrize("kernels", [pytest.param(cpu, id="cpu"), simulated("attention")])
+VERSIONS = pytest.mark.parametrize(
+    "version", [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu"), simulated("attention")]
+)
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 TOLERANCE = {"float32": 4e-6, "float64": 1e-13}
 MASKS = ["none", "bool", "float", "bool per head", "float per key", "bool per query"]
@@ -53,6 +57,13 @@ def difference(ours, theirs):
     return np.abs(ours - theirs).max(initial=0) / (1 + np.abs(theirs).max(initial=0))
 
 
+def attention_of(*values):
+    """An example of the test below: its arguments in their order, without the first."""
+    names = ("lead", "queries", "keys", "d", "e", "mask", "layout", "causal", "dtype", "seed")
+    return example(**dict(zip(names, values)))
+
+
+@KERNELS
 @given(
     lead=st.sampled_from([(), (3,), (2, 3), (2, 1, 2)]),
     queries=st.sampled_from([1, 5, 16, 29, 31, 49, 75]),
@@ -65,19 +76,19 @@ def difference(ours, theirs):
     dtype=st.sampled_from(["float32", "float64"]),
     seed=st.integers(0, 99),
 )
-@example((), 3, 2100, 20, 100, "float", "contiguous", True, "float32", 0)
-@example((2,), 0, 5, 4, 3, "none", "contiguous", False, "float32", 0)
-@example((2,), 5, 0, 4, 3, "none", "contiguous", True, "float32", 0)
-def test_cpu_is_the_definition(lead, queries, keys, d, e, mask, layout, causal, dtype, seed):
+@attention_of((), 3, 2100, 20, 100, "float", "contiguous", True, "float32", 0)
+@attention_of((2,), 0, 5, 4, 3, "none", "contiguous", False, "float32", 0)
+@attention_of((2,), 5, 0, 4, 3, "none", "contiguous", True, "float32", 0)
+def test_every_version_is_the_definition(kernels, lead, queries, keys, d, e, mask, layout, causal, dtype, seed):
     rng = np.random.default_rng(seed)
     q, k, v, g = views(rng, lead, dtype, layout, (queries, d), (keys, d), (keys, e), (queries, e))
     mask = make_mask(rng, mask, lead, queries, keys)
     options = (mask, causal, d**-0.5)
     y, lse = definition.attention(q, k, v, *options)
-    for ours, theirs in zip(cpu.attention(q, k, v, *options), (y, lse)):
+    for ours, theirs in zip(kernels.attention(q, k, v, *options), (y, lse)):
         assert difference(ours, theirs) < TOLERANCE[dtype]
     expected = definition.attention_backward(g, q, k, v, y, lse, *options)
-    for ours, theirs in zip(cpu.attention_backward(g, q, k, v, y, lse, *options), expected):
+    for ours, theirs in zip(kernels.attention_backward(g, q, k, v, y, lse, *options), expected):
         assert difference(ours, theirs) < 2 * TOLERANCE[dtype]
 
 
