@@ -1,6 +1,6 @@
 """Which GANs find all modes? The ring of 8 and the grid of 25 Gaussians, several variants, several seeds, one budget.
 
-    python examples/mode_coverage/mode_coverage.py [--data grid25] [--variants gan wgan-gp] [--seeds 3]
+    python examples/mode_coverage/mode_coverage.py [--data grid25] [--variants gan wgan-gp] [--seeds 3] [--steps 3000]
 
 VEEGAN's protocol (tinygen/metrics/coverage.py): of 2,500 samples, how many modes have one within 3 standard deviations,
 and which share of the samples is that near to one. Every finished run is a line of grid25.jsonl or ring8.jsonl beside
@@ -40,13 +40,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 """Title -> the model's name on the command line, and its options beside `NETWORKS`."""
 
 
-def settings(variant: str) -> dict[str, Any]:
+def settings(variant: str, steps: int) -> dict[str, Any]:
     """All that a run's figures depend on besides data and seed."""
     name, options = VARIANTS[variant]
-    return json.loads(json.dumps({"model": name, **NETWORKS, **options, **vars(RECIPE)}))
+    return json.loads(json.dumps({"model": name, **NETWORKS, **options, **vars(RECIPE), "steps": steps}))
 
 
-def train(variant: str, data_name: str, seed: int) -> dict[str, Any]:
+def train(variant: str, data_name: str, seed: int, steps: int) -> dict[str, Any]:
     """One run: modes found, share of high quality, seconds of the processor."""
     name, options = VARIANTS[variant]
     initial, order, noise, drawing = Generator(seed).split(4)
@@ -55,17 +55,29 @@ def train(variant: str, data_name: str, seed: int) -> dict[str, Any]:
     learner = model.learner(RECIPE)
     batches = data.Loader(points, RECIPE.batch_size, order)
     started = time.process_time()
-    for _ in range(RECIPE.steps):
+    for _ in range(steps):
         learner.step(next(batches), noise)
     with learner.averaged() as averaged:
         found = mode_coverage(averaged.sample(SAMPLES, drawing), LAWS[data_name]())
     return {"modes": found.modes, "quality": found.quality, "seconds": round(time.process_time() - started, 1)}
 
 
-def table(lines: Sequence[dict[str, Any]], data_name: str) -> str:
+def lines_of(data_name: str) -> list[dict[str, Any]]:
+    """The finished runs of today's variants."""
+    path = HERE / f"{data_name}.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [
+        line
+        for line in lines
+        if line["variant"] in VARIANTS and line["settings"] == settings(line["variant"], line["settings"]["steps"])
+    ]
+
+
+def table(data_name: str, steps: int) -> str:
     """Markdown: means over the seeds, and the least and the greatest."""
     modes = len(LAWS[data_name]().means)
-    rows = [f"| {data_name} | modes of {modes} | high quality | seeds |", "|---|---|---|---|"]
+    rows = [f"| {data_name}, {steps:,} batches | modes of {modes} | high quality | seeds |", "|---|---|---|---|"]
+    lines = [line for line in lines_of(data_name) if line["settings"]["steps"] == steps]
     for variant in VARIANTS:
         runs = [line for line in lines if line["variant"] == variant]
         if runs:
@@ -79,22 +91,15 @@ def table(lines: Sequence[dict[str, Any]], data_name: str) -> str:
     return "\n".join(rows)
 
 
-def lines_of(data_name: str) -> list[dict[str, Any]]:
-    """The finished runs that have today's settings."""
-    path = HERE / f"{data_name}.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [line for line in lines if line["variant"] in VARIANTS and line["settings"] == settings(line["variant"])]
-
-
-def complete(data_name: str, variants: Sequence[str], seeds: int) -> None:
+def complete(data_name: str, variants: Sequence[str], seeds: int, steps: int) -> None:
     """Runs what has no line yet, all variants of one seed before the next."""
     lines = lines_of(data_name)
-    done = {(line["variant"], line["seed"]) for line in lines}
+    done = {(line["variant"], line["seed"], line["settings"]["steps"]) for line in lines}
     for seed, variant in itertools.product(range(seeds), variants):
-        if (variant, seed) not in done:
-            line = {"variant": variant, "seed": seed, **train(variant, data_name, seed)}
+        if (variant, seed, steps) not in done:
+            line = {"variant": variant, "seed": seed, **train(variant, data_name, seed, steps)}
             print(data_name, line, flush=True)
-            lines.append({**line, "settings": settings(variant)})
+            lines.append({**line, "settings": settings(variant, steps)})
             (HERE / f"{data_name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
 
 
@@ -104,10 +109,12 @@ def main() -> None:
     options.add_argument("--data", nargs="+", default=list(LAWS), choices=list(LAWS))
     options.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--steps", type=int, default=RECIPE.steps)
     asked = options.parse_args()
     for data_name in asked.data:
-        complete(data_name, asked.variants, asked.seeds)
-    tables = "\n\n".join(table(lines_of(data_name), data_name) for data_name in LAWS)
+        complete(data_name, asked.variants, asked.seeds, asked.steps)
+    budgets = {name: sorted({line["settings"]["steps"] for line in lines_of(name)}) for name in LAWS}
+    tables = "\n\n".join(table(name, steps) for name, found in budgets.items() for steps in found)
     print(tables)
     readme = HERE / "README.md"
     before, _, rest = readme.read_text().partition("<!-- tables -->\n")
