@@ -53,7 +53,6 @@ def test_the_discriminators_step_sees_samples_without_gradient():
 def test_only_the_generator_is_averaged():
     players = learner()
     start = {name: np.array(value) for name, value in players.model.generator.state_dict().items()}
-    own = bits(players.model.discriminator)
     players.step(BATCH, Generator(0))
     now = {name: np.array(value) for name, value in players.model.generator.state_dict().items()}
     own = bits(players.model.discriminator)
