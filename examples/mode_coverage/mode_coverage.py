@@ -91,6 +91,17 @@ def table(data_name: str, steps: int) -> str:
     return "\n".join(rows)
 
 
+def write_tables() -> str:
+    """The tables of all that is done, one for each law and number of batches; into README.md as well."""
+    budgets = {name: sorted({line["settings"]["steps"] for line in lines_of(name)}) for name in LAWS}
+    tables = "\n\n".join(table(name, steps) for name, found in budgets.items() for steps in found)
+    readme = HERE / "README.md"
+    before, _, rest = readme.read_text().partition("<!-- tables -->\n")
+    after = rest.partition("<!-- end -->\n")[2]
+    readme.write_text(f"{before}<!-- tables -->\n{tables}\n<!-- end -->\n{after}")
+    return tables
+
+
 def complete(data_name: str, variants: Sequence[str], seeds: int, steps: int) -> None:
     """Runs what has no line yet, all variants of one seed before the next."""
     lines = lines_of(data_name)
@@ -101,10 +112,11 @@ def complete(data_name: str, variants: Sequence[str], seeds: int, steps: int) ->
             print(data_name, line, flush=True)
             lines.append({**line, "settings": settings(variant, steps)})
             (HERE / f"{data_name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+            write_tables()
 
 
 def main() -> None:
-    """Runs what is asked for and not done yet, then writes the tables of all that is done."""
+    """Runs what is asked for and not done yet."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--data", nargs="+", default=list(LAWS), choices=list(LAWS))
     options.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
@@ -113,13 +125,7 @@ def main() -> None:
     asked = options.parse_args()
     for data_name in asked.data:
         complete(data_name, asked.variants, asked.seeds, asked.steps)
-    budgets = {name: sorted({line["settings"]["steps"] for line in lines_of(name)}) for name in LAWS}
-    tables = "\n\n".join(table(name, steps) for name, found in budgets.items() for steps in found)
-    print(tables)
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition("<!-- tables -->\n")
-    after = rest.partition("<!-- end -->\n")[2]
-    readme.write_text(f"{before}<!-- tables -->\n{tables}\n<!-- end -->\n{after}")
+    print(write_tables())
 
 
 if __name__ == "__main__":
