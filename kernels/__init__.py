@@ -47,6 +47,7 @@ MODULES = {
     "update": ("adam_update", "ema_update"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
+FOLDERS = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}
 IN_CUDA = ("attention", "normalisation", "softmax", "elementwise", "rectifier", "update", "philox")
 NAMES = {name: module for module, names in MODULES.items() for name in names}
 
@@ -55,9 +56,9 @@ _forced: list[str] = []
 
 @contextmanager
 def implementation(version: str) -> Iterator[None]:
-    """Within the block every kernel is `version`: "definition" (NumPy) or "cpu" (Numba)."""
-    if version not in ("definition", "cpu"):
-        raise ValueError(f'a kernel version is "definition" or "cpu", not {version!r}')
+    """Within the block every kernel is `version`: "definition" (NumPy), "cpu" (Numba) or "cuda" (CUDA C++)."""
+    if version not in FOLDERS:
+        raise ValueError(f'a kernel version is "definition", "cpu" or "cuda", not {version!r}')
     _forced.append(version)
     try:
         yield
@@ -73,8 +74,7 @@ def load(name: str, version: str) -> Callable[..., Any]:
     """
     if version == "cuda" and NAMES[name] not in IN_CUDA:
         version = "definition"
-    folder = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}[version]
-    return getattr(importlib.import_module(f"{__name__}.{folder}.{NAMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{FOLDERS[version]}.{NAMES[name]}"), name)
 
 
 def choose(array: Any) -> str:

@@ -17,7 +17,7 @@ def compiled(bodies: Sequence[str]) -> Callable[..., None]:
     code = "".join(f"{head.format(i)}{body}\n}}\n" for i, body in enumerate(bodies))
 
     def run(number, *args, block=WARP, grid=ONE, order="forward", shared_mem=0):
-        module = RawModule(code, next_order=lambda: order)
+        module = RawModule(code, next_order=lambda name: order)
         module.get_function(f"kernel{number}")(grid, block, args, shared_mem=shared_mem)
 
     return run
@@ -97,7 +97,7 @@ FAULTS = {
         r"test\.cu:3: out of bounds, in block 0,0,0 thread 0,0,0",
     ),
     "before the start of an array": (
-        "int i = threadIdx.x;\nif (i == 9)\ny[i - 4096] = 1;",
+        "int i = threadIdx.x;\nif (i == 9)\ny[i - 4000] = 1;",
         r"test\.cu:4: out of bounds",
     ),
     "a null pointer": ("float* p = nullptr;\np[threadIdx.x] = 1;", r"test\.cu:3: (out of bounds|undefined)"),

@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 
 from simulator.module import ORDERS, Fault, RawModule
+from tinygen import kernels
 from tinygen.kernels.cuda import launch
 
-__all__ = ["ORDERS", "Fault", "RawModule", "needs_compiler", "order", "simulated", "version"]
+__all__ = ["ORDERS", "Fault", "RawModule", "everywhere", "needs_compiler", "order", "simulated", "version"]
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here: .cu files cannot be run")
 
@@ -31,12 +32,17 @@ class _Device:
 
     def __init__(self) -> None:
         self.orders = itertools.cycle(ORDERS)
+        self.launched: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
     def RawModule(self, code: str, options: tuple[str, ...]) -> RawModule:
-        return RawModule(code, options, lambda: next(self.orders))
+        return RawModule(code, options, self._next_order)
+
+    def _next_order(self, kernel: str) -> str:
+        self.launched.add(kernel)
+        return next(self.orders)
 
     def empty(self, shape: Any, dtype: Any) -> np.ndarray:
         return poisoned(np.empty(shape, dtype))
@@ -62,6 +68,17 @@ def order(name: str) -> Iterator[None]:
         yield
     finally:
         DEVICE.orders = before
+
+
+@contextmanager
+def everywhere() -> Iterator[set[str]]:
+    """Within the block every kernel of the project that is written in CUDA C++ runs here, whoever calls it.
+
+    Gives the set, growing, of those that ran.
+    """
+    DEVICE.launched = set()
+    with launch.instead_of_cupy(DEVICE), kernels.implementation("cuda"):
+        yield DEVICE.launched
 
 
 class simulated:

@@ -68,13 +68,13 @@ class RawModule:
 
     Args:
         options: as for NVRTC; g++ is told the definitions (`-D...`).
-        next_order: asked at each launch for one of `ORDERS`.
+        next_order: told the kernel at each launch, it gives one of `ORDERS`.
     """
 
-    def __init__(self, code: str, options: Sequence[str] = (), next_order: Callable[[], str] = lambda: ORDERS[0]):
+    def __init__(self, code: str, options: Sequence[str] = (), next_order: Callable[[str], str] | None = None):
         defines = tuple(option for option in options if option.startswith("-D"))
         self._library, self._path, self._bounds = _library(code, defines)
-        self._next_order = next_order
+        self._next_order = next_order or (lambda name: ORDERS[0])
 
     def get_function(self, name: str) -> Callable[..., None]:
         """The kernel as a function of (grid, block, args, shared_mem=0)."""
@@ -105,7 +105,7 @@ class RawModule:
             raise Fault(f"{shared_mem} bytes of shared memory; a block has {DYNAMIC_SHARED}")
 
     def _run(self, name: str, grid: Any, block: Any, args: Any, parameters: list[str], shared_mem: int) -> None:
-        order = ORDERS.index(self._next_order())
+        order = ORDERS.index(self._next_order(name))
         memory = _Memory(self._library, against_first=ORDERS[order] == "reverse")
         values = [memory.put(p, value) for p, value in zip(parameters, args)]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))

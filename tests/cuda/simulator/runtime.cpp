@@ -1,7 +1,7 @@
 // Runs a grid of CUDA threads on one core: blocks one after another, the threads of a block as fibers.
 //
 // What is checked on the way: barriers that only some threads reach, warp operations whose lanes never come or meet
-// in different places, memory outside the arrays (each lies beside a page that must not be touched), undefined
+// in different places, memory outside the arrays (each lies between pages that must not be touched), undefined
 // behaviour (g++ compiles a trap for it), shared memory read before it is written (it starts as NaN). Threads run in
 // one of three orders: what depends on the order differs.
 #include "device.h"
@@ -34,8 +34,10 @@ static std::vector<char*> stacks;
 static const size_t PAGE = sysconf(_SC_PAGESIZE);
 static const size_t STACK = 64 << 10;
 
-static char* map_pages(size_t bytes) {
-  return static_cast<char*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+static const size_t GUARD = 16 << 20;  // bytes on either side of an array that must not be touched
+
+static char* map_pages(size_t bytes, int protection = PROT_READ | PROT_WRITE) {
+  return static_cast<char*>(mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 }
 
 void fail(Place place, const char* text) {
@@ -196,7 +198,7 @@ static void run_block(Order order) {
   }
 }
 
-// ---- faults: a page that must not be touched, or a trap
+// ---- faults: memory that must not be touched, or a trap
 
 static sigjmp_buf out;
 
@@ -282,24 +284,23 @@ extern "C" const char* simulator_launch(void (*call)(void**), void** with, const
 struct Guarded { char* region; size_t region_bytes, bytes; };
 static std::map<char*, Guarded> guarded;
 
-// Memory between two pages that must not be touched: against the second one, or against the first. Filled with NaN.
+// Memory between two guards, against the second one or against the first, and filled with NaN.
 extern "C" char* simulator_allocate(size_t bytes, bool against_first) {
   size_t pages = (bytes + PAGE - 1) / PAGE * PAGE;
-  char* region = map_pages(pages + 2 * PAGE);
-  mprotect(region, PAGE, PROT_NONE);
-  mprotect(region + PAGE + pages, PAGE, PROT_NONE);
-  memset(region + PAGE, 0xff, pages);
-  char* data = region + PAGE + (against_first ? 0 : (pages - bytes) & ~size_t(15));  // CUDA aligns arrays
-  guarded[data] = {region, pages + 2 * PAGE, bytes};
+  char* region = map_pages(pages + 2 * GUARD, PROT_NONE);
+  mprotect(region + GUARD, pages, PROT_READ | PROT_WRITE);
+  memset(region + GUARD, 0xff, pages);
+  char* data = region + GUARD + (against_first ? 0 : (pages - bytes) & ~size_t(15));  // CUDA aligns arrays
+  guarded[data] = {region, pages + 2 * GUARD, bytes};
   return data;
 }
 
-// Frees it; whether the bytes around it, up to the pages, are as they were.
+// Frees it; whether the bytes around it, up to the guards, are as they were.
 extern "C" bool simulator_free(char* data) {
   Guarded g = guarded[data];
   guarded.erase(data);
   bool untouched = true;
-  for (char* p = g.region + PAGE; p < g.region + g.region_bytes - PAGE; p++)
+  for (char* p = g.region + GUARD; p < g.region + g.region_bytes - GUARD; p++)
     if (p < data || p >= data + g.bytes) untouched &= *p == char(0xff);
   munmap(g.region, g.region_bytes);
   return untouched;
