@@ -79,9 +79,9 @@ def test_a_classifier_reads_back_the_classes_asked_for(wrong: int, share: float)
 
 def test_classes_are_asked_for_as_often_as_the_data_has_them() -> None:
     model = Copy(TRAINING, 10)
-    sample_figures(model, TRAINING, HELD_OUT, len(HELD_OUT), Generator(0))
+    sample_figures(model, TRAINING, HELD_OUT, len(TRAINING), Generator(0))
     asked = np.concatenate(model.asked)
-    assert np.array_equal(np.bincount(asked), np.bincount(HELD_OUT.y))
+    assert np.array_equal(np.bincount(asked), np.bincount(TRAINING.y))
 
 
 def test_drawing_in_parts_asks_for_each_label_once() -> None:
@@ -122,7 +122,7 @@ def test_images_without_classes_have_no_figures_and_too_few_samples_are_named() 
 )
 def test_what_samples_are_compared_with_is_the_same_for_every_model(name: str, floor: str) -> None:
     training, held_out = data.load(name), data.load(name, "test")
-    models = Copy(training), Copy(held_out), Drawing(held_out)
+    models = Copy(training), Copy(training, len(training.classes)), Drawing(held_out)
     found = [sample_figures(model, training, held_out, 200, Generator(0)) for model in models]
     assert len({figures[floor][0] for figures in found}) == 1
 

@@ -42,11 +42,11 @@ def enough(held_out: Dataset) -> int:
     return SAMPLES if held_out.kind == "points" else min(IMAGES, len(held_out))
 
 
-def asked_of(model: Any, held_out: Dataset, n: int, rng: Generator) -> npt.NDArray[np.int64] | None:
-    """Classes (n,) for a conditional model, as often as the data has them; None for another model."""
-    if not getattr(model, "classes", 0) or held_out.y is None:
+def asked_of(model: Any, training: Dataset, n: int, rng: Generator) -> npt.NDArray[np.int64] | None:
+    """Classes (n,) for a conditional model, those of random training examples; None for another model."""
+    if not getattr(model, "classes", 0) or training.y is None:
         return None
-    return np.resize(held_out.y[some(held_out, len(held_out), rng)], n)
+    return np.resize(training.y[some(training, n, rng)], n)
 
 
 def some(dataset: Dataset, n: int, rng: Generator) -> npt.NDArray[np.int64]:
@@ -66,8 +66,8 @@ def sample_figures(model: Any, training: Dataset, held_out: Dataset, n: int, rng
         raise ValueError(f"figures of samples need at least {LEAST} samples and held-out examples, found {count}")
     if held_out.kind == "image" and (held_out.y is None or len(held_out.classes) < 2):
         return {}
-    noise, choice = rng.split(2)  # what samples are compared with depends on the seed, and not on the model
-    asked = asked_of(model, held_out, n, choice)
+    noise, labels, choice = rng.split(3)  # what samples are compared with depends on the seed, and not on the model
+    asked = asked_of(model, training, n, labels)
     samples = draw(model, n, noise, asked)
     if held_out.kind == "points":
         return point_figures(samples, held_out, choice)
