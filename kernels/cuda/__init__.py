@@ -1,5 +1,17 @@
-"""CUDA C++ versions of the kernels: arrays in CuPy, the signatures of definitions/. Read common.cuh first.
+"""CUDA C++ versions of the kernels: arrays in CuPy, the signatures of definitions/.
 
-Held to the definitions without a GPU by tests/cuda/: executed thread by thread on the CPU, and compiled for sm_80 and
-sm_90 within budgets of registers and spills.
+To be read in this order, each for one idea more:
+
+    common.cuh, elementwise.cu     threads, blocks, grids; every type of array from one text
+    softmax.cu                     a warp adds up a row by shuffles
+    normalisation_rows.cu          the same with two sums and a gradient
+    tile.cuh                       threads of different warps meet in shared memory, between barriers
+    normalisation_channels.cu      work too large for a block: parts, put together by a second kernel (reduction.cu)
+    attention.cu                   tiles of shared memory that all rows of a block use; a softmax that goes along
+    update.cu                      many small arrays in one launch
+    philox.cu                      the same bits as on the CPU
+
+launch.py compiles and starts them. Held to the definitions without a GPU by tests/kernels/ and tests/cuda/: run thread
+by thread on the CPU, in three orders, and compiled for sm_80 and sm_90 within budgets of registers; on a GPU by
+`pytest -m gpu`.
 """

@@ -85,7 +85,7 @@ def _dense(arrays: Sequence[Array]) -> tuple[list[Array], list[Array]]:
     """The arrays with their axes in the order of the first one's memory, and each of them in one piece."""
     first = arrays[0]
     order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
-    views = [a.transpose(order) for a in arrays]
+    views = [a.transpose(*order) for a in arrays]
     return views, [cupy().ascontiguousarray(view, dtype=first.dtype) for view in views]
 
 
