@@ -161,7 +161,7 @@ def test_files_are_short():
 
 
 def test_what_is_said_to_hold_a_module_is_there():
-    """"Held by tests/... (CHECKS 12)": the files exist, and the registry has checks of that number."""
+    """Where a docstring says "held by tests/... (CHECKS 12)", the file exists and the registry has that number."""
     from tinygen.checks.registry import checks
 
     numbers = {check.number for check in checks()}

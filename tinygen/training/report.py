@@ -130,8 +130,7 @@ def _spread(items: Sequence[Path], n: int) -> list[Path]:
 
 def _table(entries: Mapping[str, Any]) -> str:
     rows: Iterable[str] = (
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(_value(value))}</td></tr>"
-        for name, value in entries.items()
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(_value(value))}</td></tr>" for name, value in entries.items()
     )
     return f"<table>{''.join(rows)}</table>"
 

@@ -104,6 +104,9 @@ def sinusoidal(t: Tensor, width: int) -> Tensor:
 
 
 class DDPM(nn.Module):
+    of_data: Tensor
+    of_noise: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.net = UNet(32, (1, 2, 2))
