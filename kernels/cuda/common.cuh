@@ -33,6 +33,9 @@ __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
 // Which warp of the grid this is, for kernels that give each warp a row.
 __device__ __forceinline__ Index warp_index() { return (blockIdx.x * (Index)blockDim.x + threadIdx.x) / 32; }
 
+// for (EACH_OF_ROW(i, n)): every i below n, shared out among the lanes of the warp.
+#define EACH_OF_ROW(i, n) Index i = lane(); i < (n); i += 32
+
 // The sum over the 32 lanes, in every lane: after step k a lane holds the sum of 2^k of them ("butterfly").
 template <class T>
 __device__ __forceinline__ T warp_sum(T value) {
@@ -45,4 +48,10 @@ template <class T>
 __device__ __forceinline__ T warp_max(T value) {
   for (int bits = 16; bits; bits /= 2) value = fmax(value, __shfl_xor_sync(ALL_LANES, value, bits));
   return value;
+}
+
+// 1 / (1 + exp(-x)); exp is only ever taken of -|x|, so nothing overflows.
+__device__ __forceinline__ real sigmoid(real x) {
+  real e = exp(-fabs(x));
+  return (x >= 0 ? 1 : e) / (1 + e);
 }

@@ -27,12 +27,6 @@
 
 const real SQRT_HALF = 0.70710678118654752440, DENSITY_AT_0 = 0.39894228040143267794;
 
-// exp is only ever taken of -|x|: nothing overflows.
-__device__ __forceinline__ real sigmoid(real x) {
-  real e = exp(-fabs(x));
-  return (x >= 0 ? 1 : e) / (1 + e);
-}
-
 __device__ __forceinline__ real softplus(real x) {
   return (x <= 0 ? 0 : x) + log1p(exp(-fabs(x)));
 }

@@ -18,12 +18,6 @@ __device__ __forceinline__ Channel channel(Tile t, Index channels, Index groups,
   return {(wide)mean[group], (wide)rstd[group], weight ? (wide)weight[c] : 1, bias ? (wide)bias[c] : 0};
 }
 
-// The numerically quiet forms: exp is only taken of -|z|.
-__device__ __forceinline__ wide sigmoid(wide z) {
-  real e = exp((real)-fabs(z));
-  return (z >= 0 ? (real)1 : e) / (1 + e);
-}
-
 // ---- forward
 
 // Per chunk and channel: the mean, and the sum of squares about it.
@@ -85,7 +79,7 @@ normalise(const real* __restrict__ x, const wide* __restrict__ mean, const wide*
   Index start = t.matrix * pixels * channels + t.column;
   for (EACH_OF_TILE(p, t)) {
     wide z = (x[start + p * channels] - c.mean) * c.rstd * c.weight + c.bias;
-    y[start + p * channels] = silu ? z * sigmoid(z) : z;
+    y[start + p * channels] = silu ? z * sigmoid((real)z) : z;
   }
 }
 
@@ -94,7 +88,7 @@ normalise(const real* __restrict__ x, const wide* __restrict__ mean, const wide*
 // The cotangent of weight x_hat + bias: g itself, or through SiLU, whose slope at z is s (1 + z (1 - s)).
 __device__ __forceinline__ wide through_silu(wide g, wide x_hat, const Channel& c, Index silu) {
   if (!silu) return g;
-  wide z = x_hat * c.weight + c.bias, s = sigmoid(z);
+  wide z = x_hat * c.weight + c.bias, s = sigmoid((real)z);
   return g * (s * (1 + z * (1 - s)));
 }
 

@@ -4,8 +4,6 @@
 // A null pointer for weight or bias stands for ones or zeros.
 #include "tile.cuh"
 
-#define EACH_OF_ROW(i, n) Index i = lane(); i < (n); i += 32
-
 // y = weight (x - m) r + bias, m the mean, r = (variance + eps)^(-1/2)
 extern "C" __global__ void __launch_bounds__(128, 8)
 layer_norm(const real* __restrict__ x, const real* __restrict__ weight, const real* __restrict__ bias,

@@ -5,8 +5,6 @@
 // A NaN, an infinity or a row of -inf alone turns the sum into NaN, and with it the row, as in the definition.
 #include "common.cuh"
 
-#define EACH_OF_ROW(i, n) Index i = lane(); i < (n); i += 32
-
 // What softmax(x)_i = exp(x_i - m) / s is made of.
 struct Shift { real greatest; real sum; };
 

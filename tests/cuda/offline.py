@@ -5,6 +5,7 @@ What a compiler said of a source is kept in this user's temporary folder, by the
 
 import ctypes
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -68,7 +69,9 @@ def _remembered(what: str, source: str, options: tuple[str, ...]) -> str:
     if not path.exists():
         text = run(what, source, options)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        path.write_text(text)
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        partial.write_text(text)
+        os.replace(partial, path)
     return path.read_text()
 
 
