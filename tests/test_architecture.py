@@ -155,6 +155,12 @@ def test_what_is_written_names_no_machine():
     assert named == []
 
 
+def test_every_test_file_has_a_name_of_its_own():
+    """pytest imports them by name alone, without their folder."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_files_are_short():
     long = {module: count for module, path in MODULES.items() if (count := path.read_text().count("\n")) > 500}
     assert long == {}

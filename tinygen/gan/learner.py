@@ -3,7 +3,7 @@
 A step takes one batch and moves the discriminator once; every `critic_steps`-th step moves the generator after it. So
 go algorithm 1 of Goodfellow et al. 2014 and algorithm 1 of Gulrajani et al. 2017 (five steps of the critic, each with
 fresh data, then one of the generator). A run's steps are the discriminator's.
-Held by tests/gan/test_learner.py and tests/gan/test_gan_run.py.
+Held by tests/gan/test_two_players.py and tests/gan/test_gan_run.py.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """What a run's report shows of a GAN: ways through the latent space of images, the game in the plane of points.
 
-Held by tests/gan/test_pictures.py.
+Held by tests/gan/test_gan_pictures.py.
 """
 
 from collections.abc import Sequence
