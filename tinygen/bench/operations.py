@@ -17,7 +17,8 @@ class Operation:
     """A function of arrays, timed forward and backward.
 
     `inputs` are normal arrays by name -> shape, all differentiable, scaled by `scale`; `labels` integers below
-    `classes`, by name -> (shape, classes), as floats where there are two. `call(F, inputs)` gives the output.
+    `classes`, by name -> (shape, classes), as floats where there are two. `call(F, inputs)` gives the output. `images`
+    says that x and y are images (N, C, H, W): each library gets them as its own layers would hand them on in memory.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Operation:
     call: Callable[[Any, Arrays], Any]
     scale: dict[str, float] = field(default_factory=dict)
     labels: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict)
+    images: bool = False
 
     def arrays(self) -> Arrays:
         """The inputs and the labels, the same in every process."""
@@ -46,6 +48,7 @@ def _convolution(name: str, n: int, inward: int, outward: int, side: int, kernel
         {"x": (n, inward, side, side), "w": (outward, inward // groups, kernel, kernel), "b": (outward,)},
         lambda F, a: F.conv2d(a["x"], a["w"], a["b"], **options),
         {"w": (inward // groups * kernel**2) ** -0.5},
+        images=True,
     )
 
 
@@ -59,10 +62,10 @@ def _attention(name: str, length: int, size: int, heads: int = 4) -> Operation:
 
 
 def _unary(name: str, shape: tuple[int, ...], call: Callable[[Any, Any], Any]) -> Operation:
-    return Operation(name, {"x": shape}, lambda F, a: call(F, a["x"]))
+    return Operation(name, {"x": shape}, lambda F, a: call(F, a["x"]), images=shape[1:] in (IMAGES[1:], HALF[1:]))
 
 
-IMAGES = (64, 64, 28, 28)
+IMAGES, HALF = (64, 64, 28, 28), (64, 64, 14, 14)
 CHANNELS = {"x": IMAGES, "w": (64,), "b": (64,)}
 
 OPERATIONS = [
@@ -82,15 +85,17 @@ OPERATIONS = [
         {"x": (64, 128, 7, 7), "w": (128, 64, 4, 4), "b": (64,)},
         lambda F, a: F.conv_transpose2d(a["x"], a["w"], a["b"], stride=2, padding=1),
         {"w": (128 * 4) ** -0.5},
+        images=True,
     ),
     _attention("attention, 49 places of 32", 49, 32),
     _attention("attention, 196 places of 16", 196, 16),
-    Operation("group norm", CHANNELS, lambda F, a: F.group_norm(a["x"], 8, a["w"], a["b"])),
-    Operation("group norm and SiLU", CHANNELS, lambda F, a: F.group_norm_silu(a["x"], 8, a["w"], a["b"])),
+    Operation("group norm", CHANNELS, lambda F, a: F.group_norm(a["x"], 8, a["w"], a["b"]), images=True),
+    Operation("group norm and SiLU", CHANNELS, lambda F, a: F.group_norm_silu(a["x"], 8, a["w"], a["b"]), images=True),
     Operation(
         "batch norm",
         CHANNELS,
         lambda F, a: F.batch_norm(a["x"], None, None, a["w"], a["b"], training=True),
+        images=True,
     ),
     Operation(
         "layer norm",
@@ -121,7 +126,7 @@ OPERATIONS = [
         lambda F, a: F.cross_entropy(a["x"], a["i"]),
         labels={"i": ((3136,), 512)},
     ),
-    Operation("mse loss", {"x": IMAGES, "y": IMAGES}, lambda F, a: F.mse_loss(a["x"], a["y"])),
+    Operation("mse loss", {"x": IMAGES, "y": IMAGES}, lambda F, a: F.mse_loss(a["x"], a["y"]), images=True),
     Operation(
         "binary cross-entropy",
         {"x": (64, 784)},
@@ -135,12 +140,12 @@ OPERATIONS = [
     _unary("ReLU", IMAGES, lambda F, x: F.relu(x)),
     _unary("leaky ReLU", IMAGES, lambda F, x: F.leaky_relu(x, 0.2)),
     _unary("tanh", IMAGES, lambda F, x: F.tanh(x)),
-    _unary("nearest upsampling to 28", (64, 64, 14, 14), lambda F, x: F.interpolate(x, scale_factor=2)),
+    _unary("nearest upsampling to 28", HALF, lambda F, x: F.interpolate(x, scale_factor=2)),
     _unary("average pooling 2x2", IMAGES, lambda F, x: F.avg_pool2d(x, 2)),
     _unary("max pooling 2x2", IMAGES, lambda F, x: F.max_pool2d(x, 2)),
     Operation("a + b, one number", {"x": (), "y": ()}, lambda F, a: a["x"] + a["y"]),
     Operation("ten products in a row, one number", {"x": (), "y": ()}, lambda F, a: _chain(a["x"], a["y"])),
-    Operation("a * b", {"x": IMAGES, "y": IMAGES}, lambda F, a: a["x"] * a["y"]),
+    Operation("a * b", {"x": IMAGES, "y": IMAGES}, lambda F, a: a["x"] * a["y"], images=True),
     Operation(
         "coupling y = x exp(s) + t", dict.fromkeys("xst", (512, 784)), lambda F, a: a["x"] * F.exp(a["s"]) + a["t"]
     ),

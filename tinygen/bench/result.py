@@ -98,6 +98,26 @@ def table(rows: Sequence[Row], names: Sequence[str], title: str) -> "Table":
     return found
 
 
+def markdown(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """The table as Markdown: median ratios with their quartiles; * where something else ran meanwhile."""
+    first, *others = names
+    lines = [
+        " | ".join(["|", f"{first}, ms", *(f"over {name}" for name in others), ""]).strip(),
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for row in rows:
+        cells = [row.case, f"{row.timings[first].seconds * 1e3:.3g}" if first in row.timings else row.wrong[first]]
+        for name in others:
+            ratio = row.ratio(first, name)
+            if ratio is None:
+                cells.append(row.wrong.get(name, ""))
+                continue
+            mark = "*" if row.timings[first].disturbed or row.timings[name].disturbed else ""
+            cells.append(f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}){mark}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def save_picture(path: Path, rows: Sequence[Row], names: Sequence[str]) -> None:
     """Ratios as dots with their quartiles, one line a case, on a logarithmic axis with 1 in the middle."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

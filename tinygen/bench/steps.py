@@ -55,7 +55,7 @@ class Step:
         model = self.make(Generator(0))
         rng = np.random.default_rng(2)
         for parameter in model.parameters():
-            moved = parameter.numpy() + 0.02 * rng.standard_normal(parameter.shape)
+            moved = np.asarray(parameter * 1.0) + 0.02 * rng.standard_normal(parameter.shape)
             parameter.data = moved.astype(np.float32)
         return model
 

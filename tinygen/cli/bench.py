@@ -32,7 +32,7 @@ class BenchOptions:
     list: bool = False
     """Name the cases and the libraries, and stop."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bench")
-    """Folder for bench.json and bench.png."""
+    """Folder for bench.md, bench.json and bench.png."""
 
 
 def run(args: Sequence[str]) -> int:
@@ -45,7 +45,7 @@ def run(args: Sequence[str]) -> int:
     from tinygen.bench.interleave import BenchError, measure
     from tinygen.bench.machine import description
     from tinygen.bench.operations import OPERATIONS
-    from tinygen.bench.result import Row, save_picture, table
+    from tinygen.bench.result import Row, markdown, save_picture, table
     from tinygen.bench.steps import STEPS
     from tinygen.files import replacing, write_atomically
     from tinygen.training.registry import unknown
@@ -95,9 +95,11 @@ def run(args: Sequence[str]) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         content = {"machine": machine, "rows": [row.as_json(names[0]) for row in rows]}
         write_atomically(options.out / "bench.json", json.dumps(content, indent=1))
+        about = ", ".join(f"{key} {value}" for key, value in machine.items())
+        write_atomically(options.out / "bench.md", f"{about}\n\n{markdown(rows, names)}")
         with replacing(options.out / "bench.png") as temporary:
             save_picture(temporary, rows, names)
     except OSError as error:
         raise RunError(f"{options.out} cannot be written: {error.strerror or error}") from error
-    print(f"{options.out / 'bench.json'}  {options.out / 'bench.png'}")
+    print("  ".join(str(options.out / f"bench.{kind}") for kind in ("md", "json", "png")))
     return 1 if any(row.wrong for row in rows) else 0

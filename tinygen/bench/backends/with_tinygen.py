@@ -32,9 +32,10 @@ class OperationRun:
         self.call = operation.call
         self.wanted = list(operation.inputs)
         self.inputs = {
-            name: tg.tensor(array, requires_grad=name in self.wanted) for name, array in operation.arrays().items()
+            name: tg.Tensor(placed(array, operation.images and name in "xy"), requires_grad=name in self.wanted)
+            for name, array in operation.arrays().items()
         }
-        self.cotangent = tg.tensor(cotangent(self.call(F, self.inputs).shape))
+        self.cotangent = tg.Tensor(placed(cotangent(self.call(F, self.inputs).shape), operation.images))
 
     def __call__(self) -> Any:
         y = self.call(F, self.inputs)
@@ -77,6 +78,13 @@ def operation(chosen: Operation) -> OperationRun:
 
 def step(name: str) -> StepRun:
     return StepRun(name)
+
+
+def placed(array: np.ndarray, image: bool) -> np.ndarray:
+    """Images (N, C, H, W) with their channels last in memory, as this engine's layers hand them on."""
+    if not image or array.ndim != 4:
+        return array
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def cotangent(shape: tuple[int, ...]) -> np.ndarray:
