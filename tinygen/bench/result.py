@@ -144,5 +144,5 @@ def save_picture(path: Path, rows: Sequence[Row], names: Sequence[str]) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     if others:
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(others))
     figure.savefig(path, format="png")
