@@ -13,9 +13,9 @@ from tinygen.drawing import Curves
 from tinygen.gan.losses import HINGE, LOSSES, NON_SATURATING, SATURATING, Loss, least_squares
 from tinygen.tensor import Tensor
 
-RNG = np.random.default_rng(23)
-P, Q = (0.7 * RNG.dirichlet(np.ones(7)) + 0.3 / 7 for _ in range(2))
-POINTS = RNG.normal(size=(7, 2))
+_DRAWS = np.random.default_rng(23)
+P, Q = (0.7 * _DRAWS.dirichlet(np.ones(7)) + 0.3 / 7 for _ in range(2))
+POINTS = _DRAWS.normal(size=(7, 2))
 DISTANCE = np.linalg.norm(POINTS[:, None] - POINTS, axis=2)
 
 
@@ -60,13 +60,13 @@ def _picture() -> Curves:
     source="Goodfellow et al. 2014, proposition 1 and theorem 1",
 )
 def game_value() -> Iterator[Measurement]:
-    best = P / (P + Q)
+    best, rng = P / (P + Q), np.random.default_rng(24)
     for name, loss in (("saturating", SATURATING), ("non-saturating", NON_SATURATING), ("f-GAN's gan", LOSSES["gan"])):
         at_best = optimum(loss)
         yield equal(f"D* of {name}", ops.sigmoid(at_best), best)
         value = -discriminator_loss(loss, at_best).item()
         yield equal(f"V(D*) of {name}", value, 2 * js(P, Q) - math.log(4))
-        other = Tensor(3 * RNG.normal(size=7))
+        other = Tensor(3 * rng.normal(size=7))
         d = 1 / (1 + np.exp(-other.numpy()))
         lost = ((P + Q) * (best * np.log(best / d) + (1 - best) * np.log((1 - best) / (1 - d)))).sum()
         yield equal(f"V(D*) - V(D) of {name}", value + discriminator_loss(loss, other).item(), lost)
