@@ -38,7 +38,6 @@ class Worker:
 
     def __init__(self, backend: Backend, threads: int) -> None:
         self.name = backend.name
-        self.cpu_seconds = 0.0
         count = str(threads)
         environment = os.environ | backend.environment
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
@@ -147,20 +146,19 @@ def measure(
     return rows
 
 
-def _sample(worker: Worker, case: str, seconds: float) -> tuple[float, list[float], int, bool]:
-    """Median, times, peak memory and whether it was disturbed, of the quietest of up to four samples."""
+def _sample(worker: Worker, case: str, seconds: float) -> tuple[float, list[float], bool]:
+    """Median, times and whether it was disturbed, of the quietest of up to four samples."""
     best: tuple[float, dict[str, Any]] | None = None
     attempts = ATTEMPTS if wait_for_quiet(1.0) else 1
     for _ in range(attempts):
         before, start = busy_seconds(), time.monotonic()
         given = worker.ask(do="time", case=case, seconds=seconds)
         elapsed, after = time.monotonic() - start, busy_seconds()
-        own, worker.cpu_seconds = given["cpu_seconds"] - worker.cpu_seconds, given["cpu_seconds"]
-        other = 0.0 if before is None or after is None else max(0.0, after - before - own) / elapsed
+        other = 0.0 if before is None or after is None else max(0.0, after - before - given["cpu_seconds"]) / elapsed
         if best is None or other < best[0]:
             best = other, given
         if other <= DISTURBED:
             break
     assert best is not None
     share, given = best
-    return median(given["times"]), given["times"], given["peak_kb"], share > DISTURBED
+    return median(given["times"]), given["times"], share > DISTURBED

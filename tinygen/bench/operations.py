@@ -41,6 +41,11 @@ class Operation:
         return made
 
 
+def cotangent(shape: tuple[int, ...]) -> np.ndarray:
+    """What the gradients are taken with, the same in every library."""
+    return np.asarray(np.random.default_rng(1).standard_normal(shape), np.float32)
+
+
 def _convolution(name: str, n: int, inward: int, outward: int, side: int, kernel: int, **options: Any) -> Operation:
     groups = options.get("groups", 1)
     return Operation(

@@ -14,18 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Timing:
-    """The samples of one library at one case: a median each, all times, the peak memory, how many were disturbed."""
+    """The samples of one library at one case: a median each, all times, how many were disturbed."""
 
     medians: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    peak_kb: int = 0
     disturbed: int = 0
 
-    def add(self, middle: float, times: Sequence[float], peak_kb: int, disturbed: bool) -> None:
+    def add(self, middle: float, times: Sequence[float], disturbed: bool) -> None:
         """One sample."""
         self.medians.append(middle)
         self.times += times
-        self.peak_kb = max(self.peak_kb, peak_kb)
         self.disturbed += disturbed
 
     @property
@@ -56,6 +54,18 @@ class Row:
         low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
         return float(middle), float(low), float(high)
 
+    def milliseconds(self, name: str) -> str:
+        """The time of one library as a table shows it, or why it has none."""
+        return f"{self.timings[name].seconds * 1e3:.3g}" if name in self.timings else self.wrong.get(name, "")
+
+    def cell(self, of: str, to: str) -> str:
+        """The ratio with its quartiles as a table shows it, or why there is none."""
+        ratio = self.ratio(of, to)
+        if ratio is None:
+            return self.wrong.get(to, "")
+        mark = "*" if self.timings[of].disturbed or self.timings[to].disturbed else ""
+        return f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}){mark}"
+
     def as_json(self, first: str) -> dict[str, Any]:
         """Everything that a later comparison needs."""
         entry: dict[str, Any] = {"case": self.case, "wrong": self.wrong, "libraries": {}}
@@ -66,7 +76,6 @@ class Row:
                 "quartiles_ms": [1e3 * t for t in timing.quartiles],
                 "samples": len(timing.medians),
                 "disturbed": timing.disturbed,
-                "peak_mb": timing.peak_kb / 1024,
                 f"{first}_over_this": ratio,
             }
         return entry
@@ -84,17 +93,12 @@ def table(rows: Sequence[Row], names: Sequence[str], title: str) -> "Table":
     for name in others:
         found.add_column(f"over {name}", justify="right")
     for row in rows:
-        cells = [row.case, f"{row.timings[first].seconds * 1e3:.3g}" if first in row.timings else row.wrong[first]]
+        cells = []
         for name in others:
             ratio = row.ratio(first, name)
-            if ratio is None:
-                cells.append(row.wrong.get(name, ""))
-                continue
-            middle, low, high = ratio
-            colour = "green" if middle <= 1 else "yellow" if middle <= 1.1 else "red"
-            mark = "*" if row.timings[first].disturbed or row.timings[name].disturbed else ""
-            cells.append(f"[{colour}]{middle:.2f}[/{colour}] [dim]{low:.2f}-{high:.2f}[/dim]{mark}")
-        found.add_row(*cells)
+            colour = "red" if ratio is None or ratio[0] > 1.1 else "yellow" if ratio[0] > 1 else "green"
+            cells.append(f"[{colour}]{row.cell(first, name)}[/{colour}]")
+        found.add_row(row.case, row.milliseconds(first), *cells)
     return found
 
 
@@ -106,15 +110,7 @@ def markdown(rows: Sequence[Row], names: Sequence[str]) -> str:
         "|---" * (len(names) + 1) + "|",
     ]
     for row in rows:
-        cells = [row.case, f"{row.timings[first].seconds * 1e3:.3g}" if first in row.timings else row.wrong[first]]
-        for name in others:
-            ratio = row.ratio(first, name)
-            if ratio is None:
-                cells.append(row.wrong.get(name, ""))
-                continue
-            mark = "*" if row.timings[first].disturbed or row.timings[name].disturbed else ""
-            cells.append(f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}){mark}")
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join([row.case, row.milliseconds(first), *(row.cell(first, n) for n in others)])} |")
     return "\n".join(lines) + "\n"
 
 

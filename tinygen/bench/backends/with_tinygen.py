@@ -7,7 +7,7 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import optim
-from tinygen.bench.operations import Operation
+from tinygen.bench.operations import Operation, cotangent
 from tinygen.bench.steps import STEPS, Given
 from tinygen.nn import functional
 from tinygen.ops import normalisation
@@ -85,8 +85,3 @@ def placed(array: np.ndarray, image: bool) -> np.ndarray:
     if not image or array.ndim != 4:
         return array
     return np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-
-
-def cotangent(shape: tuple[int, ...]) -> np.ndarray:
-    """What the gradients are taken with, the same in every library."""
-    return np.asarray(np.random.default_rng(1).standard_normal(shape), np.float32)

@@ -8,8 +8,7 @@ import torch
 from torch.nn import functional
 
 from tinygen.bench.backends.torch_models import MODELS
-from tinygen.bench.backends.with_tinygen import cotangent
-from tinygen.bench.operations import Operation
+from tinygen.bench.operations import Operation, cotangent
 from tinygen.bench.steps import STEPS
 
 F = SimpleNamespace(
