@@ -11,10 +11,11 @@ from math import prod
 from typing import Literal
 
 from tinygen import nn
+from tinygen.nets.classes import with_planes
 from tinygen.nets.convolutional import resolutions
 from tinygen.nn import init
 from tinygen.ops.elementwise import leaky_relu, relu
-from tinygen.ops.manipulation import broadcast_to, concat
+from tinygen.ops.manipulation import concat
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
@@ -90,8 +91,7 @@ class ConvDiscriminator(nn.Module):
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """(N, 1) for x (N, C, H, W) and, where the network was made for one, cond (N, entries)."""
         if cond is not None:
-            planes = broadcast_to(cond.reshape(*cond.shape, 1, 1), (*cond.shape, *x.shape[2:]))
-            x = concat([x, planes], axis=1)
+            x = with_planes(x, cond)
         first, *others = self.down
         h = leaky_relu(first(x), 0.2)
         for norm, layer in zip(self.norms, others):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.nn import functional as F
+from tinygen.ops.manipulation import broadcast_to, concat
 from tinygen.tensor import Tensor
 
 
@@ -23,3 +24,8 @@ def class_rows(n: int, given: Any, classes: int, like: Tensor) -> Tensor:
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"classes are 0 to {classes - 1}, found {labels.min()} to {labels.max()}")
     return F.one_hot(Tensor(np.broadcast_to(labels, n).astype(np.int64)), classes, like.dtype).to(like.device)
+
+
+def with_planes(x: Tensor, cond: Tensor) -> Tensor:
+    """Images x (N, C, H, W) with the entries of cond (N, K) as planes of constant value behind them: (N, C + K, H, W)."""
+    return concat([x, broadcast_to(cond.reshape(*cond.shape, 1, 1), (*cond.shape, *x.shape[2:]))], axis=1)

@@ -8,9 +8,10 @@ from itertools import pairwise
 from math import prod
 
 from tinygen import nn
+from tinygen.nets.classes import with_planes
 from tinygen.nn import functional as F
 from tinygen.ops.elementwise import silu
-from tinygen.ops.manipulation import broadcast_to, concat
+from tinygen.ops.manipulation import concat
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
@@ -44,8 +45,7 @@ class ConvEncoder(nn.Module):
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """(N, outputs) for x (N, C, H, W) and, where the network was made for one, cond (N, entries)."""
         if cond is not None:
-            planes = broadcast_to(cond.reshape(*cond.shape, 1, 1), (*cond.shape, *x.shape[2:]))
-            x = concat([x, planes], axis=1)
+            x = with_planes(x, cond)
         h = silu(self.inward(x))
         for layer in self.down:
             h = silu(layer(h))
