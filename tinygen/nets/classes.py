@@ -1,4 +1,4 @@
-"""Classes as a condition: what a caller may give in their place, and their one-hot rows."""
+"""Classes as a condition: what a caller may give in their place, their one-hot rows, and these as planes of images."""
 
 from typing import Any
 
@@ -27,5 +27,5 @@ def class_rows(n: int, given: Any, classes: int, like: Tensor) -> Tensor:
 
 
 def with_planes(x: Tensor, cond: Tensor) -> Tensor:
-    """Images x (N, C, H, W) with the entries of cond (N, K) as planes of constant value behind them: (N, C + K, H, W)."""
+    """Images x (N, C, H, W) and the entries of cond (N, K) as planes of constant value: (N, C + K, H, W)."""
     return concat([x, broadcast_to(cond.reshape(*cond.shape, 1, 1), (*cond.shape, *x.shape[2:]))], axis=1)
