@@ -10,13 +10,14 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .array_module import xp
 
-# module (of the same name in definitions/, in cpu/ and, where listed below, in cuda/) -> the kernels it holds
+# module (of the same name in definitions/, in cpu/ and, where there is one, in cuda/) -> the kernels it holds
 MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "product": ("matmul",),
@@ -48,7 +49,7 @@ MODULES = {
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
 FOLDERS = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}
-IN_CUDA = ("attention", "normalisation", "softmax", "elementwise", "rectifier", "update", "philox")
+IN_CUDA = {path.stem for path in Path(__file__).with_name("cuda").glob("*.py")}
 NAMES = {name: module for module, names in MODULES.items() for name in names}
 
 _forced: list[str] = []

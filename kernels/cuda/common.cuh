@@ -17,6 +17,7 @@
 #pragma once
 
 typedef REAL real;
+typedef REAL stored;  // of an array's elements in memory
 typedef double wide;
 typedef long long Index;
 

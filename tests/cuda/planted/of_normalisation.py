@@ -1,0 +1,68 @@
+from planted.bug import Bug
+
+BUGS = [
+    Bug(
+        "partial sums are read with no barrier after they are written",
+        "tile.cuh",
+        "[threadIdx.x] = value;\n  __syncthreads();",
+        "[threadIdx.x] = value;",
+        "normalisation",
+        "differs",
+    ),
+    Bug(
+        "shared memory is used again with no barrier after it is read",
+        "tile.cuh",
+        "  __syncthreads();  // before",
+        "  // before",
+        "normalisation",
+        "differs",
+    ),
+    Bug(
+        "one partial sum more is added than was written",
+        "tile.cuh",
+        "y < TILE_ROWS; y++",
+        "y <= TILE_ROWS; y++",
+        "normalisation",
+        "undefined behaviour|differs",
+    ),
+    Bug(
+        "only some threads of a block reach a barrier",
+        "tile.cuh",
+        "  shared[threadIdx.y][threadIdx.x] = value;\n  __syncthreads();",
+        "  shared[threadIdx.y][threadIdx.x] = value;\n  if (threadIdx.y) __syncthreads();",
+        "normalisation",
+        "wait at different barriers",
+    ),
+    Bug(
+        "every thread of a column takes the same rows",
+        "tile.cuh",
+        "(t).first + threadIdx.y;",
+        "(t).first;",
+        "normalisation",
+        "differs",
+    ),
+    Bug(
+        "a warp operation that only one lane reaches",
+        "normalisation_rows.cu",
+        "    m = warp_sum(m) / columns;",
+        "    if (lane() == 0) m = warp_sum(m) / columns;",
+        "normalisation",
+        r"common\.cuh:\d+: deadlock in a warp operation",
+    ),
+    Bug(
+        "every image takes the statistics of the first",
+        "normalisation_channels.cu",
+        "group = t.matrix * groups + c /",
+        "group = c /",
+        "normalisation",
+        "differs",
+    ),
+    Bug(
+        "a last chunk that is not full is weighed as full",
+        "normalisation_channels.cu",
+        "sum += means[place] * min(span, pixels - chunk * span);",
+        "sum += means[place] * span;",
+        "normalisation",
+        "differs",
+    ),
+]
