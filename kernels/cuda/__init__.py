@@ -8,7 +8,7 @@ To be read in this order, each for one idea more:
     tile.cuh                       threads of different warps meet in shared memory, between barriers
     normalisation_channels.cu      work too large for a block: parts, put together by a second kernel (reduction.cu)
     attention.cu                   tiles of shared memory that all rows of a block use; a softmax that goes along
-    update.cu                      many small arrays in one launch
+    chunks.cuh, update.cu          many small arrays in one launch
     philox.cu                      the same bits as on the CPU
 
 launch.py compiles and starts them. Held to the definitions without a GPU by tests/kernels/ and tests/cuda/: run thread

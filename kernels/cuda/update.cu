@@ -1,18 +1,8 @@
 // Adam, AdamW and the moving average of weights, in place, over all the tensors of a model in one launch.
-//
-// A model has many tensors, most of them small: a launch for each would cost more than the work. So the kernel gets a
-// table with the addresses and sizes of all, and a list of chunks: block b updates the elements of chunk b alone.
-#include "common.cuh"
+#include "chunks.cuh"
 
-const Index CHUNK = 4096;  // elements; _CHUNK in update.py
-
-struct Chunk { Index tensor, number; };
 struct Moments { real* p; const real* g; real* m; real* v; Index size; };
 struct Average { real* average; const real* value; Index size; };
-
-// for (EACH_OF_CHUNK(i, c, size)): the elements of chunk c, shared out among the threads of the block.
-#define EACH_OF_CHUNK(i, c, size) \
-  Index i = (c).number * CHUNK + threadIdx.x; i < min(((c).number + 1) * CHUNK, size); i += blockDim.x
 
 // The numbers of one step, made from its options in float64 on the host: see update.py.
 struct Step { real beta1, rest1, beta2, rest2, size, correction2, eps, penalty, keep; };

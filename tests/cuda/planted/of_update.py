@@ -1,5 +1,5 @@
 from planted.bug import Bug
 
 BUGS = [
-    Bug("chunks of another size than the host's", "update.cu", "CHUNK = 4096", "CHUNK = 4095", "update", "differs"),
+    Bug("chunks of another size than the host's", "chunks.cuh", "CHUNK = 4096", "CHUNK = 4095", "update", "differs"),
 ]
