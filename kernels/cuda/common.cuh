@@ -11,13 +11,16 @@
 // behind their number. __launch_bounds__(128, 8) promises blocks of 128 threads and asks for room for 8 of them.
 // Consecutive threads should touch consecutive addresses: a warp then reads its 128 bytes in one transaction.
 //
-// Every .cu file is compiled once for each dtype: REAL is float or double. Sums are carried in double, which costs
-// nothing beside the memory's time on the cards made for this (A100, H100, H200), so that results are those of the
-// definitions (float64, rounded once) to the last digits. All integers are 64 bits wide: no array is too long.
+// Every .cu file is compiled once for each dtype of arrays in memory, STORED: float, double or bfloat16. Arithmetic is
+// in REAL, which is double for double, else float, and so are statistics, weights and their gradients. Sums are carried
+// in double, which costs nothing beside the memory's time on the cards made for this (A100, H100, H200), so that results
+// are those of the definitions (float64, rounded once) to the last digits. All integers are 64 bits wide: no array is
+// too long.
 #pragma once
+#include "bfloat16.cuh"
 
 typedef REAL real;
-typedef REAL stored;  // of an array's elements in memory
+typedef STORED stored;
 typedef double wide;
 typedef long long Index;
 

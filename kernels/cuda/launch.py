@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-REAL = {"f": "float", "d": "double"}
+STORED = {"float32": "float", "float64": "double", "bfloat16": "bfloat16"}  # dtype of arrays -> C's name
 OWN_OPTIONS = {"philox": ("--fmad=false",)}  # the same bits as on the CPU: a * b + c is rounded twice
 
 THREADS = 256  # in a block, where each thread goes its own way
@@ -63,7 +63,14 @@ def _flat(name: str, seen: set[str]) -> str:
 
 def options(file: str, dtype: Any) -> tuple[str, ...]:
     """What the compiler is told for arrays of `dtype`. Not --use_fast_math: infinities and NaN are results."""
-    return ("--std=c++17", f"-DREAL={REAL[np.dtype(dtype).char]}", *OWN_OPTIONS.get(file, ()))
+    names = (f"-DREAL={STORED[arithmetic(dtype).name]}", f"-DSTORED={STORED[np.dtype(dtype).name]}")
+    return ("--std=c++17", *names, *OWN_OPTIONS.get(file, ()))
+
+
+@cache
+def arithmetic(dtype: Any) -> np.dtype:
+    """What arrays of `dtype` are computed in, and what their statistics and weights are: float32 for bfloat16."""
+    return np.dtype(np.float64 if np.dtype(dtype) == np.float64 else np.float32)
 
 
 @cache
@@ -75,7 +82,8 @@ def _function(device: Any, kernel: str, dtype: Any) -> Any:
 def launch(kernel: str, dtype: Any, blocks: int | tuple[int, ...], threads: int | tuple[int, ...], *args: Any) -> None:
     """Starts `kernel` ("file/name", arrays of `dtype`) on a grid of `blocks` blocks of `threads` threads.
 
-    Arguments are contiguous arrays, None (a null pointer), int (Index, 64 bits), float (of `dtype`) or NumPy scalars.
+    Arguments are contiguous arrays, None (a null pointer), int (Index, 64 bits), float (`real`, of `arithmetic(dtype)`)
+    or NumPy scalars.
     A grid without a block does nothing.
     """
     grid = blocks if isinstance(blocks, tuple) else (blocks,)
@@ -88,7 +96,7 @@ def launch(kernel: str, dtype: Any, blocks: int | tuple[int, ...], threads: int 
 def _argument(value: Any, dtype: np.dtype) -> Any:
     if value is None:
         return 0
-    return dtype.type(value) if type(value) is float else value
+    return arithmetic(dtype).type(value) if type(value) is float else value
 
 
 def ceil_div(a: int, b: int) -> int:

@@ -12,7 +12,7 @@
 #include <utility>
 
 #define __global__
-#define __device__ static
+#define __device__ __attribute__((visibility("hidden")))  // of this library alone
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __constant__ static const
@@ -32,6 +32,8 @@ using std::isfinite, std::isinf, std::isnan, std::log, std::log1p, std::max, std
 
 #undef INFINITY  // NVRTC has no <math.h>
 #undef NAN
+
+struct bfloat16;  // of kernels/cuda/bfloat16.cuh
 
 namespace simulator {
 
@@ -77,7 +79,8 @@ inline unsigned ballot(unsigned mask, bool vote, Place place) {
   return own.result;
 }
 
-// What the launcher is told of a kernel's parameters: "const f4*", "i8", "s32*" for a struct of 32 bytes.
+// What the launcher is told of a kernel's parameters: "const f4*", "i8", "V2*" for bfloat16 as NumPy has it, "s32*" for
+// any other struct of 32 bytes.
 template <class T>
 std::string parameter() {
   if constexpr (std::is_pointer_v<T>) {
@@ -85,7 +88,7 @@ std::string parameter() {
     return (std::is_const_v<Target> ? "const " : "") + parameter<std::remove_const_t<Target>>() + "*";
   } else {
     const char* kind = std::is_same_v<T, bool> ? "b" : std::is_floating_point_v<T> ? "f"
-        : std::is_class_v<T> ? "s" : std::is_signed_v<T> ? "i" : "u";
+        : std::is_same_v<T, bfloat16> ? "V" : std::is_class_v<T> ? "s" : std::is_signed_v<T> ? "i" : "u";
     return kind + std::to_string(sizeof(T));
   }
 }
@@ -137,5 +140,7 @@ inline void __threadfence() {}
 inline float rsqrt(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }
+inline unsigned __float_as_uint(float x) { unsigned b; memcpy(&b, &x, 4); return b; }
+inline float __uint_as_float(unsigned b) { float x; memcpy(&x, &b, 4); return x; }
 inline long long __double_as_longlong(double x) { long long b; memcpy(&b, &x, 8); return b; }
 inline double __longlong_as_double(long long b) { double x; memcpy(&x, &b, 8); return x; }
