@@ -46,6 +46,7 @@ MODULES = {
     "rows": ("add_rows",),
     "select": ("select",),
     "update": ("adam_update", "ema_update"),
+    "norm": ("gradient_norm", "scale_all"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
 FOLDERS = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}
@@ -79,9 +80,14 @@ def load(name: str, version: str) -> Callable[..., Any]:
 
 
 def choose(array: Any) -> str:
-    """The version that serves `array`: for float32 and float64 "cpu" in NumPy, "cuda" in CuPy; else "definition"."""
+    """The version that serves `array`: for float32 and float64 "cpu" in NumPy, "cuda" in CuPy; else "definition".
+
+    Of several arrays, in a list, the first one chooses.
+    """
     if _forced:
         return _forced[-1]
+    if isinstance(array, list | tuple):
+        return choose(array[0]) if array else "definition"
     if isinstance(array, np.ndarray):
         return "cpu" if array.dtype.char in "fd" else "definition"
     return "cuda" if xp(array) is not np and array.dtype.char in "fd" else "definition"

@@ -9,6 +9,7 @@ To be read in this order, each for one idea more:
     normalisation_channels.cu      work too large for a block: parts, put together by a second kernel (reduction.cu)
     attention.cu                   tiles of shared memory that all rows of a block use; a softmax that goes along
     chunks.cuh, update.cu          many small arrays in one launch
+    block.cuh, norm.cu             a sum over a whole block; one over all gradients
     philox.cu                      the same bits as on the CPU
 
 launch.py compiles and starts them. Held to the definitions without a GPU by tests/kernels/ and tests/cuda/: run thread
