@@ -2,11 +2,14 @@
 
 One pass over the tape from the youngest node to the oldest, without recursion. Gradients live in a table of
 the call; they are added out of place unless the buffer was made by this pass; a vjp that leads to nothing
-asked for is not run; broadcasting is undone here, once, for every operation.
+asked for is not run; broadcasting is undone here, once, for every operation. The gradients are tensors while their
+own computation is recorded; else they are bare arrays, and a vjp that is nothing but arithmetic runs on these.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
@@ -34,33 +37,55 @@ def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(target)))
 
 
-_COTANGENT_ONLY = ("g",)
-
-
 class _Table:
-    """Gradients by node. `owned` are the sums made here, which may be added to in place."""
+    """Gradients by node: tensors while they are recorded, else arrays. The sums in `owned` may be added to in place."""
 
     def __init__(self) -> None:
-        self.gradient: dict[Node, Tensor] = {}
+        self.gradient: dict[Node, Any] = {}
         self.owned: set[Node] = set()
 
-    def add(self, node: Node, g: Tensor, who: str = "backward") -> None:
+    def add(self, node: Node, g: Any, who: str = "backward") -> None:
         """Adds `g`, which the operation `who` gives, to the gradient at `node`."""
-        array = g._data
-        if array.shape != node.shape:
-            if not _broadcasts(node.shape, array.shape):
-                raise ValueError(f"{who}: a vjp gave shape {array.shape} for an argument of shape {node.shape}")
-            g = sum_to(g, node.shape)
-        if array.dtype != node.dtype:
+        if g.shape != node.shape:
+            if not _broadcasts(node.shape, g.shape):
+                raise ValueError(f"{who}: a vjp gave shape {g.shape} for an argument of shape {node.shape}")
+            g = sum_to(g, node.shape) if mode.recording else sum_to(Tensor(g), node.shape)._data
+        if g.dtype is not node.dtype and g.dtype != node.dtype:
             g = g.astype(node.dtype)
         held = self.gradient.get(node)
         if held is None:
             self.gradient[node] = g
-        elif node in self.owned and not mode.recording:
-            held._data += g._data
-        else:
+        elif mode.recording:
             self.gradient[node] = held + g
+        elif node in self.owned:
+            held += g
+        else:
+            self.gradient[node] = _array(held + g)
             self.owned.add(node)
+
+
+def _array(value: Any) -> Any:
+    """The array `value`; NumPy's arithmetic on arrays of no dimensions gives scalars."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
+def _bare(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
+
+
+def _made(node: Node, rule: Rule, g: Any) -> Any:
+    """What the vjp of `rule` makes of the gradient `g` at `node`: one gradient, or a sequence of several."""
+    if mode.recording:
+        return rule.vjp(*_values(node, rule.names, g))
+    if rule.arithmetic:
+        saved = node.saved
+        made = _array(rule.vjp(*[g if name == "g" else _bare(saved[name]) for name in rule.names]))
+        return made if hasattr(made, "dtype") else _no_tensor(node.op.name, made)
+    return rule.vjp(*_values(node, rule.names, Tensor(g)))
+
+
+def _no_tensor(name: str, made: Any) -> Any:
+    raise TypeError(f"{name}: a vjp gives tensors, not {type(made).__name__}")
 
 
 def _values(node: Node, names: tuple[str, ...], g: Tensor) -> list[Any]:
@@ -106,15 +131,17 @@ def _let_through(node: Node, rule: Rule, live: Any) -> Any:
     if not op.moves:
         return None
     with recording(False):
-        moved = rule.vjp(*_values(node, rule.names, Tensor(live.astype(node.dtype))))
-    return [m._data != 0 for m in moved] if isinstance(moved, list) else moved._data != 0
+        moved = _made(node, rule, live.astype(node.dtype))
+    return [_bare(m) != 0 for m in moved] if isinstance(moved, list) else _bare(moved) != 0
 
 
-def _gated(gradient: Tensor, live: Any) -> Tensor:
+def _gated(gradient: Any, live: Any) -> Any:
     """`gradient` with exact zeros where nothing was let through, so that no derivative of a pole gets out either."""
-    if gradient.shape != live.shape or not (mode.recording or bool(xp(live).isnan(gradient._data).any())):
+    if gradient.shape != live.shape or not (mode.recording or bool(xp(live).isnan(gradient).any())):
         return gradient
-    return gradient if bool(live.all()) else REGISTRY["where"](live, gradient, 0.0)
+    if bool(live.all()):
+        return gradient
+    return REGISTRY["where"](live, gradient, 0.0) if mode.recording else xp(live).where(live, gradient, 0)
 
 
 def _merge(live: dict[Node, Any], parent: Node, passed: Any, first: bool) -> None:
@@ -132,8 +159,10 @@ def _leading_to(order: Sequence[Node], wanted: set[Node]) -> set[Node]:
     """The nodes of `order` (youngest first) that are wanted or were made from one that is."""
     needed = set(wanted)
     for node in reversed(order):
-        if any(parent in needed for parent in node.ancestors()):
-            needed.add(node)
+        for parent in node.parents:
+            if parent in needed or (type(parent) is tuple and not needed.isdisjoint(parent)):
+                needed.add(node)
+                break
     return needed
 
 
@@ -154,21 +183,23 @@ def backpropagate(
     table = _Table()
     for node, g in seeds:
         if node in needed:
-            table.add(node, g)
+            table.add(node, g if mode.recording else g._data)
     outer, mode.backward = mode.backward, True
     try:
         with quietly():
-            return _sweep(order, table, wanted, needed, stop_before)
+            found = _sweep(order, table, wanted, needed, stop_before)
+        return found if mode.recording else {node: Tensor(g) for node, g in found.items()}
     finally:
         mode.backward = outer
 
 
 def _sweep(
     order: Sequence[Node], table: _Table, wanted: set[Node], needed: set[Node], stop_before: int
-) -> dict[Node, Tensor]:
+) -> dict[Node, Any]:
     """Runs the vjps of `order`, the youngest node first, and returns the gradients at `wanted`."""
     live: dict[Node, Any] = {}  # below a `where`: which entries can differ from 0; all of them for nodes not in here
-    result: dict[Node, Tensor] = {}
+    result: dict[Node, Any] = {}
+    plain = not mode.recording
     for node in order:
         g = table.gradient.pop(node, None)
         if g is None:
@@ -180,23 +211,28 @@ def _sweep(
             continue
         if guard.suspicious(node.time):
             _verify(node)
-        mask = live.pop(node, None)
+        mask = live.pop(node, None) if live else None
         for rule, parents in zip(op.rules, node.parents):
             several = type(parents) is tuple
             if parents is None or not (any(p in needed for p in parents) if several else parents in needed):
                 continue
-            made = rule.vjp(g) if rule.names == _COTANGENT_ONLY else rule.vjp(*_values(node, rule.names, g))
+            made = _made(node, rule, g)
+            if mask is None and plain and rule.arithmetic and not mode.anomaly and not live:
+                table.add(parents, made, op.name)  # nothing of what follows applies
+                continue
             through = None if mask is None and op.name != "where" else _let_through(node, rule, mask)
             for i, (parent, gradient) in enumerate(zip(parents, made) if several else ((parents, made),)):
                 if parent is None or gradient is None or parent not in needed:
                     continue
-                if not isinstance(gradient, Tensor):
-                    raise TypeError(f"{op.name}: a vjp gives tensors, not {type(gradient).__name__}")
+                if isinstance(gradient, Tensor):
+                    gradient = gradient._data if plain else gradient
+                elif not (plain and rule.arithmetic):
+                    _no_tensor(op.name, gradient)
                 passed = through[i] if isinstance(through, list) else through
                 if passed is not None and op.elementwise:
                     gradient = _gated(gradient, passed)
                 if mode.anomaly:
-                    anomaly.check_gradient(node, gradient._data)
+                    anomaly.check_gradient(node, _bare(gradient))
                 if passed is not None or parent in live:
                     _merge(live, parent, passed, parent not in table.gradient)
                 table.add(parent, gradient, op.name)

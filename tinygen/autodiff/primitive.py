@@ -11,6 +11,7 @@ Because a vjp is made of operations it can itself be differentiated; there is no
 Held by tests/autodiff/ (engine) and tests/ops/test_registry.py (every entry, orders 1 to 3).
 """
 
+import dis
 import functools
 import inspect
 from collections.abc import Callable
@@ -38,12 +39,13 @@ class Kept:
 
 
 class Rule(NamedTuple):
-    """A vjp, the arguments it serves and the names it asks for."""
+    """A vjp, the arguments it serves, the names it asks for, and whether it is nothing but + - * / of these."""
 
     arguments: tuple[str, ...]
     positions: tuple[int, ...]
     vjp: Callable[..., Any]
     names: tuple[str, ...]
+    arithmetic: bool
 
 
 class Sources(NamedTuple):
@@ -109,7 +111,8 @@ class Primitive:
             if argument not in self.names:
                 raise TypeError(f"{self.name}: a vjp is given for {argument!r}, not one of the arguments {self.names}")
         names = tuple(inspect.signature(vjp).parameters)
-        return Rule(arguments, tuple(self.names.index(a) for a in arguments), vjp, names)
+        positions = tuple(self.names.index(a) for a in arguments)
+        return Rule(arguments, positions, vjp, names, len(arguments) == 1 and _is_arithmetic(vjp))
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.names)})>"
@@ -230,6 +233,26 @@ class Primitive:
             tuple(name for name in asked if name not in (*arguments, *shapes, "y")),
         )
         return self._sources[used]
+
+
+def _is_arithmetic(vjp: Any) -> bool:
+    """Whether a vjp only adds, subtracts, multiplies and divides, which does the same to arrays as to tensors."""
+    if not inspect.isfunction(vjp):
+        return False
+    steps = list(dis.get_instructions(vjp))
+    operators = {step.argrepr for step in steps if step.opname == "BINARY_OP"}
+    return operators <= {"+", "-", "*", "/"} and {step.opname for step in steps} <= _ARITHMETIC
+
+
+_ARITHMETIC = {
+    "RESUME",
+    "LOAD_FAST",
+    "LOAD_FAST_LOAD_FAST",
+    "LOAD_CONST",
+    "BINARY_OP",
+    "UNARY_NEGATIVE",
+    "RETURN_VALUE",
+}
 
 
 def recorded(op: Primitive, parents: tuple[Any, ...], saved: dict[str, Any], out: Any) -> Node:

@@ -10,7 +10,7 @@ import operator
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from typing import Any
 
 _clock = itertools.count()
@@ -86,15 +86,23 @@ def reachable(roots: list[Node], stop_before: int = -1) -> list[Node]:
     return sorted(seen, key=_time_of, reverse=True)
 
 
-@contextmanager
-def recording(on: bool) -> Iterator[None]:
+class recording(ContextDecorator):
     """Within the block operations are recorded, or not."""
-    before = mode.recording
-    mode.recording = on
-    try:
-        yield
-    finally:
-        mode.recording = before
+
+    __slots__ = ("_before", "_on")
+
+    def __init__(self, on: bool):
+        self._on = on
+
+    def __enter__(self) -> None:
+        self._before = mode.recording
+        mode.recording = self._on
+
+    def __exit__(self, *error: Any) -> None:
+        mode.recording = self._before
+
+    def _recreate_cm(self) -> "recording":
+        return recording(self._on)  # a decorated function may call itself
 
 
 def no_grad() -> Any:
