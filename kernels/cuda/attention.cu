@@ -23,27 +23,28 @@ __device__ __forceinline__ Place place(Index rows) {
   return {blockIdx.x / blocks, first, first + threadIdx.x / LANES};
 }
 
-__device__ __forceinline__ void load(real (&slice)[SLICE], const real* row, bool inside, int size) {
+__device__ __forceinline__ void load(real (&slice)[SLICE], const stored* row, bool inside, int size) {
 #pragma unroll
-  for (EACH_OF_SLICE(i, c, size)) slice[i] = inside ? row[c] : 0;
+  for (EACH_OF_SLICE(i, c, size)) slice[i] = inside ? (real)row[c] : 0;
 }
 
-__device__ __forceinline__ void store(const real (&slice)[SLICE], real factor, real* row, int size) {
+__device__ __forceinline__ void store(const real (&slice)[SLICE], real factor, stored* row, int size) {
 #pragma unroll
   for (EACH_OF_SLICE(i, c, size)) row[c] = factor * slice[i];
 }
 
 // The rows `first` to `first + TILE` of a matrix (count, size), by all threads of the block; zeros after the last.
-__device__ __forceinline__ void load_tile(real (&tile)[TILE][MOST], const real* rows, Index first, Index count,
+__device__ __forceinline__ void load_tile(real (&tile)[TILE][MOST], const stored* rows, Index first, Index count,
                                           int size) {
   for (int i = threadIdx.x; i < TILE * size; i += blockDim.x) {
     int r = i / size, c = i % size;
-    tile[r][c] = first + r < count ? rows[(first + r) * size + c] : 0;
+    tile[r][c] = first + r < count ? (real)rows[(first + r) * size + c] : 0;
   }
 }
 
 // The inner product of the row with another, in each of its threads.
-__device__ __forceinline__ real inner(const real (&slice)[SLICE], const real* other, int size) {
+template <class T>
+__device__ __forceinline__ real inner(const real (&slice)[SLICE], const T* other, int size) {
   real sum = 0;
 #pragma unroll
   for (EACH_OF_SLICE(i, c, size)) sum += slice[i] * other[c];
@@ -67,8 +68,8 @@ __device__ __forceinline__ real masked(real score, Index i, Index j, const real*
 }
 
 extern "C" __global__ void __launch_bounds__(128, 4)
-attention(const real* __restrict__ q, const real* __restrict__ k, const real* __restrict__ v,
-          const real* __restrict__ mask, real* __restrict__ y, real* __restrict__ lse, Index queries, Index keys,
+attention(const stored* __restrict__ q, const stored* __restrict__ k, const stored* __restrict__ v,
+          const real* __restrict__ mask, stored* __restrict__ y, real* __restrict__ lse, Index queries, Index keys,
           Index d, Index e, real scale, Index causal, Index batch_stride, Index row_stride, Index column_stride) {
   __shared__ real k_tile[TILE][MOST], v_tile[TILE][MOST];
   Place at = place(queries);
@@ -102,9 +103,9 @@ attention(const real* __restrict__ q, const real* __restrict__ k, const real* __
 
 // dq = scale dS k of a query's row, and along = rowsum(g y), which backward_keys needs too.
 extern "C" __global__ void __launch_bounds__(128, 4)
-backward_queries(const real* __restrict__ g, const real* __restrict__ q, const real* __restrict__ k,
-                 const real* __restrict__ v, const real* __restrict__ y, const real* __restrict__ lse,
-                 const real* __restrict__ mask, real* __restrict__ along, real* __restrict__ dq, Index queries,
+backward_queries(const stored* __restrict__ g, const stored* __restrict__ q, const stored* __restrict__ k,
+                 const stored* __restrict__ v, const stored* __restrict__ y, const real* __restrict__ lse,
+                 const real* __restrict__ mask, real* __restrict__ along, stored* __restrict__ dq, Index queries,
                  Index keys, Index d, Index e, real scale, Index causal, Index batch_stride, Index row_stride,
                  Index column_stride) {
   __shared__ real k_tile[TILE][MOST], v_tile[TILE][MOST];
@@ -136,10 +137,11 @@ backward_queries(const real* __restrict__ g, const real* __restrict__ q, const r
 
 // dk = scale dS^T q and dv = P^T g of a key's row: the queries pass by.
 extern "C" __global__ void __launch_bounds__(128, 4)
-backward_keys(const real* __restrict__ g, const real* __restrict__ q, const real* __restrict__ k,
-              const real* __restrict__ v, const real* __restrict__ lse, const real* __restrict__ mask,
-              const real* __restrict__ along, real* __restrict__ dk, real* __restrict__ dv, Index queries, Index keys,
-              Index d, Index e, real scale, Index causal, Index batch_stride, Index row_stride, Index column_stride) {
+backward_keys(const stored* __restrict__ g, const stored* __restrict__ q, const stored* __restrict__ k,
+              const stored* __restrict__ v, const real* __restrict__ lse, const real* __restrict__ mask,
+              const real* __restrict__ along, stored* __restrict__ dk, stored* __restrict__ dv, Index queries,
+              Index keys, Index d, Index e, real scale, Index causal, Index batch_stride, Index row_stride,
+              Index column_stride) {
   __shared__ real q_tile[TILE][MOST], g_tile[TILE][MOST];
   Place at = place(keys);
   bool inside = at.row < keys;

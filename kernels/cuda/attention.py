@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ..definitions import attention as definition
-from .launch import ceil_div, cupy, launch
+from .launch import arithmetic, ceil_div, cupy, launch
 
 Array = Any
 
@@ -16,7 +16,7 @@ _MOST = 128  # MOST in attention.cu
 
 def _rows(dtype: Any) -> int:
     """ROWS in attention.cu: rows of a block, of which each has 8 or 16 of its 128 threads."""
-    return 16 if dtype == "float32" else 8
+    return 8 if dtype == "float64" else 16
 
 
 class _Problem:
@@ -26,14 +26,14 @@ class _Problem:
         self.dtype, self.lead = q.dtype, q.shape[:-2]
         self.batch, (self.queries, d), (self.keys, e) = prod(self.lead), q.shape[-2:], v.shape[-2:]
         self.mask, strides = (None, (0, 0, 0)) if mask is None else self._mask(mask)
-        self.options = (self.queries, self.keys, d, e, self.dtype.type(scale), int(is_causal), *strides)
+        self.options = (self.queries, self.keys, d, e, float(scale), int(is_causal), *strides)
 
     def _mask(self, mask: Array) -> tuple[Array, tuple[int, ...]]:
         """What is added to the scores, (1 or batch, 1 or T, 1 or S), and its strides, 0 where it repeats."""
         device = cupy()
         if mask.dtype == bool:
             mask = device.where(mask, 0.0, -float("inf"))
-        mask = mask.astype(self.dtype).reshape((1,) * (len(self.lead) + 2 - mask.ndim) + mask.shape)
+        mask = mask.astype(arithmetic(self.dtype)).reshape((1,) * (len(self.lead) + 2 - mask.ndim) + mask.shape)
         if prod(mask.shape[:-2]) != 1:
             mask = device.broadcast_to(mask, (*self.lead, *mask.shape[-2:]))
         mask = device.ascontiguousarray(mask).reshape(-1, *mask.shape[-2:])
@@ -51,8 +51,8 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool,
         return definition.attention(q, k, v, mask, is_causal, scale)
     device, problem = cupy(), _Problem(q, k, v, mask, is_causal, scale)
     y = device.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
-    lse = device.empty(q.shape[:-1], q.dtype)
-    inputs = (device.ascontiguousarray(a) for a in (q, k, v))
+    lse = device.empty(q.shape[:-1], arithmetic(q.dtype))
+    inputs = (device.ascontiguousarray(a, dtype=q.dtype) for a in (q, k, v))
     problem.launch("attention", problem.queries, *inputs, problem.mask, y, lse)
     return y, lse
 
@@ -72,8 +72,10 @@ def attention_backward(
     if max(q.shape[-1], v.shape[-1]) > _MOST:
         return definition.attention_backward(g, q, k, v, y, lse, mask, is_causal, scale)
     device, problem = cupy(), _Problem(q, k, v, mask, is_causal, scale)
-    g, q, k, v, y, lse = (device.ascontiguousarray(a, dtype=q.dtype) for a in (g, q, k, v, y, lse))
-    dq, dk, dv, along = (device.empty(a.shape, q.dtype) for a in (q, k, v, lse))
+    g, q, k, v, y = (device.ascontiguousarray(a, dtype=q.dtype) for a in (g, q, k, v, y))
+    lse = device.ascontiguousarray(lse, dtype=arithmetic(q.dtype))
+    dq, dk, dv = (device.empty(a.shape, q.dtype) for a in (q, k, v))
+    along = device.empty(lse.shape, lse.dtype)
     problem.launch("backward_queries", problem.queries, g, q, k, v, y, lse, problem.mask, along, dq)
     problem.launch("backward_keys", problem.keys, g, q, k, v, lse, problem.mask, along, dk, dv)
     return dq, dk, dv

@@ -13,9 +13,9 @@
 //
 // Every .cu file is compiled once for each dtype of arrays in memory, STORED: float, double or bfloat16. Arithmetic is
 // in REAL, which is double for double, else float, and so are statistics, weights and their gradients. Sums are carried
-// in double, which costs nothing beside the memory's time on the cards made for this (A100, H100, H200), so that results
-// are those of the definitions (float64, rounded once) to the last digits. All integers are 64 bits wide: no array is
-// too long.
+// in double, which costs nothing beside the memory's time on the cards made for this (A100, H100, H200), so that
+// results are those of the definitions (float64, rounded once) to the last digits. All integers are 64 bits wide: no
+// array is too long.
 #pragma once
 #include "bfloat16.cuh"
 

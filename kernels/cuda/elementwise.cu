@@ -3,25 +3,25 @@
 
 #define MAP(name)                                                                           \
   extern "C" __global__ void __launch_bounds__(256)                                         \
-  name##_map(const real* __restrict__ x, real* __restrict__ y, Index n) {                   \
+  name##_map(const stored* __restrict__ x, stored* __restrict__ y, Index n) {               \
     for (EACH(i, n)) y[i] = name(x[i]);                                                     \
   }
 // dx = g f'(x)
 #define MAP_BACKWARD(name)                                                                  \
   extern "C" __global__ void __launch_bounds__(256)                                         \
-  name##_backward_map(const real* __restrict__ g, const real* __restrict__ x,               \
-                      real* __restrict__ dx, Index n) {                                     \
+  name##_backward_map(const stored* __restrict__ g, const stored* __restrict__ x,           \
+                      stored* __restrict__ dx, Index n) {                                   \
     for (EACH(i, n)) dx[i] = g[i] * name##_slope(x[i]);                                     \
   }
 // The same with one option a: the slope below 0.
 #define MAP_OPTION(name)                                                                    \
   extern "C" __global__ void __launch_bounds__(256)                                         \
-  name##_map(const real* __restrict__ x, real* __restrict__ y, Index n, real a) {           \
+  name##_map(const stored* __restrict__ x, stored* __restrict__ y, Index n, real a) {       \
     for (EACH(i, n)) y[i] = name(x[i], a);                                                  \
   }                                                                                         \
   extern "C" __global__ void __launch_bounds__(256)                                         \
-  name##_backward_map(const real* __restrict__ g, const real* __restrict__ x,               \
-                      real* __restrict__ dx, Index n, real a) {                             \
+  name##_backward_map(const stored* __restrict__ g, const stored* __restrict__ x,           \
+                      stored* __restrict__ dx, Index n, real a) {                           \
     for (EACH(i, n)) dx[i] = name##_backward(g[i], x[i], a);                                \
   }
 
@@ -71,6 +71,6 @@ MAP_OPTION(elu)
 
 // Not g times the slope: an infinite or undefined g must not reach past a closed gate.
 extern "C" __global__ void __launch_bounds__(256)
-relu_backward_map(const real* __restrict__ g, const real* __restrict__ x, real* __restrict__ dx, Index n) {
-  for (EACH(i, n)) dx[i] = x[i] > 0 ? g[i] : 0;
+relu_backward_map(const stored* __restrict__ g, const stored* __restrict__ x, stored* __restrict__ dx, Index n) {
+  for (EACH(i, n)) dx[i] = x[i] > 0 ? (real)g[i] : 0;
 }

@@ -16,7 +16,7 @@ def apply(name: str, like: Array, *others: Array, option: float | None = None) -
     order = sorted(range(like.ndim), key=lambda axis: -abs(y.strides[axis]))  # in which y is one piece of memory
     inputs = [device.ascontiguousarray(a.transpose(*order), dtype=like.dtype) for a in (*others, like)]
     whole = y.transpose(*order)
-    options = () if option is None else (like.dtype.type(option),)
+    options = () if option is None else (float(option),)
     blocks = min(ceil_div(y.size, THREADS), _BLOCKS)
     launch(f"elementwise/{name}", like.dtype, blocks, THREADS, *inputs, whole, y.size, *options)
     return y

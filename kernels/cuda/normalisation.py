@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..definitions.normalisation import check_channels, check_cotangent, check_groups, check_trailing
-from .launch import ceil_div, cupy, launch
+from .launch import arithmetic, ceil_div, cupy, launch
 
 Array = Any
 
@@ -23,8 +23,8 @@ def _new(dtype: Any, *shapes: Any) -> list[Array]:
     return [cupy().empty(shape, dtype) for shape in shapes]
 
 
-def _contiguous(*arrays: Array | None) -> list[Array | None]:
-    return [None if a is None else cupy().ascontiguousarray(a) for a in arrays]
+def _contiguous(dtype: Any, *arrays: Array | None) -> list[Array | None]:
+    return [None if a is None else cupy().ascontiguousarray(a, dtype=dtype) for a in arrays]
 
 
 def _add_rows(x: Array, dtype: Any) -> Array:
@@ -41,7 +41,7 @@ class _Images:
     """The shape of x (N, C, *) for normalisation_channels.cu, (images, pixels, channels), and the grid of blocks."""
 
     def __init__(self, x: Array, groups: int, of_batch: bool) -> None:
-        self.device, self.dtype, self.groups = cupy(), x.dtype, groups
+        self.device, self.dtype, self.real, self.groups = cupy(), x.dtype, arithmetic(x.dtype), groups
         self.size, self.channels = x.shape, x.shape[1]
         self.images, self.pixels = x.shape[0], prod(x.shape[2:])
         if of_batch:
@@ -70,11 +70,11 @@ class _Images:
 
 
 def _forward(shape: _Images, x: Array, weight: Any, bias: Any, eps: float, silu: bool) -> tuple[Array, Array, Array]:
-    x, (weight, bias) = shape.last(x), _contiguous(weight, bias)
+    x, (weight, bias) = shape.last(x), _contiguous(shape.real, weight, bias)
     means, squares = _new(np.float64, shape.parts, shape.parts)
     statistics = (shape.images, shape.groups)
     exact = _new(np.float64, statistics, statistics)
-    rounded = _new(shape.dtype, statistics, statistics)
+    rounded = _new(shape.real, statistics, statistics)
     memory, y = shape.new()
     sizes = (shape.pixels, shape.channels)
     shape.launch("channel_moments", x, means, squares, *sizes, _SPAN)
@@ -87,7 +87,7 @@ def _forward(shape: _Images, x: Array, weight: Any, bias: Any, eps: float, silu:
 def _backward(
     shape: _Images, g: Array, x: Array, weight: Any, bias: Any, mean: Array, rstd: Array, silu: bool
 ) -> tuple[Array, Array, Array]:
-    inputs = (shape.last(g), shape.last(x), *_contiguous(mean, rstd, weight, bias))
+    inputs = (shape.last(g), shape.last(x), *_contiguous(shape.real, mean, rstd, weight, bias))
     weight = inputs[4]
     dweight, dbias = _new(np.float64, shape.parts, shape.parts)
     along = _new(np.float64, *2 * [(shape.images, shape.groups)])
@@ -96,7 +96,7 @@ def _backward(
     shape.launch("channel_sums", *inputs, dweight, dbias, *sizes, _SPAN, int(silu))
     shape.launch_by_group("group_sums", dweight, dbias, weight, *along, shape.images, *sizes, shape.chunks)
     shape.launch("input_gradient", *inputs, *along, memory, *sizes, _SPAN, int(silu))
-    return dx, _add_rows(dweight, shape.dtype), _add_rows(dbias, shape.dtype)
+    return dx, _add_rows(dweight, shape.real), _add_rows(dbias, shape.real)
 
 
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
@@ -153,8 +153,9 @@ def _rows_forward(
 ) -> tuple[Array, Array, Array]:
     leading = x.shape[: x.ndim - ndim_normalised]
     rows, columns = prod(leading), prod(x.shape[len(leading) :])
-    y, mean, rstd = _new(x.dtype, x.shape, leading, leading)
-    inputs = _contiguous(x, weight, bias)
+    real = arithmetic(x.dtype)
+    (y,), (mean, rstd) = _new(x.dtype, x.shape), _new(real, leading, leading)
+    inputs = (*_contiguous(x.dtype, x), *_contiguous(real, weight, bias))
     _by_row("layer_norm", x.dtype, rows, *inputs, y, mean, rstd, rows, columns, np.float64(eps), int(centred))
     return y, mean, rstd
 
@@ -166,7 +167,8 @@ def _rows_backward(
     columns = prod(trailing)
     rows = prod(x.shape[: x.ndim - ndim_normalised])
     (dx,) = _new(x.dtype, x.shape)
-    g, x, weight, mean, rstd = _contiguous(g.astype(x.dtype, copy=False), x, weight, mean, rstd)
+    real = arithmetic(x.dtype)
+    (g, x), (weight, mean, rstd) = _contiguous(x.dtype, g, x), _contiguous(real, weight, mean, rstd)
     sizes = (rows, columns)
     _by_row("layer_norm_backward", dx.dtype, rows, g, x, weight, mean, rstd, dx, *sizes, int(centred))
     parts = (ceil_div(rows, _SPAN), columns)
@@ -174,7 +176,7 @@ def _rows_backward(
     grid = (parts[0], ceil_div(columns, 32))
     name = "normalisation_rows/layer_norm_parameters"
     launch(name, dx.dtype, grid, _TILE, g, x, mean, rstd, *sums, *sizes, _SPAN, int(centred))
-    dweight, dbias = (_add_rows(part, dx.dtype).reshape(trailing) for part in sums)
+    dweight, dbias = (_add_rows(part, real).reshape(trailing) for part in sums)
     return dx, dweight, dbias
 
 

@@ -22,7 +22,7 @@ __device__ __forceinline__ Channel channel(Tile t, Index channels, Index groups,
 
 // Per chunk and channel: the mean, and the sum of squares about it.
 extern "C" __global__ void __launch_bounds__(256, 3)
-channel_moments(const real* __restrict__ x, wide* __restrict__ mean, wide* __restrict__ squares, Index pixels,
+channel_moments(const stored* __restrict__ x, wide* __restrict__ mean, wide* __restrict__ squares, Index pixels,
                 Index channels, Index span) {
   __shared__ wide shared[TILE_ROWS][32];
   Tile t = tile(pixels, span);
@@ -70,8 +70,8 @@ group_statistics(const wide* __restrict__ means, const wide* __restrict__ square
 
 // y = weight (x - mean) rstd + bias, times its sigmoid if `silu`. The statistics come unrounded.
 extern "C" __global__ void __launch_bounds__(256, 3)
-normalise(const real* __restrict__ x, const wide* __restrict__ mean, const wide* __restrict__ rstd,
-          const real* __restrict__ weight, const real* __restrict__ bias, real* __restrict__ y, Index pixels,
+normalise(const stored* __restrict__ x, const wide* __restrict__ mean, const wide* __restrict__ rstd,
+          const real* __restrict__ weight, const real* __restrict__ bias, stored* __restrict__ y, Index pixels,
           Index channels, Index groups, Index span, Index silu) {
   Tile t = tile(pixels, span);
   if (t.column >= channels) return;
@@ -94,7 +94,7 @@ __device__ __forceinline__ wide through_silu(wide g, wide x_hat, const Channel& 
 
 // Per chunk and channel: the sums of g x_hat (dweight) and of g (dbias).
 extern "C" __global__ void __launch_bounds__(256, 3)
-channel_sums(const real* __restrict__ g, const real* __restrict__ x, const real* __restrict__ mean,
+channel_sums(const stored* __restrict__ g, const stored* __restrict__ x, const real* __restrict__ mean,
              const real* __restrict__ rstd, const real* __restrict__ weight, const real* __restrict__ bias,
              wide* __restrict__ dweight, wide* __restrict__ dbias, Index pixels, Index channels, Index groups,
              Index span, Index silu) {
@@ -146,9 +146,9 @@ group_sums(const wide* __restrict__ dweight, const wide* __restrict__ dbias, con
 
 // dx = r (h - <h> - x_hat <h x_hat>)
 extern "C" __global__ void __launch_bounds__(256, 3)
-input_gradient(const real* __restrict__ g, const real* __restrict__ x, const real* __restrict__ mean,
+input_gradient(const stored* __restrict__ g, const stored* __restrict__ x, const real* __restrict__ mean,
                const real* __restrict__ rstd, const real* __restrict__ weight, const real* __restrict__ bias,
-               const wide* __restrict__ along_one, const wide* __restrict__ along_x_hat, real* __restrict__ dx,
+               const wide* __restrict__ along_one, const wide* __restrict__ along_x_hat, stored* __restrict__ dx,
                Index pixels, Index channels, Index groups, Index span, Index silu) {
   Tile t = tile(pixels, span);
   if (t.column >= channels) return;

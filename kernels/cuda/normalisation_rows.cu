@@ -6,9 +6,9 @@
 
 // y = weight (x - m) r + bias, m the mean, r = (variance + eps)^(-1/2)
 extern "C" __global__ void __launch_bounds__(128, 8)
-layer_norm(const real* __restrict__ x, const real* __restrict__ weight, const real* __restrict__ bias,
-           real* __restrict__ y, real* __restrict__ mean, real* __restrict__ rstd, Index rows, Index columns, wide eps,
-           Index centred) {
+layer_norm(const stored* __restrict__ x, const real* __restrict__ weight, const real* __restrict__ bias,
+           stored* __restrict__ y, real* __restrict__ mean, real* __restrict__ rstd, Index rows, Index columns,
+           wide eps, Index centred) {
   Index row = warp_index();
   if (row >= rows) return;
   x += row * columns;
@@ -34,8 +34,8 @@ layer_norm(const real* __restrict__ x, const real* __restrict__ weight, const re
 
 // dx = r (h - <h> - x_hat <h x_hat>), h = weight g
 extern "C" __global__ void __launch_bounds__(128, 8)
-layer_norm_backward(const real* __restrict__ g, const real* __restrict__ x, const real* __restrict__ weight,
-                    const real* __restrict__ mean, const real* __restrict__ rstd, real* __restrict__ dx, Index rows,
+layer_norm_backward(const stored* __restrict__ g, const stored* __restrict__ x, const real* __restrict__ weight,
+                    const real* __restrict__ mean, const real* __restrict__ rstd, stored* __restrict__ dx, Index rows,
                     Index columns, Index centred) {
   Index row = warp_index();
   if (row >= rows) return;
@@ -59,7 +59,7 @@ layer_norm_backward(const real* __restrict__ g, const real* __restrict__ x, cons
 
 // Per block of rows and column: the sums of g x_hat (dweight) and of g (dbias); reduction.cu adds the blocks up.
 extern "C" __global__ void __launch_bounds__(256, 3)
-layer_norm_parameters(const real* __restrict__ g, const real* __restrict__ x, const real* __restrict__ mean,
+layer_norm_parameters(const stored* __restrict__ g, const stored* __restrict__ x, const real* __restrict__ mean,
                       const real* __restrict__ rstd, wide* __restrict__ dweight, wide* __restrict__ dbias, Index rows,
                       Index columns, Index span, Index centred) {
   __shared__ wide shared[TILE_ROWS][32];

@@ -8,9 +8,9 @@
 // What softmax(x)_i = exp(x_i - m) / s is made of.
 struct Shift { real greatest; real sum; };
 
-__device__ __forceinline__ Shift shift_of_row(const real* x, Index columns) {
+__device__ __forceinline__ Shift shift_of_row(const stored* x, Index columns) {
   real m = -infinity();
-  for (EACH_OF_ROW(i, columns)) m = fmax(m, x[i]);
+  for (EACH_OF_ROW(i, columns)) m = fmax(m, (real)x[i]);
   m = warp_max(m);
   wide sum = 0;
   for (EACH_OF_ROW(i, columns)) sum += exp(x[i] - m);
@@ -18,7 +18,7 @@ __device__ __forceinline__ Shift shift_of_row(const real* x, Index columns) {
 }
 
 extern "C" __global__ void __launch_bounds__(128, 8)
-softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index columns) {
+softmax_rows(const stored* __restrict__ x, stored* __restrict__ y, Index rows, Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
   x += row * columns;
@@ -28,7 +28,7 @@ softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index
 }
 
 extern "C" __global__ void __launch_bounds__(128, 8)
-log_softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index columns) {
+log_softmax_rows(const stored* __restrict__ x, stored* __restrict__ y, Index rows, Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
   x += row * columns;
@@ -40,7 +40,7 @@ log_softmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, I
 
 // dx = y (g - sum g y)
 extern "C" __global__ void __launch_bounds__(128, 8)
-softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y, real* __restrict__ dx, Index rows,
+softmax_backward_rows(const stored* __restrict__ g, const stored* __restrict__ y, stored* __restrict__ dx, Index rows,
                       Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
@@ -55,8 +55,8 @@ softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y, re
 
 // dx = g - exp(y) sum g
 extern "C" __global__ void __launch_bounds__(128, 8)
-log_softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y, real* __restrict__ dx, Index rows,
-                          Index columns) {
+log_softmax_backward_rows(const stored* __restrict__ g, const stored* __restrict__ y, stored* __restrict__ dx,
+                          Index rows, Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
   g += row * columns;
@@ -65,12 +65,12 @@ log_softmax_backward_rows(const real* __restrict__ g, const real* __restrict__ y
   wide total = 0;
   for (EACH_OF_ROW(i, columns)) total += g[i];
   total = warp_sum(total);
-  for (EACH_OF_ROW(i, columns)) dx[i] = g[i] - exp(y[i]) * (real)total;
+  for (EACH_OF_ROW(i, columns)) dx[i] = g[i] - exp((real)y[i]) * (real)total;
 }
 
 // loss = lse - x_t, lse = m + log s: both per row. A target that is no class gives NaN.
 extern "C" __global__ void __launch_bounds__(128, 8)
-cross_entropy_rows(const real* __restrict__ x, const Index* __restrict__ target, real* __restrict__ loss,
+cross_entropy_rows(const stored* __restrict__ x, const Index* __restrict__ target, real* __restrict__ loss,
                    real* __restrict__ lse, Index rows, Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
@@ -86,8 +86,8 @@ cross_entropy_rows(const real* __restrict__ x, const Index* __restrict__ target,
 
 // dx = g (exp(x - lse) - onehot(t)), g one number a row
 extern "C" __global__ void __launch_bounds__(128, 8)
-cross_entropy_backward_rows(const real* __restrict__ g, const real* __restrict__ x, const Index* __restrict__ target,
-                            const real* __restrict__ lse, real* __restrict__ dx, Index rows, Index columns) {
+cross_entropy_backward_rows(const real* __restrict__ g, const stored* __restrict__ x, const Index* __restrict__ target,
+                            const real* __restrict__ lse, stored* __restrict__ dx, Index rows, Index columns) {
   Index row = warp_index();
   if (row >= rows) return;
   x += row * columns;

@@ -6,16 +6,16 @@ Another axis than the last in memory is brought there by a copy.
 from typing import Any
 
 from ..definitions.softmax import check_targets
-from .launch import ceil_div, cupy, launch
+from .launch import arithmetic, ceil_div, cupy, launch
 
 Array = Any
 
 _ROWS = 4  # rows to a block: one warp each
 
 
-def _launch(name: str, rows: int, columns: int, *arrays: Array) -> None:
+def _launch(name: str, dtype: Any, rows: int, columns: int, *arrays: Array) -> None:
     blocks = ceil_div(rows, _ROWS)
-    launch(f"softmax/{name}", arrays[0].dtype, blocks, 32 * _ROWS, *arrays, rows, columns)
+    launch(f"softmax/{name}", dtype, blocks, 32 * _ROWS, *arrays, rows, columns)
 
 
 def _along(name: str, axis: int, *inputs: Array) -> Array:
@@ -24,7 +24,7 @@ def _along(name: str, axis: int, *inputs: Array) -> Array:
     last = [device.ascontiguousarray(device.moveaxis(x, axis, -1)) for x in inputs]
     y = device.empty(last[0].shape, last[0].dtype)
     columns = y.shape[-1]
-    _launch(name, y.size // max(columns, 1), columns, *last, y)
+    _launch(name, y.dtype, y.size // max(columns, 1), columns, *last, y)
     return device.moveaxis(y, -1, axis)
 
 
@@ -55,9 +55,9 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     """
     check_targets(logits, target)
     device = cupy()
-    loss, lse = (device.empty(target.shape, logits.dtype) for _ in range(2))
+    loss, lse = (device.empty(target.shape, arithmetic(logits.dtype)) for _ in range(2))
     rows = device.ascontiguousarray(logits)
-    _launch("cross_entropy_rows", *logits.shape, rows, _indices(target), loss, lse)
+    _launch("cross_entropy_rows", logits.dtype, *logits.shape, rows, _indices(target), loss, lse)
     return loss, lse
 
 
@@ -65,9 +65,10 @@ def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -
     """Gradient (N, C) of cross_entropy for the cotangent g (N,)."""
     check_targets(logits, target)
     device = cupy()
-    inputs = (device.ascontiguousarray(a) for a in (g.astype(logits.dtype, copy=False), logits))
+    real, rows = arithmetic(logits.dtype), device.ascontiguousarray(logits)
+    g, lse = (device.ascontiguousarray(a, dtype=real) for a in (g, lse))
     dx = device.empty(logits.shape, logits.dtype)
-    _launch("cross_entropy_backward_rows", *logits.shape, *inputs, _indices(target), device.ascontiguousarray(lse), dx)
+    _launch("cross_entropy_backward_rows", logits.dtype, *logits.shape, g, rows, _indices(target), lse, dx)
     return dx
 
 

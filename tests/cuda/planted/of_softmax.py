@@ -20,9 +20,9 @@ BUGS = [
     Bug(
         "warps beyond the last row go on",
         "softmax.cu",
-        "\nsoftmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index columns) {\n"
+        "\nsoftmax_rows(const stored* __restrict__ x, stored* __restrict__ y, Index rows, Index columns) {\n"
         "  Index row = warp_index();\n  if (row >= rows) return;",
-        "\nsoftmax_rows(const real* __restrict__ x, real* __restrict__ y, Index rows, Index columns) {\n"
+        "\nsoftmax_rows(const stored* __restrict__ x, stored* __restrict__ y, Index rows, Index columns) {\n"
         "  Index row = warp_index();",
         "softmax",
         r"softmax\.cu:\d+.*: out of bounds",
