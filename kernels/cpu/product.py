@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.convolution_layout import Pair, copy_floats, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, accumulate, multiply, panel_width, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.cpu.threads import one_blas_thread, scratch, thread_count
 
@@ -38,14 +39,17 @@ def _pack(block, part, parts):
     while column < padded:
         width = panel_width(padded - column)
         valid = min(width, columns - column)
-        for r0 in range(first, last, 16):
-            r1 = min(r0 + 16, last)
+        for r0 in range(first, last, LANES):
+            r1 = min(r0 + LANES, last)
             to = depth * column
             if one == 1:
                 for r in range(r0, r1):
                     copy_floats(b, r * row_step + column, packed, to + r * width, valid)
             else:
-                for j in range(valid):  # a cache line of a column is read whole
+                whole = valid // LANES * LANES if row_step == 1 and r1 - r0 == LANES else 0
+                for j in range(0, whole, LANES):
+                    transpose_tile(b, (column + j) * one + r0, one, packed, to + r0 * width + j, width)
+                for j in range(whole, valid):
                     for r in range(r0, r1):
                         packed[to + r * width + j] = b[(column + j) * one + r * row_step]
             for r in range(r0, r1):
