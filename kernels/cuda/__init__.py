@@ -3,7 +3,9 @@
 To be read in this order, each for one idea more:
 
     common.cuh, elementwise.cu     threads, blocks, grids; every type of array from one text
+    gate.cu, select.cu             the same with rows of channels, and with a condition
     softmax.cu                     a warp adds up a row by shuffles
+    rows.cu                        and finds by vote what it is to add
     normalisation_rows.cu          the same with two sums and a gradient
     tile.cuh                       threads of different warps meet in shared memory, between barriers
     normalisation_channels.cu      work too large for a block: parts, put together by a second kernel (reduction.cu)

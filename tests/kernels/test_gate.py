@@ -1,14 +1,18 @@
-"""The gate: the definition against its formula, the CPU version against the definition, layouts and lane tails."""
+"""The gate: the definition against its formula, the others against the definition, layouts and lane tails."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulator import version as simulated
 
 from tinygen.kernels.cpu import gate as cpu
 from tinygen.kernels.definitions import gate as definition
 
+CPU, CUDA = pytest.param(cpu, id="cpu"), simulated("gate")
 
+
+@pytest.mark.parametrize("version", [CPU, CUDA])
 @given(
     n=st.integers(0, 3),
     half=st.integers(1, 40),
@@ -17,21 +21,21 @@ from tinygen.kernels.definitions import gate as definition
     last=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_the_kernel_equals_its_definition_in_every_layout(n, half, rest, dtype, last, seed):
+def test_the_kernel_equals_its_definition_in_every_layout(version, n, half, rest, dtype, last, seed):
     rng = np.random.default_rng(seed)
     x, g = (rng.normal(0, 3, (n, c, *rest)).astype(dtype) for c in (2 * half, half))
     if last:  # channels together in memory
         x, g = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, g))
-    bound = {"rtol": 0, "atol": 2e-6 if dtype == "float32" else 0}
+    bound = {"rtol": 0, "atol": 2e-6 if dtype == "float32" else 1e-14}
     for found, expected in (
-        (cpu.gate(x), definition.gate(x)),
-        (cpu.gate_backward(g, x), definition.gate_backward(g, x)),
+        (version.gate(x), definition.gate(x)),
+        (version.gate_backward(g, x), definition.gate_backward(g, x)),
     ):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, **bound)
 
 
-@pytest.mark.parametrize("version", [definition, cpu])
+@pytest.mark.parametrize("version", [pytest.param(definition, id="definition"), CPU, CUDA])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_is_tanh_times_sigmoid_and_keeps_to_its_limits(version, dtype):
     a, b = np.meshgrid([-np.inf, -50.0, -1.0, 0.0, 1.0, 50.0, np.nan], [-np.inf, -50.0, 0.0, 2.0, 50.0, np.nan])

@@ -1,33 +1,39 @@
-"""Rows added by index: the definition against a loop, and the CPU version against the definition, bit by bit."""
+"""Rows added by index: the definition against a loop, and the others against the definition, bit by bit."""
 
 import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulator import version as simulated
 
 from tinygen import kernels
+from tinygen.kernels.cpu import rows as cpu
+from tinygen.kernels.definitions import rows as definition
+
+VERSIONS = pytest.mark.parametrize(
+    "version", [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu"), simulated("rows")]
+)
 
 
+@VERSIONS
 @given(
-    n=st.integers(0, 40),
+    n=st.sampled_from([0, 1, 5, 32, 40, 70]),
     count=st.integers(1, 12),
-    rest=st.lists(st.integers(0, 5), max_size=2),
+    rest=st.lists(st.sampled_from([0, 1, 5, 33]), max_size=2),
     dtype=st.sampled_from(["float32", "float64"]),
     seed=st.integers(0, 99),
 )
-def test_both_versions_add_in_the_order_of_the_indices(n, count, rest, dtype, seed):
+def test_rows_are_added_in_the_order_of_the_indices(version, n, count, rest, dtype, seed):
     rng = np.random.default_rng(seed)
     g = np.asfortranarray(rng.normal(size=(n, *rest)).astype(dtype))
     rows = rng.integers(0, count, n).astype(rng.choice(["int64", "int32", "uint8"]))
     expected = np.zeros((count, *rest), dtype)
     for r, row in zip(rows, g):
         expected[r] += row
-    for version in ("definition", "cpu"):
-        with kernels.implementation(version):
-            found = kernels.add_rows(g, rows, count)
-        assert found.dtype == dtype
-        np.testing.assert_array_equal(found, expected)
+    found = version.add_rows(g, rows, count)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_any_number_of_threads_gives_the_same_bits():
@@ -45,11 +51,10 @@ def test_any_number_of_threads_gives_the_same_bits():
     np.testing.assert_allclose(found[0].sum(0), g.sum(0), rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize("version", ["definition", "cpu"])
+@VERSIONS
 def test_indices_that_do_not_fit_are_refused(version):
     g = np.ones((3, 2), np.float32)
-    with kernels.implementation(version):
-        with pytest.raises(ValueError, match=r"indices from -1 to 4 are not all in 0 to 3"):
-            kernels.add_rows(g, np.array([0, 4, -1]), 4)
-        with pytest.raises(ValueError, match=r"g \(3, 2\) needs as many indices, found \(2,\)"):
-            kernels.add_rows(g, np.array([0, 1]), 4)
+    with pytest.raises(ValueError, match=r"indices from -1 to 4 are not all in 0 to 3"):
+        version.add_rows(g, np.array([0, 4, -1]), 4)
+    with pytest.raises(ValueError, match=r"g \(3, 2\) needs as many indices, found \(2,\)"):
+        version.add_rows(g, np.array([0, 1]), 4)

@@ -139,6 +139,7 @@ inline void __threadfence() {}
 
 inline float rsqrt(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
+inline int __ffs(int x) { return __builtin_ffs(x); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }
 inline unsigned __float_as_uint(float x) { unsigned b; memcpy(&b, &x, 4); return b; }
 inline float __uint_as_float(unsigned b) { float x; memcpy(&x, &b, 4); return x; }

@@ -1,0 +1,27 @@
+"""A choice between two arrays on a CUDA device: see select.cu. Shapes that differ take the definition."""
+
+from typing import Any
+
+from ..definitions import select as definition
+from .launch import THREADS, ceil_div, cupy, launch
+
+Array = Any
+
+
+def select(a: Array, condition: Array, b: Array | float) -> Array:
+    """a where `condition`, a boolean array, holds, else b; of a's dtype, and laid out in memory as a."""
+    is_number = not hasattr(b, "shape")
+    if condition.shape != a.shape or not (is_number or b.shape == a.shape):
+        return definition.select(a, condition, b)
+    device = cupy()
+    y = device.empty_like(a)
+    order = sorted(range(y.ndim), key=lambda axis: -abs(y.strides[axis]))  # in which y is one piece of memory
+
+    def dense(x: Array, dtype: Any) -> Array:
+        return device.ascontiguousarray(x.transpose(*order), dtype=dtype)
+
+    other = float(b) if is_number else dense(b, a.dtype)
+    name = "select/choose_number" if is_number else "select/choose"
+    arrays = (dense(a, a.dtype), dense(condition, bool), other, y.transpose(*order))
+    launch(name, a.dtype, ceil_div(y.size, THREADS), THREADS, *arrays, y.size)
+    return y
