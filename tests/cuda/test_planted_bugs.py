@@ -29,11 +29,7 @@ def symptoms(module: str) -> list[str]:
 @needs_compiler
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.mistake)
 def test_the_mistake_is_found(bug, monkeypatch, tmp_path):
-    for path in launch.HERE.glob("*.cu*"):
-        (tmp_path / path.name).write_text(path.read_text())
-    text = (tmp_path / bug.file).read_text()
-    assert text.count(bug.old) == 1
-    (tmp_path / bug.file).write_text(text.replace(bug.old, bug.new))
+    bug.plant(launch.HERE, tmp_path)
     monkeypatch.setattr(launch, "HERE", tmp_path)
     launch._function.cache_clear()
     try:

@@ -21,6 +21,11 @@ HERE = Path(__file__).resolve().parent
 ORDERS = ("forward", "reverse", "shuffled")
 FLAGS = ("-std=c++17", "-O1", "-g1", "-gdwarf-4", "-fPIC", "-w", "-ffp-contract=off")
 TRAPS = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", "-fno-crossjumping")
+SANITISERS = (  # in a process of its own: see sanitised.py
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fsanitize-sections=block_shared"),
+    "-ftrivial-auto-var-init=pattern",  # a local variable that is read before it is written holds nonsense
+)
+CHECKS = SANITISERS if os.environ.get("TINYGEN_SANITISERS") else TRAPS
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\((\d+)[^)]*\)\s+)?(\w+)\s*\(')
 DYNAMIC = re.compile(r"extern\s+__shared__\s+(\w+)\s+(\w+)\[\];")
 STATIC_SHARED, DYNAMIC_SHARED = 48 * 1024, 227 * 1024  # bytes that a block may have
@@ -55,7 +60,7 @@ def _library(code: str, defines: tuple[str, ...]) -> tuple[ctypes.CDLL, Path, di
     source += "".join(f"\nEXPORT({name})" for name in bounds)
     runtime = _cached("the fibers", ".o", "-O2", "-c", str(HERE / "runtime.cpp"))
     include = ("-include", str(HERE / "device.h"), "-x", "c++", "-", "-x", "none", str(runtime))
-    path = _cached("the kernels", ".so", "-shared", *TRAPS, *defines, *include, text=source)
+    path = _cached("the kernels", ".so", "-shared", *CHECKS, *defines, *include, text=source)
     library = ctypes.CDLL(str(path))
     library.simulator_launch.restype = ctypes.c_char_p
     library.simulator_allocate.restype = ctypes.c_void_p

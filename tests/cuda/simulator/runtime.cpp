@@ -36,6 +36,10 @@ static const size_t STACK = 64 << 10;
 
 static const size_t GUARD = 16 << 20;  // bytes on either side of an array that must not be touched
 
+// The address sanitiser's, where it is loaded: bytes that no kernel may touch.
+extern "C" void __asan_poison_memory_region(const volatile void*, size_t) __attribute__((weak));
+extern "C" void __asan_unpoison_memory_region(const volatile void*, size_t) __attribute__((weak));
+
 static char* map_pages(size_t bytes, int protection = PROT_READ | PROT_WRITE) {
   return static_cast<char*>(mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 }
@@ -172,6 +176,11 @@ static bool run_ready(Order order) {
   return progress;
 }
 
+// Not by memset, which the address sanitiser keeps from what lies between the arrays.
+static void fill_with_nan(volatile char* first, volatile char* last) {
+  while (first < last) *first++ = char(0xff);
+}
+
 static void run_block(Order order) {
   for (size_t i = 0; i < threads.size(); i++) start(threads[i], i);
   for (Warp& warp : warps) warp.arrived = 0;
@@ -273,7 +282,7 @@ extern "C" const char* simulator_launch(void (*call)(void**), void** with, const
     for (size_t i = 0; i < blocks && !failure[0]; i++) {
       size_t j = order == REVERSE ? blocks - 1 - i : i;
       block_index = {unsigned(j % grid[0]), unsigned(j / grid[0] % grid[1]), unsigned(j / grid[0] / grid[1])};
-      if (__start_block_shared) memset(__start_block_shared, 0xff, __stop_block_shared - __start_block_shared);
+      if (__start_block_shared) fill_with_nan(__start_block_shared, __stop_block_shared);
       memset(dynamic_shared, 0xff, shared_bytes);
       run_block(Order(order));
     }
@@ -292,6 +301,10 @@ extern "C" char* simulator_allocate(size_t bytes, bool against_first) {
   memset(region + GUARD, 0xff, pages);
   char* data = region + GUARD + (against_first ? 0 : (pages - bytes) & ~size_t(15));  // CUDA aligns arrays
   guarded[data] = {region, pages + 2 * GUARD, bytes};
+  if (__asan_poison_memory_region) {
+    __asan_poison_memory_region(region + GUARD, data - (region + GUARD));
+    __asan_poison_memory_region(data + bytes, region + GUARD + pages - (data + bytes));
+  }
   return data;
 }
 
@@ -302,6 +315,7 @@ extern "C" bool simulator_free(char* data) {
   bool untouched = true;
   for (char* p = g.region + GUARD; p < g.region + g.region_bytes - GUARD; p++)
     if (p < data || p >= data + g.bytes) untouched &= *p == char(0xff);
+  if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(g.region, g.region_bytes);
   munmap(g.region, g.region_bytes);
   return untouched;
 }
