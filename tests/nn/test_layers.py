@@ -319,3 +319,10 @@ def test_what_divides_refuses_integers(call):
 def test_softmax_of_integers_is_that_of_the_same_numbers():
     for function in (F.softmax, F.log_softmax):
         np.testing.assert_array_equal(function(INTEGERS, -1).numpy(), function(INTEGERS.to("float32"), -1).numpy())
+
+
+def test_the_gradient_of_a_linear_weight_lies_in_memory_as_the_weight():
+    """What the optimiser reads in one pass with the weight is not copied first."""
+    layer = nn.Linear(5, 3)
+    layer(tg.ones((4, 5))).sum().backward()
+    assert layer.weight.grad.numpy().flags.c_contiguous

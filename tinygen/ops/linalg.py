@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.primitive import Kept, operation
 from tinygen.kernels.array_module import xp
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
@@ -43,13 +43,17 @@ def floating(who: str, x: Any) -> None:
         raise TypeError(f'{who}: x must be floating, not {x.dtype}; convert it, as in x.to("float32")')
 
 
-@operation(
-    a=lambda g, b: _matmul(g, matrix_transpose(b)),
-    b=lambda g, a: _matmul(matrix_transpose(a), g),
-    name="matmul",
-)
+def _matmul_b(g: Tensor, a: Tensor, by_columns: bool) -> Tensor:
+    """a^T g, laid out in memory as `b`: what adds it to a weight in place then reads both in one order."""
+    if by_columns:
+        return matrix_transpose(_matmul(matrix_transpose(g), a))
+    return _matmul(matrix_transpose(a), g)
+
+
+@operation(a=lambda g, b: _matmul(g, matrix_transpose(b)), b=_matmul_b, name="matmul")
 def _matmul(a: Any, b: Any) -> Any:
-    return kernels.matmul(a, b)  # type: ignore[attr-defined]
+    by_columns = b.ndim == 2 and b.strides[0] < b.strides[1]
+    return Kept(kernels.matmul(a, b), by_columns=by_columns)  # type: ignore[attr-defined]
 
 
 def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
