@@ -1,7 +1,7 @@
 """Hot paths: arrays in, arrays out. No tensors, no tape; this folder can be read, tested and used alone.
 
-Every kernel has a *definition* in plain NumPy (`definitions/`, read it first) and a CPU version in Numba
-(`cpu/`); most have one in CUDA C++ (`cuda/`), for arrays in CuPy. One table, below, maps a name to the module that
+Every kernel has a *definition* in plain NumPy (`definitions/`, read it first); nearly all have a CPU version in Numba
+(`cpu/`) and one in CUDA C++ (`cuda/`), for arrays in CuPy. One table, below, maps a name to the module that
 holds it; `tinygen.kernels.<name>` picks the version from the array in hand. `implementation("definition")` forces the
 definitions, for tests and doubt.
 """
@@ -17,10 +17,11 @@ import numpy as np
 
 from .array_module import xp
 
-# module (of the same name in definitions/, in cpu/ and, where there is one, in cuda/) -> the kernels it holds
+# module (of the same name in definitions/ and, where there is one, in cpu/ and in cuda/) -> the kernels it holds
 MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "product": ("matmul",),
+    "arithmetic": ("add", "add_to"),
     "attention": ("attention", "attention_backward"),
     "normalisation": (
         "batch_norm",
@@ -47,10 +48,11 @@ MODULES = {
     "select": ("select",),
     "update": ("adam_update", "ema_update"),
     "norm": ("gradient_norm", "scale_all"),
+    "reduction": ("reduce_sum", "reduce_max", "reduce_min", "sum_of_squares"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
 FOLDERS = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}
-IN_CUDA = {path.stem for path in Path(__file__).with_name("cuda").glob("*.py")}
+IN_CPU, IN_CUDA = ({path.stem for path in Path(__file__).with_name(f).glob("*.py")} for f in ("cpu", "cuda"))
 NAMES = {name: module for module, names in MODULES.items() for name in names}
 
 _forced: list[str] = []
@@ -72,9 +74,9 @@ def implementation(version: str) -> Iterator[None]:
 def load(name: str, version: str) -> Callable[..., Any]:
     """The function that implements kernel `name` in `version`, "definition", "cpu" or "cuda"; imported when asked for.
 
-    Where CUDA C++ has none the definition stands in: CuPy's arrays run it.
+    Where there is none the definition stands in: CuPy's arrays run it too.
     """
-    if version == "cuda" and NAMES[name] not in IN_CUDA:
+    if version != "definition" and NAMES[name] not in (IN_CUDA if version == "cuda" else IN_CPU):
         version = "definition"
     return getattr(importlib.import_module(f"{__name__}.{FOLDERS[version]}.{NAMES[name]}"), name)
 

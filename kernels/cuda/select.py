@@ -8,8 +8,8 @@ from .launch import THREADS, ceil_div, cupy, launch
 Array = Any
 
 
-def select(a: Array, condition: Array, b: Array | float) -> Array:
-    """a where `condition`, a boolean array, holds, else b; of a's dtype, and laid out in memory as a."""
+def select(a: Array, condition: Array, b: Any) -> Array:
+    """a where `condition`, a boolean array, holds, else b, an array or a number; of a's dtype, laid out as a."""
     is_number = not hasattr(b, "shape")
     if condition.shape != a.shape or not (is_number or b.shape == a.shape):
         return definition.select(a, condition, b)

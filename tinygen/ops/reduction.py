@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.ops.comparison import isinf
@@ -54,7 +55,7 @@ def _checked(x: Any, axis: Axis) -> Any:
 @operation(x=lambda g, x_shape, axis: broadcast_to(g.reshape(kept_shape(x_shape, axis)), x_shape), moves=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
-    return x.sum(axis=_checked(x, axis), keepdims=keepdims)
+    return kernels.reduce_sum(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
 def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
@@ -66,13 +67,13 @@ def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
 @operation(x=_extreme_vjp)
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest entry over `axis`; ties share the gradient evenly."""
-    return x.max(axis=_checked(x, axis), keepdims=keepdims)
+    return kernels.reduce_max(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
 @operation(x=_extreme_vjp)
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest entry over `axis`; ties share the gradient evenly."""
-    return x.min(axis=_checked(x, axis), keepdims=keepdims)
+    return kernels.reduce_min(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
 def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -116,7 +117,8 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     scale = xp(x).abs(x).max(axis=axes, keepdims=True, initial=0)  # neither overflow nor underflow of the squares
     scale = xp(x).where((scale == 0) | ~xp(x).isfinite(scale), 1, scale).astype(x.dtype)
     r = x / scale
-    return xp(x).sqrt((r * r).sum(axis=axes, keepdims=keepdims)) * scale.reshape(
+    squares = kernels.sum_of_squares(r, axes, keepdims)  # type: ignore[attr-defined]
+    return xp(x).sqrt(squares) * scale.reshape(
         kept_shape(x.shape, axis) if keepdims else [n for i, n in enumerate(x.shape) if i not in axes_of(x.ndim, axis)]
     )
 
@@ -148,9 +150,10 @@ def _logsumexp_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """log sum exp over `axis`, shifted by the maximum; -inf where every entry is."""
     axes = axes_of(x.ndim, axis)
-    top = x.max(axis=axes, keepdims=True)
+    top = kernels.reduce_max(x, axes, True)  # type: ignore[attr-defined]
     top = xp(x).where(xp(x).isfinite(top), top, 0).astype(x.dtype)
-    total = xp(x).log(xp(x).exp(x - top).sum(axis=axes, keepdims=True)) + top
+    total = kernels.reduce_sum(xp(x).exp(x - top), axes, True)  # type: ignore[attr-defined]
+    total = xp(x).log(total) + top
     return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
 
