@@ -1,20 +1,23 @@
 """Reverse mode: `grad`, and `Tensor.backward` for leaves.
 
 One pass over the tape from the youngest node to the oldest, without recursion. Gradients live in a table of
-the call; they are added out of place unless the buffer was made by this pass; a vjp that leads to nothing
+the call; they are added out of place unless nobody else holds the buffer; a vjp that leads to nothing
 asked for is not run; broadcasting is undone here, once, for every operation. The gradients are tensors while their
 own computation is recorded; else they are bare arrays, and a vjp that is nothing but arithmetic runs on these.
 """
 
 from collections.abc import Iterable, Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
+from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 
@@ -38,11 +41,10 @@ def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 
 class _Table:
-    """Gradients by node: tensors while they are recorded, else arrays. The sums in `owned` may be added to in place."""
+    """Gradients by node: tensors while they are recorded, else arrays."""
 
     def __init__(self) -> None:
         self.gradient: dict[Node, Any] = {}
-        self.owned: set[Node] = set()
 
     def add(self, node: Node, g: Any, who: str = "backward") -> None:
         """Adds `g`, which the operation `who` gives, to the gradient at `node`."""
@@ -57,11 +59,18 @@ class _Table:
             self.gradient[node] = g
         elif mode.recording:
             self.gradient[node] = held + g
-        elif node in self.owned:
-            held += g
+        elif held.size < LARGE:
+            if held.base is None and getrefcount(held) == _ONLY_HERE:
+                held += g
+            else:
+                self.gradient[node] = _array(held + g)
+        elif held.base is None and getrefcount(held) == _ONLY_HERE:
+            kernels.add_to(held, g)  # type: ignore[attr-defined]
         else:
-            self.gradient[node] = _array(held + g)
-            self.owned.add(node)
+            self.gradient[node] = kernels.add(held, g)  # type: ignore[attr-defined]
+
+
+_ONLY_HERE = 3  # references to an array that nothing but the table knows: its own, a local name, an argument
 
 
 def _array(value: Any) -> Any:
