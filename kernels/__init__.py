@@ -82,9 +82,10 @@ def load(name: str, version: str) -> Callable[..., Any]:
 
 
 def choose(array: Any) -> str:
-    """The version that serves `array`: for float32 and float64 "cpu" in NumPy, "cuda" in CuPy; else "definition".
+    """The version that serves `array`: for floating dtypes "cpu" in NumPy, "cuda" in CuPy; else "definition".
 
-    Of several arrays, in a list, the first one chooses.
+    The definition serves bfloat16 in NumPy too: computed in float32, and rounded once. Of several arrays, in a list,
+    the first one chooses.
     """
     if _forced:
         return _forced[-1]
@@ -92,7 +93,7 @@ def choose(array: Any) -> str:
         return choose(array[0]) if array else "definition"
     if isinstance(array, np.ndarray):
         return "cpu" if array.dtype.char in "fd" else "definition"
-    return "cuda" if xp(array) is not np and array.dtype.char in "fd" else "definition"
+    return "cuda" if xp(array) is not np and array.dtype.char in "fdE" else "definition"
 
 
 def _kernel(name: str) -> Callable[..., Any]:

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy
 
-from ..array_module import xp
+from ..array_module import arithmetic, xp
 
 Array = Any
 
 
 def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, scale: float) -> tuple[Array, Array]:
-    """Attention of q over (k, v): (y, lse), in the dtype of q."""
+    """Attention of q over (k, v): (y, lse), in the dtype of q; lse is float32 for bfloat16."""
     return attention_rows(q, k, v, mask, is_causal, scale, 0)
 
 
@@ -53,7 +53,7 @@ def attention_rows(
     with numpy.errstate(divide="ignore"):
         lse = peak + np.log(total)
     y = (p @ v) / np.where(total == 0, 1, total)[..., None]
-    return y.astype(dtype), lse.astype(dtype)
+    return y.astype(dtype), lse.astype(arithmetic(dtype))
 
 
 def attention_backward_rows(

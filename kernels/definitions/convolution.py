@@ -15,6 +15,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ..array_module import rounded_once
+
 Array = NDArray[np.floating]
 Pair = tuple[int, int]
 
@@ -76,6 +78,7 @@ def _pad(x: Array, padding: Pair) -> Array:
     return np.pad(x, ((0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1])))
 
 
+@rounded_once
 def conv2d(
     x: Array,
     w: Array,
@@ -98,6 +101,7 @@ def conv2d(
     return y if bias is None else y + bias.astype(x.dtype, copy=False)[:, None, None]
 
 
+@rounded_once
 def conv2d_input_grad(
     g: Array,
     w: Array,
@@ -127,6 +131,7 @@ def conv2d_input_grad(
     return x.copy() if bias is None else x + bias.astype(g.dtype, copy=False)[:, None, None]
 
 
+@rounded_once
 def conv2d_weight_grad(
     x: Array,
     g: Array,

@@ -13,14 +13,16 @@ which is h less its projections on 1 and on x_hat, times r. Batch normalisation 
 group normalisation (Wu & He 2018) a group of channels and * per example, layer normalisation (Ba et al. 2016)
 the last dimensions; RMS normalisation (Zhang & Sennrich 2019) is the same with m = 0, v = <x^2>.
 
-Everything is computed in float64 and rounded once. Held by tests/kernels/test_normalisation.py: formulas
-written independently, differences in float64, the two orthogonalities above.
+Everything is computed in float64 and rounded once, to the dtype of x; statistics and gradients of weights are
+float32 where x is bfloat16. Held by tests/kernels/test_normalisation.py: formulas written independently, differences
+in float64, the two orthogonalities above.
 """
 
 from math import prod
 
 import numpy as np
 
+from ..array_module import arithmetic
 from .elementwise import sigmoid
 
 Array = np.ndarray
@@ -101,7 +103,8 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     per_channel = (-1,) + (1,) * (x.ndim - 2)
     x_hat, mean, rstd = _standardise(_wide(x), axes, eps)
     y = _affine(x_hat, weight, bias, per_channel)
-    return y.astype(x.dtype), mean.reshape(-1).astype(x.dtype), rstd.reshape(-1).astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return y.astype(x.dtype), mean.reshape(-1).astype(real), rstd.reshape(-1).astype(real)
 
 
 def batch_norm_backward(
@@ -119,7 +122,8 @@ def batch_norm_backward(
     x_hat = (_wide(x) - mean.reshape(per_channel)) * rstd
     dx = _standardise_backward(_affine(g, weight, None, per_channel), x_hat, rstd, axes)
     dweight, dbias = (g * x_hat).sum(axes), g.sum(axes)
-    return dx.astype(x.dtype), dweight.astype(x.dtype), dbias.astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return dx.astype(x.dtype), dweight.astype(real), dbias.astype(real)
 
 
 def group_norm(
@@ -144,7 +148,8 @@ def group_norm(
     z = _affine(x_hat.reshape(x.shape), weight, bias, (-1,) + (1,) * (x.ndim - 2))
     y = z * sigmoid(z) if silu else z
     mean, rstd = mean.reshape(n, num_groups), rstd.reshape(n, num_groups)
-    return y.astype(x.dtype), mean.astype(x.dtype), rstd.astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return y.astype(x.dtype), mean.astype(real), rstd.astype(real)
 
 
 def group_norm_backward(
@@ -181,7 +186,8 @@ def group_norm_backward(
     dx = _standardise_backward(h, x_hat, rstd, axes).reshape(x.shape)
     sums = (0, *range(2, x.ndim))
     dweight, dbias = (g * x_hat.reshape(x.shape)).sum(sums), g.sum(sums)
-    return dx.astype(x.dtype), dweight.astype(x.dtype), dbias.astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return dx.astype(x.dtype), dweight.astype(real), dbias.astype(real)
 
 
 def layer_norm(
@@ -196,7 +202,8 @@ def layer_norm(
     rows, axes = x.shape[: x.ndim - ndim_normalised], tuple(range(x.ndim - ndim_normalised, x.ndim))
     x_hat, mean, rstd = _standardise(_wide(x), axes, eps)
     y = _affine(x_hat, weight, bias, x.shape[x.ndim - ndim_normalised :])
-    return y.astype(x.dtype), mean.reshape(rows).astype(x.dtype), rstd.reshape(rows).astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return y.astype(x.dtype), mean.reshape(rows).astype(real), rstd.reshape(rows).astype(real)
 
 
 def layer_norm_backward(
@@ -212,7 +219,8 @@ def layer_norm_backward(
     x_hat = (_wide(x) - mean) * rstd
     dx = _standardise_backward(_affine(g, weight, None, x.shape[split:]), x_hat, rstd, axes)
     dweight, dbias = (g * x_hat).sum(rows), g.sum(rows)
-    return dx.astype(x.dtype), dweight.astype(x.dtype), dbias.astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return dx.astype(x.dtype), dweight.astype(real), dbias.astype(real)
 
 
 def rms_norm(x: Array, ndim_normalised: int, weight: Array | None, eps: float) -> tuple[Array, Array]:
@@ -227,7 +235,8 @@ def rms_norm(x: Array, ndim_normalised: int, weight: Array | None, eps: float) -
     with np.errstate(invalid="ignore"):
         rstd = 1 / np.sqrt((wide * wide).sum(axes, keepdims=True) / count + eps)
         y = _affine(wide * rstd, weight, None, x.shape[split:])
-    return y.astype(x.dtype), rstd.reshape(x.shape[:split]).astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return y.astype(x.dtype), rstd.reshape(x.shape[:split]).astype(real)
 
 
 def rms_norm_backward(
@@ -243,4 +252,5 @@ def rms_norm_backward(
     h = _affine(g, weight, None, x.shape[split:])
     with np.errstate(invalid="ignore"):
         dx = (h - x_hat * ((h * x_hat).sum(axes, keepdims=True) / count)) * rstd
-    return dx.astype(x.dtype), (g * x_hat).sum(tuple(range(split))).astype(x.dtype)
+    real = arithmetic(x.dtype)
+    return dx.astype(x.dtype), (g * x_hat).sum(tuple(range(split))).astype(real)

@@ -6,7 +6,7 @@ NaN stays NaN; at 0 the slope is that of the negative side.
 
 from typing import Any
 
-from ..array_module import xp
+from ..array_module import rounded_once, xp
 
 Array = Any
 
@@ -23,6 +23,7 @@ def relu_backward(g: Array, x: Array) -> Array:
     return y
 
 
+@rounded_once
 def leaky_relu(x: Array, negative_slope: float) -> Array:
     """x above 0, negative_slope x below."""
     y = x * x.dtype.type(negative_slope)
@@ -30,6 +31,7 @@ def leaky_relu(x: Array, negative_slope: float) -> Array:
     return y
 
 
+@rounded_once
 def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
     """Gradient of leaky_relu at x for the cotangent g: g above 0, negative_slope g elsewhere."""
     y = xp(x).empty_like(x)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from ..array_module import xp
+from ..array_module import rounded_once, xp
 
 Array = Any
 
 
+@rounded_once
 def add_rows(g: Array, rows: Array, count: int) -> Array:
     """out (count, ...) with out[r] the sum of g[i] over all i with rows[i] = r, in the order of i; else 0.
 

@@ -10,6 +10,8 @@ once. Held by tests/kernels/test_softmax.py: rows sum to 1, invariance under a s
 
 import numpy as np
 
+from ..array_module import arithmetic
+
 Array = np.ndarray
 
 
@@ -67,7 +69,8 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     check_targets(logits, target)
     shifted, m, log_sum = _shifted(logits.astype(np.float64), 1)
     loss = log_sum[:, 0] - shifted[np.arange(len(target)), target]
-    return loss.astype(logits.dtype), (m + log_sum)[:, 0].astype(logits.dtype)
+    dtype = arithmetic(logits.dtype)
+    return loss.astype(dtype), (m + log_sum)[:, 0].astype(dtype)
 
 
 def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -> Array:
