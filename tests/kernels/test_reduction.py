@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from simulator import version as simulated
 
+from tinygen.kernels.cpu import reduction as cpu
 from tinygen.kernels.definitions import reduction as definition
 
 VERSIONS = pytest.mark.parametrize("version", [pytest.param(definition, id="definition"), simulated("reduction")])
@@ -72,3 +73,25 @@ def test_no_numbers_add_up_to_0_and_have_no_greatest(version):
     for extreme in (version.reduce_max, version.reduce_min):
         with pytest.raises(ValueError, match="zero-size"):
             extreme(x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "axes"),
+    [
+        ((16, 32, 30, 31), (0, 2, 3, 1), (0, 2, 3)),  # over the pixels of images with channels last
+        ((16, 32, 30, 31), (0, 1, 2, 3), (0, 2, 3)),  # channels first: NumPy's
+        ((4, 70_003), (0, 1), (0,)),
+        ((70_003, 3), (0, 1), (0,)),
+        ((131_073,), (0,), None),
+        ((2, 9, 8000, 1), (1, 0, 3, 2), (0, 1)),
+    ],
+)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_large_sums_on_every_thread(shape, order, axes, keepdims):
+    x = np.random.default_rng(0).normal(size=[shape[i] for i in order]).astype(np.float32).transpose(np.argsort(order))
+    found = cpu.reduce_sum(x, axes, keepdims)
+    exact = x.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
+    assert (found.shape, found.dtype) == (exact.shape, np.float32)
+    scale = np.abs(x).sum(axis=axes, keepdims=keepdims, dtype=np.float64)
+    assert (np.abs(found - exact) <= 2 * np.finfo(np.float32).eps * scale).all()
+    assert np.array_equal(found, cpu.reduce_sum(x, axes, keepdims))
