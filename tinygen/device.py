@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.kernels.capture import CaptureError, capturing
+from tinygen.kernels.capture import constant as kept_constant
+
 
 @dataclass(frozen=True)
 class Device:
@@ -78,13 +81,24 @@ def device_of(array: Any) -> Device:
 
 
 def transfer(array: Any, to: Device) -> Any:
-    """`array` on the device `to`; itself when it is there already."""
+    """`array` on the device `to`; itself when it is there already.
+
+    Raises:
+        CaptureError: a step is being captured, whose values are not known yet; `constant` takes a table along.
+    """
     here = device_of(array)
     if here == to:
         return array
+    if capturing():
+        raise CaptureError(f"an array of shape {array.shape} would go from {here} to {to}")
     import cupy
 
     if to.kind == "cpu":
         return cupy.asnumpy(array)
     with cupy.cuda.Device(to.index):
         return cupy.asarray(array)
+
+
+def constant(table: np.ndarray, on: Device) -> Any:
+    """`table`, whose values never change, on the device `on`, for reading only; also where a step is being captured."""
+    return table if on.kind == "cpu" else kept_constant(table)

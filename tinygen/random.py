@@ -7,8 +7,9 @@ The law of position: word i is a function of (key, i) alone, and each draw takes
     integers                                  two words for each element
     split                                     one word for each child, which becomes the child's key
 
-so ten draws and then five are the same numbers as fifteen, on every device and from every kernel version.
-Held by tests/test_random.py.
+so ten draws and then five are the same numbers as fifteen, on every device and from every kernel version. What is asked
+for on a device is drawn there; a captured step (`tg.capture`) draws from where its generator is at each replay.
+Held by tests/test_random.py and tests/cuda/test_capture.py.
 """
 
 import operator
@@ -17,9 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from tinygen.device import Device, transfer
+from tinygen.device import Device, device_of, transfer
 from tinygen.device import device as find_device
 from tinygen.kernels import choose, load
+from tinygen.kernels.capture import CaptureError, capturing
+from tinygen.kernels.cuda import philox as on_device
 from tinygen.tensor import Tensor
 
 ALGORITHM = "philox4x32-10"
@@ -87,7 +90,7 @@ class Generator:
             ValueError: `shape` is negative or no shape; `dtype` is not float32 or float64.
         """
         size, count = _shape(shape)
-        return _tensor(self._draw("philox_normal", count, _floating(dtype)).reshape(size), device)
+        return self._draw("normal", size, count, _floating(dtype), device)
 
     def uniform(self, shape: Shape, dtype: DTypeLike = np.float32, device: str | Device | None = None) -> Tensor:
         """Uniforms in [0, 1): multiples of 2^-24 in float32, of 2^-53 in float64, never 1.
@@ -96,7 +99,7 @@ class Generator:
             ValueError: as `normal`.
         """
         size, count = _shape(shape)
-        return _tensor(self._draw("philox_uniform", count, _floating(dtype)).reshape(size), device)
+        return self._draw("uniform", size, count, _floating(dtype), device)
 
     def integers(self, low: int, high: int, shape: Shape, device: str | Device | None = None) -> Tensor:
         """int64 from `low` to `high - 1`: 128 random bits times the number of values, over 2^128, as floor.
@@ -114,12 +117,16 @@ class Generator:
                 f"integers needs low < high, both of int64 and at most 2**63 apart, not {first} and {stop}"
             )
         size, count = _shape(shape)
+        where = find_device(device)
+        if where.kind == "cuda":
+            place = lambda: self._next(2 * count)
+            return Tensor(on_device.draw_integers(place, count, first, stop - first).reshape(size))
         words = self._words(2 * count)
         m = np.uint64(stop - first)
         fine, coarse = words[0::2], words[1::2]
         carried = coarse * m + _high_product(fine, m) < coarse * m
         value = _high_product(coarse, m) + carried
-        return _tensor((value.astype(np.int64) + np.int64(first)).reshape(size), device)
+        return Tensor((value.astype(np.int64) + np.int64(first)).reshape(size))
 
     def bernoulli(self, p: ArrayLike, shape: Shape, device: str | Device | None = None) -> Tensor:
         """float32 ones with probability `p` (to within 2^-53), else zeros; `p` broadcasts to `shape`.
@@ -136,8 +143,8 @@ class Generator:
             chance = np.broadcast_to(chance, size)
         except ValueError:
             raise ValueError(f"p of shape {chance.shape} does not broadcast to the shape {size}") from None
-        uniform = self._draw("philox_uniform", count, np.dtype(np.float64)).reshape(size)
-        return _tensor(np.asarray(uniform < chance, np.float32), device)
+        uniform = self._draw("uniform", size, count, np.dtype(np.float64), device)._data
+        return Tensor((uniform < transfer(chance, device_of(uniform))).astype(np.float32))
 
     def permutation(self, n: int, device: str | Device | None = None) -> Tensor:
         """The integers below `n` in random order, int64: the order that sorts n words.
@@ -148,7 +155,8 @@ class Generator:
             ValueError: `n` is negative or no integer.
         """
         (count,), _ = _shape(_integer(n, "n"))
-        return _tensor(np.argsort(self._words(count), kind="stable").astype(np.int64), device)
+        order = np.argsort(self._words(count), kind="stable").astype(np.int64)
+        return Tensor(transfer(order, find_device(device)))
 
     def split(self, n: int) -> "tuple[Generator, ...]":
         """`n` generators whose streams are independent of one another and of the rest of this one.
@@ -162,19 +170,31 @@ class Generator:
     def __repr__(self) -> str:
         return f"Generator(key={self._key}, counter={self._counter})"
 
-    def _draw(self, kernel: str, n: int, *dtype: np.dtype[Any]) -> NDArray[Any]:
-        """The next `n` words as `kernel` makes them. A block holds two: an odd position starts inside one."""
-        block, odd = divmod(self._counter, 2)
-        implementation = load(kernel, choose(_HOST))
-        values = implementation(self._key, block, n + odd, *dtype)
-        self._counter += n
-        return values[odd:]
+    def _draw(
+        self, law: str, shape: tuple[int, ...], n: int, dtype: np.dtype[Any], device: str | Device | None
+    ) -> Tensor:
+        """The next `n` words as draws from `law`, made where they are wanted."""
+        where = find_device(device)
+        if where.kind == "cuda":
+            return Tensor(getattr(on_device, f"draw_{law}")(lambda: self._next(n), n, dtype).reshape(shape))
+        _, position = self._next(n)
+        block, odd = divmod(position, 2)  # a block holds two words: an odd position starts inside one
+        values = load(f"philox_{law}", choose(_HOST))(self._key, block, n + odd, dtype)
+        return Tensor(values[odd:].reshape(shape))
 
     def _words(self, n: int) -> NDArray[np.uint64]:
-        block, odd = divmod(self._counter, 2)
+        if capturing():
+            raise CaptureError("a permutation, or children, of a random generator are drawn on the host")
+        _, position = self._next(n)
+        block, odd = divmod(position, 2)
         bits = load("philox_bits", choose(_HOST))(self._key, block, 2 * (n + odd))
-        self._counter += n
         return (bits[0::2] | bits[1::2].astype(np.uint64) << _SHIFT32)[odd:]
+
+    def _next(self, n: int) -> tuple[tuple[int, int], int]:
+        """The key, and the position of the next `n` words, which are passed."""
+        position = self._counter
+        self._counter += n
+        return self._key, position
 
 
 def _high_product(x: NDArray[np.uint64], m: np.uint64) -> NDArray[np.uint64]:
@@ -211,7 +231,3 @@ def _floating(dtype: DTypeLike) -> np.dtype[Any]:
     if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"random numbers are float32 or float64, not {kind}")
     return kind
-
-
-def _tensor(array: NDArray[Any], device: str | Device | None) -> Tensor:
-    return Tensor(transfer(array, find_device(device)))

@@ -32,27 +32,63 @@ __device__ __forceinline__ Block block_after(Word k0, Word k1, LongWord low, Lon
   return philox(k0, k1, sum, high + (sum < low));
 }
 
+// Where in which stream a draw starts: the key's two words as one, the number of the block, and how many of its two
+// words of 64 bits are passed over.
+struct Place { LongWord key, low, high, skipped; };
+
+// Given by the launch; or, in a captured step, which must not hold it for good, by memory that each run finds changed.
+#define AT_PLACE const Place* __restrict__ changing, LongWord key, LongWord low, LongWord high, LongWord skipped
+#define PLACE (changing ? *changing : Place{key, low, high, skipped})
+
+// The block i blocks after the place's.
+__device__ __forceinline__ Block block_of(Place p, Index i) { return block_after(p.key, p.key >> 32, p.low, p.high, i); }
+
+__device__ __forceinline__ LongWord long_word(Block b, int j) { return b.x[2 * j] | (LongWord)b.x[2 * j + 1] << 32; }
+
 extern "C" __global__ void __launch_bounds__(256)
-bits(Word k0, Word k1, LongWord low, LongWord high, Word* __restrict__ out, Index n) {
+bits(AT_PLACE, Word* __restrict__ out, Index n) {
+  Place p = PLACE;
   for (EACH(i, (n + 3) / 4)) {
-    Block b = block_after(k0, k1, low, high, i);
+    Block b = block_of(p, i);
     for (int j = 0; j < 4; j++)
       if (4 * i + j < n) out[4 * i + j] = b.x[j];
   }
 }
 
-__device__ __forceinline__ LongWord long_word(Block b, int j) { return b.x[2 * j] | (LongWord)b.x[2 * j + 1] << 32; }
-
 // In [0, 1): the leading bits, as many as the type holds.
 __device__ __forceinline__ void uniform_of(LongWord word, float* u) { *u = (float)(word >> 40) * 0x1p-24f; }
 __device__ __forceinline__ void uniform_of(LongWord word, double* u) { *u = (double)(word >> 11) * 0x1p-53; }
 
+// for each value i that block b holds, with its word: as many blocks as n values and those passed over need.
+#define EACH_VALUE(b, n) EACH(b, ((n) + (Index)p.skipped + 1) / 2)
+#define EACH_WORD(i, j, b) int j = 0; j < 2; j++) if (Index i = 2 * (b) + j - (Index)p.skipped; i >= 0 && i < n
+
 extern "C" __global__ void __launch_bounds__(256)
-uniform(Word k0, Word k1, LongWord low, LongWord high, real* __restrict__ out, Index n) {
-  for (EACH(i, (n + 1) / 2)) {
-    Block b = block_after(k0, k1, low, high, i);
-    for (int j = 0; j < 2; j++)
-      if (2 * i + j < n) uniform_of(long_word(b, j), &out[2 * i + j]);
+uniform(AT_PLACE, real* __restrict__ out, Index n) {
+  Place p = PLACE;
+  for (EACH_VALUE(b, n)) {
+    Block words = block_of(p, b);
+    for (EACH_WORD(i, j, b)) uniform_of(long_word(words, j), &out[i]);
+  }
+}
+
+// The upper half of the product of 128 bits.
+__device__ __forceinline__ LongWord high_product(LongWord x, LongWord m) {
+  LongWord x0 = (Word)x, x1 = x >> 32, m0 = (Word)m, m1 = m >> 32;
+  LongWord lower = x0 * m1, upper = x1 * m0;
+  LongWord middle = (x0 * m0 >> 32) + (Word)lower + (Word)upper;
+  return x1 * m1 + (lower >> 32) + (upper >> 32) + (middle >> 32);
+}
+
+// first + floor of (two words as a fraction of 1) m: two words for each value, which may lie in two blocks.
+extern "C" __global__ void __launch_bounds__(256)
+integers(AT_PLACE, Index first, LongWord m, Index* __restrict__ out, Index n) {
+  Place p = PLACE;
+  for (EACH(i, n)) {
+    Block here = block_of(p, i), next = p.skipped ? block_of(p, i + 1) : here;
+    LongWord fine = long_word(here, p.skipped), coarse = long_word(next, 1 - p.skipped);
+    bool carried = coarse * m + high_product(fine, m) < coarse * m;
+    out[i] = first + (Index)(high_product(coarse, m) + carried);
   }
 }
 
@@ -115,11 +151,11 @@ __device__ __forceinline__ double normal_of(LongWord word) {
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-normal(Word k0, Word k1, LongWord low, LongWord high, real* __restrict__ out, Index n) {
-  for (EACH(i, (n + 1) / 2)) {
-    Block b = block_after(k0, k1, low, high, i);
-    for (int j = 0; j < 2; j++)
-      if (2 * i + j < n) out[2 * i + j] = (real)normal_of(long_word(b, j));
+normal(AT_PLACE, real* __restrict__ out, Index n) {
+  Place p = PLACE;
+  for (EACH_VALUE(b, n)) {
+    Block words = block_of(p, b);
+    for (EACH_WORD(i, j, b)) out[i] = (real)normal_of(long_word(words, j));
   }
 }
 

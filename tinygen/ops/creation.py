@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.autodiff import guard
-from tinygen.device import Device, device_of, transfer
+from tinygen.device import Device, constant, device_of, transfer
 from tinygen.device import device as find_device
 from tinygen.kernels.array_module import xp
 from tinygen.ops.manipulation import as_tensor, broadcast_arrays, reshape
@@ -15,8 +15,17 @@ from tinygen.tensor import asarray as raw
 Where = str | Device | None
 
 
-def _made(array: np.ndarray, device: Where, requires_grad: bool = False) -> Tensor:
-    return Tensor(transfer(array, find_device(device)), requires_grad)
+def _module(device: Where) -> Any:
+    """What makes arrays on the device: NumPy or CuPy."""
+    if find_device(device).kind == "cpu":
+        return np
+    import cupy
+
+    return cupy
+
+
+def _made(table: np.ndarray, device: Where) -> Tensor:
+    return Tensor(constant(table, find_device(device)))
 
 
 def _default(dtype: DTypeLike) -> Any:
@@ -45,17 +54,17 @@ def asarray(x: ArrayLike, dtype: DTypeLike = None, device: Where = None, copy: b
 
 def zeros(*shape: Any, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """Zeros of a shape, given as one tuple or as sizes."""
-    return _made(np.zeros(_sizes(shape), _default(dtype)), device, requires_grad)
+    return Tensor(_module(device).zeros(_sizes(shape), _default(dtype)), requires_grad)
 
 
 def ones(*shape: Any, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """Ones of a shape, given as one tuple or as sizes."""
-    return _made(np.ones(_sizes(shape), _default(dtype)), device, requires_grad)
+    return Tensor(_module(device).ones(_sizes(shape), _default(dtype)), requires_grad)
 
 
 def empty(*shape: Any, dtype: DTypeLike = None, device: Where = None) -> Tensor:
     """An array of a shape with whatever the memory held."""
-    return _made(np.empty(_sizes(shape), _default(dtype)), device)
+    return Tensor(_module(device).empty(_sizes(shape), _default(dtype)))
 
 
 def full(
@@ -63,7 +72,8 @@ def full(
 ) -> Tensor:
     """One value in every place."""
     sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    return _made(np.full(sizes, fill_value, raw(fill_value).dtype if dtype is None else dtype), device, requires_grad)
+    kind = raw(fill_value).dtype if dtype is None else dtype
+    return Tensor(_module(device).full(sizes, fill_value, kind), requires_grad)
 
 
 def zeros_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
