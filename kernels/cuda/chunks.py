@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .launch import THREADS, ceil_div, cupy, launch
+from .launch import THREADS, address, ceil_div, cupy, launch
 
 Array = Any
 
@@ -37,7 +37,7 @@ def gathered(lists: Sequence[Sequence[Array]]) -> tuple[Array, Array, list[tuple
     The latter may be copies: whoever launches holds them until then, or the pool gives their memory to the next.
     """
     pairs = [_dense(arrays) for arrays in zip(*lists)]
-    rows = tuple((*(map(_address, dense)), dense[0].size) for _, dense in pairs)
+    rows = tuple((*(map(address, dense)), dense[0].size) for _, dense in pairs)
     return *_tables(cupy(), rows), pairs
 
 
@@ -55,8 +55,3 @@ def _tables(device: Any, rows: tuple[tuple[int, ...], ...]) -> tuple[Array, Arra
     chunks = [(i, k) for i, row in enumerate(rows) for k in range(ceil_div(row[-1], CHUNK))]
     table = np.array(rows, np.int64)
     return device.asarray(table), device.asarray(np.array(chunks, np.int64).reshape(-1, 2))
-
-
-def _address(array: Array) -> int:
-    """Where the array lies: CuPy's answer, or that of NumPy, whose arrays the tests' device has."""
-    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr

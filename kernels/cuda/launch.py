@@ -5,7 +5,7 @@ in CuPy's cache on disk. The cache goes by the text it is given, so `#include ".
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ STORED = {"float32": "float", "float64": "double", "bfloat16": "bfloat16"}  # dt
 OWN_OPTIONS = {"philox": ("--fmad=false",)}  # the same bits as on the CPU: a * b + c is rounded twice
 
 THREADS = 256  # in a block, where each thread goes its own way
+SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
 
 
 _stand_ins: list[Any] = []
@@ -61,10 +62,10 @@ def _flat(name: str, seen: set[str]) -> str:
     return "\n".join(lines)
 
 
-def options(file: str, dtype: Any) -> tuple[str, ...]:
+def options(file: str, dtype: Any, constants: Mapping[str, str | int] | None = None) -> tuple[str, ...]:
     """What the compiler is told for arrays of `dtype`. Not --use_fast_math: infinities and NaN are results."""
-    names = (f"-DREAL={STORED[arithmetic(dtype).name]}", f"-DSTORED={STORED[np.dtype(dtype).name]}")
-    return ("--std=c++17", *names, *OWN_OPTIONS.get(file, ()))
+    names = {"REAL": STORED[arithmetic(dtype).name], "STORED": STORED[np.dtype(dtype).name], **(constants or {})}
+    return ("--std=c++17", *(f"-D{name}={value}" for name, value in names.items()), *OWN_OPTIONS.get(file, ()))
 
 
 @cache
@@ -74,23 +75,38 @@ def arithmetic(dtype: Any) -> np.dtype:
 
 
 @cache
-def _function(device: Any, kernel: str, dtype: Any) -> Any:
+def _function(device: Any, kernel: str, dtype: Any, constants: tuple[tuple[str, str | int], ...]) -> Any:
     file, _, name = kernel.partition("/")
-    return device.RawModule(code=source(file), options=options(file, dtype)).get_function(name)
+    return device.RawModule(code=source(file), options=options(file, dtype, dict(constants))).get_function(name)
 
 
-def launch(kernel: str, dtype: Any, blocks: int | tuple[int, ...], threads: int | tuple[int, ...], *args: Any) -> None:
+def launch(
+    kernel: str,
+    dtype: Any,
+    blocks: int | tuple[int, ...],
+    threads: int | tuple[int, ...],
+    *args: Any,
+    shared: int = 0,
+    constants: Mapping[str, str | int] | None = None,
+) -> None:
     """Starts `kernel` ("file/name", arrays of `dtype`) on a grid of `blocks` blocks of `threads` threads.
 
     Arguments are contiguous arrays, None (a null pointer), int (Index, 64 bits), float (`real`, of `arithmetic(dtype)`)
     or NumPy scalars.
     A grid without a block does nothing.
+
+    Args:
+        shared: bytes of dynamic shared memory (`extern __shared__`) of a block.
+        constants: names that the file is compiled with, beside REAL and STORED; once for each choice of their values.
     """
     grid = blocks if isinstance(blocks, tuple) else (blocks,)
     block = threads if isinstance(threads, tuple) else (threads,)
     if 0 not in grid:
         dtype = np.dtype(dtype)
-        _function(cupy(), kernel, dtype)(grid, block, tuple(_argument(value, dtype) for value in args))
+        function = _function(cupy(), kernel, dtype, tuple(constants.items()) if constants else ())
+        if shared > SHARED:  # has to be asked for, on each device anew
+            function.max_dynamic_shared_size_bytes = shared
+        function(grid, block, tuple(_argument(value, dtype) for value in args), shared_mem=shared)
 
 
 def _argument(value: Any, dtype: np.dtype) -> Any:
@@ -102,3 +118,8 @@ def _argument(value: Any, dtype: np.dtype) -> Any:
 def ceil_div(a: int, b: int) -> int:
     """a / b rounded up: how many blocks of b cover a."""
     return -(-a // b)
+
+
+def address(array: Any) -> int:
+    """Where the array lies: CuPy's answer, or that of NumPy, whose arrays the tests' device has."""
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr

@@ -10,6 +10,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #define __global__
 #define __device__ __attribute__((visibility("hidden")))  // of this library alone
@@ -40,11 +41,23 @@ namespace simulator {
 struct Place { const char* file; int line; int id; };  // the id tells two barriers on one line apart
 struct Warp { unsigned arrived; int id; void* operands[32]; };
 enum State : char { READY, AT_BARRIER, IN_WARP, DONE };
-struct Thread { void* stack_pointer; char* stack; dim3 index; unsigned lane; Warp* warp; State state; Place place; };
+struct Copy { char* to; const char* from; int bytes; bool inside; unsigned group; };
+struct Thread {
+  void* stack_pointer;
+  char* stack;
+  dim3 index;
+  unsigned lane;
+  Warp* warp;
+  State state;
+  Place place;
+  std::vector<Copy> copies;  // begun and not waited for: see ptx.cpp
+  unsigned groups;           // of copies, committed so far
+};
 
 extern Thread* current;
 extern dim3 grid_size, block_size, block_index;
 extern char* dynamic_shared;
+extern size_t dynamic_shared_bytes;
 
 void block_barrier(Place place);
 // Every lane of `mask` brings its operands; the last to come runs `combine` on those of all.

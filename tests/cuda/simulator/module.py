@@ -27,8 +27,9 @@ SANITISERS = (  # in a process of its own: see sanitised.py
 )
 CHECKS = SANITISERS if os.environ.get("TINYGEN_SANITISERS") else TRAPS
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\((\d+)[^)]*\)\s+)?(\w+)\s*\(')
-DYNAMIC = re.compile(r"extern\s+__shared__\s+(\w+)\s+(\w+)\[\];")
-STATIC_SHARED, DYNAMIC_SHARED = 48 * 1024, 227 * 1024  # bytes that a block may have
+DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(16\)\s+)?(\w+)\s+(\w+)\[\];")
+INSTRUCTIONS = re.compile(r'#line 1 "ptx\.cuh"\n.*?(?=^#line |\Z)', re.DOTALL | re.MULTILINE)  # ptx.h has them instead
+UNASKED_SHARED, MOST_SHARED = 48 * 1024, 227 * 1024  # bytes of dynamic shared memory that a block may have
 
 
 class Fault(RuntimeError):
@@ -39,7 +40,7 @@ def _cached(key: str, suffix: str, *command: str, text: str | None = None) -> Pa
     """The output of a compiler, from the cache of this user where the same was compiled before."""
     folder = Path(tempfile.gettempdir()) / f"tinygen-simulator-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    sources = "".join((HERE / name).read_text() for name in ("device.h", "runtime.cpp"))
+    sources = "".join((HERE / name).read_text() for name in ("device.h", "ptx.h", "runtime.cpp", "ptx.cpp"))
     digest = hashlib.sha256(repr((sources, FLAGS, key, command, text)).encode()).hexdigest()[:24]
     path = folder / f"{digest}{suffix}"
     if not path.exists():
@@ -54,12 +55,14 @@ def _cached(key: str, suffix: str, *command: str, text: str | None = None) -> Pa
 @cache
 def _library(code: str, defines: tuple[str, ...]) -> tuple[ctypes.CDLL, Path, dict[str, int]]:
     """The compiled source, the file it is in, and the kernels with the size of block that they are compiled for."""
+    code = INSTRUCTIONS.sub("", code)
     expanded = _cached("the kernels", ".ii", "-E", "-P", *defines, "-x", "c++", "-", text=code).read_text()
     bounds = {name: int(bound or 1024) for bound, name in KERNEL.findall(expanded)}
     source = DYNAMIC.sub(r"\1* \2 = reinterpret_cast<\1*>(simulator::dynamic_shared);", code)
     source += "".join(f"\nEXPORT({name})" for name in bounds)
     runtime = _cached("the fibers", ".o", "-O2", "-c", str(HERE / "runtime.cpp"))
-    include = ("-include", str(HERE / "device.h"), "-x", "c++", "-", "-x", "none", str(runtime))
+    instructions = _cached("the instructions", ".o", "-O3", "-c", str(HERE / "ptx.cpp"))
+    include = ("-include", str(HERE / "ptx.h"), "-x", "c++", "-", "-x", "none", str(runtime), str(instructions))
     path = _cached("the kernels", ".so", "-shared", *CHECKS, *defines, *include, text=source)
     library = ctypes.CDLL(str(path))
     library.simulator_launch.restype = ctypes.c_char_p
@@ -82,7 +85,7 @@ class RawModule:
         self._next_order = next_order or (lambda name: ORDERS[0])
 
     def get_function(self, name: str) -> Callable[..., None]:
-        """The kernel as a function of (grid, block, args, shared_mem=0)."""
+        """The kernel as a function of (grid, block, args, shared_mem=0), with CuPy's attribute for much of that."""
         if name not in self._bounds:
             raise Fault(f"there is no kernel {name!r}; there are {', '.join(self._bounds)}")
         describe = getattr(self._library, f"parameters_{name}")
@@ -91,23 +94,28 @@ class RawModule:
 
         def run(grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], shared_mem: int = 0) -> None:
             try:
-                self._check_sizes(name, grid, block, shared_mem)
+                self._check_sizes(name, grid, block, shared_mem, run.max_dynamic_shared_size_bytes)
                 _check(parameters, args)
                 self._run(name, grid, block, args, parameters, shared_mem)
             except Fault as fault:
                 raise Fault(f"{name}: {fault}") from None
 
+        run.max_dynamic_shared_size_bytes = UNASKED_SHARED
         return run
 
-    def _check_sizes(self, name: str, grid: tuple[int, ...], block: tuple[int, ...], shared_mem: int) -> None:
+    def _check_sizes(
+        self, name: str, grid: tuple[int, ...], block: tuple[int, ...], shared_mem: int, asked: int
+    ) -> None:
         threads = int(np.prod(block))
         if not 1 <= threads <= self._bounds[name]:
             raise Fault(f"{threads} threads in a block; the kernel is compiled for 1 to {self._bounds[name]}")
         limits = (2**31 - 1, 65535, 65535)
         if any(not 1 <= size <= limit for size, limit in zip(grid, limits)):
             raise Fault(f"the grid {grid} is not within 1 and {limits}")
-        if shared_mem > DYNAMIC_SHARED:
-            raise Fault(f"{shared_mem} bytes of shared memory; a block has {DYNAMIC_SHARED}")
+        if max(shared_mem, asked) > MOST_SHARED:
+            raise Fault(f"{max(shared_mem, asked)} bytes of shared memory; a block has {MOST_SHARED}")
+        if shared_mem > asked:
+            raise Fault(f"{shared_mem} bytes of shared memory; the kernel has not asked for more than {asked}")
 
     def _run(self, name: str, grid: Any, block: Any, args: Any, parameters: list[str], shared_mem: int) -> None:
         order = ORDERS.index(self._next_order(name))

@@ -21,6 +21,7 @@ namespace simulator {
 Thread* current;
 dim3 grid_size, block_size, block_index;
 char* dynamic_shared;
+size_t dynamic_shared_bytes;
 
 enum Order { FORWARD, REVERSE, SHUFFLED };
 
@@ -106,6 +107,8 @@ static void start(Thread& thread, size_t number) {
   }
   thread.stack = stacks[number];
   thread.state = READY;
+  thread.copies.clear();
+  thread.groups = 0;
   prepare(thread, enter);
 }
 
@@ -267,6 +270,7 @@ extern "C" const char* simulator_launch(void (*call)(void**), void** with, const
   failure[0] = 0;
   kernel = call;
   arguments = with;
+  dynamic_shared_bytes = shared_bytes;
   grid_size = {grid[0], grid[1], grid[2]};
   block_size = {block[0], block[1], block[2]};
   size_t count = size_t(block[0]) * block[1] * block[2], blocks = size_t(grid[0]) * grid[1] * grid[2];
