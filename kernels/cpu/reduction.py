@@ -1,7 +1,8 @@
-"""Sums of large float32 arrays over the axes that come first in memory, on every thread; NumPy's are on one.
+"""Sums of large float32 arrays over axes that are adjacent in memory and not the last there, on every thread.
 
-The array is seen as a matrix whose rows are added up, a block of rows at a time; the sums of the blocks are added in
-float64. Other axes, dtypes and reductions are the definition's. Held by tests/kernels/test_reduction.py.
+The array is seen as matrices whose rows are added up, a block of rows at a time; the sums of the blocks are added in
+float64. Other axes, dtypes and reductions are the definition's, which is NumPy's: on one thread. Held by
+tests/kernels/test_reduction.py.
 """
 
 import math
@@ -27,11 +28,13 @@ _LONG = 1024  # columns from which on NumPy, which adds row to row, is as fast
 
 @task
 def _sum_blocks(block, part, parts):
-    """Arguments: x (rows, columns), sums (blocks, columns); rows, columns."""
-    x, sums, rows, columns = floats(block, 0), floats(block, 1), integer(block, 2), integer(block, 3)
+    """Arguments: x (matrices, rows, columns), sums (matrices, blocks, columns); matrices, rows, columns."""
+    x, sums = floats(block, 0), floats(block, 1)
+    matrices, rows, columns = integer(block, 2), integer(block, 3), integer(block, 4)
     blocks = -(-rows // _ROWS)
-    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
-        first, stop = b * _ROWS, min((b + 1) * _ROWS, rows)
+    for b in range(matrices * blocks * part // parts, matrices * blocks * (part + 1) // parts):
+        start = b // blocks * rows
+        first, stop = start + b % blocks * _ROWS, start + min((b % blocks + 1) * _ROWS, rows)
         wide = columns // _WIDE * _WIDE
         for j in range(0, wide, _WIDE):
             s0, s1, s2, s3 = vzero(), vzero(), vzero(), vzero()
@@ -54,17 +57,21 @@ def _sum_blocks(block, part, parts):
             store_vector(sums, b * columns + j, left, total)
 
 
+def _block_sums(x: Array) -> Array:
+    """The sums of a contiguous float32 array (matrices, rows, columns) over its rows, in float64."""
+    matrices, rows, columns = x.shape
+    sums = np.empty((matrices, -(-rows // _ROWS), columns), np.float32)
+    launch(_sum_blocks, thread_count(x.size, LARGE // 2), x.reshape(-1), sums.reshape(-1), matrices, rows, columns)
+    return sums.sum(axis=1, dtype=np.float64)
+
+
 def _sum_rows(x: Array) -> Array:
     """The sum of a contiguous float32 matrix over its rows, in float64."""
     rows, columns = x.shape
     beside = max(1, min(_WIDE // columns, rows))
     whole = rows // beside
-    if whole:
-        sums = np.empty((-(-whole // _ROWS), beside * columns), np.float32)
-        matrix = x[: whole * beside].reshape(-1)
-        launch(_sum_blocks, thread_count(x.size, LARGE // 2), matrix, sums.reshape(-1), whole, beside * columns)
-    total = sums.sum(axis=0, dtype=np.float64).reshape(beside, columns).sum(axis=0)
-    return total + x[whole * beside :].sum(axis=0, dtype=np.float64)
+    total = _block_sums(x[: whole * beside].reshape(1, whole, beside * columns))
+    return total.reshape(beside, columns).sum(axis=0) + x[whole * beside :].sum(axis=0, dtype=np.float64)
 
 
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
@@ -73,12 +80,15 @@ def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
         return definition.reduce_sum(x, axis, keepdims)
     axes = tuple(range(x.ndim)) if axis is None else axis
     order = sorted(range(x.ndim), key=lambda i: -x.strides[i])
-    view, kept = x.transpose(order), order[len(axes) :]
-    if set(order[: len(axes)]) != set(axes) or not view.flags.c_contiguous:
+    view, places = x.transpose(order), sorted(order.index(a) for a in axes)
+    before, after = order[: places[0]] if places else [], order[places[-1] + 1 :] if places else []
+    columns = math.prod(x.shape[i] for i in after)
+    adjacent = len(before) + len(axes) + len(after) == x.ndim
+    if not adjacent or not view.flags.c_contiguous or columns > _LONG or (columns < LANES and before):
         return definition.reduce_sum(x, axis, keepdims)
-    sizes = [x.shape[i] for i in kept]
-    if math.prod(sizes) > _LONG:
-        return definition.reduce_sum(x, axis, keepdims)
-    total = _sum_rows(view.reshape(-1, math.prod(sizes))).astype(np.float32).reshape(sizes)
-    total = total.transpose(np.argsort(kept)) if kept else total
+    matrices = math.prod(x.shape[i] for i in before)
+    rows = x.size // (matrices * columns)
+    total = _sum_rows(view.reshape(rows, columns)) if matrices == 1 else _block_sums(view.reshape(-1, rows, columns))
+    kept = before + after
+    total = total.astype(np.float32).reshape([x.shape[i] for i in kept]).transpose(np.argsort(kept))
     return np.expand_dims(total, axes) if keepdims else total

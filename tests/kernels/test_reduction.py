@@ -84,6 +84,9 @@ def test_no_numbers_add_up_to_0_and_have_no_greatest(version):
         ((70_003, 3), (0, 1), (0,)),
         ((131_073,), (0,), None),
         ((2, 9, 8000, 1), (1, 0, 3, 2), (0, 1)),
+        ((16, 40, 15, 14), (0, 2, 3, 1), (2, 3)),  # over the pixels of each image
+        ((300, 3, 20, 20), (0, 2, 3, 1), (2, 3)),
+        ((20, 7000), (0, 1), ()),
     ],
 )
 @pytest.mark.parametrize("keepdims", [False, True])
