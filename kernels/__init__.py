@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 from .array_module import xp
+from .rounding import PRECISIONS, current_precision, precision, set_precision
+
+__all__ = ["PRECISIONS", "choose", "current_precision", "implementation", "load", "precision", "set_precision"]
 
 # module (of the same name in definitions/ and, where there is one, in cpu/ and in cuda/) -> the kernels it holds
 MODULES = {
@@ -41,13 +44,15 @@ MODULES = {
         "cross_entropy",
         "cross_entropy_backward",
     ),
-    "elementwise": ("erf", "silu", "silu_backward", "gelu", "gelu_backward", "sigmoid", "softplus"),
+    "elementwise": ("erf", "silu", "silu_backward", "gelu", "gelu_backward", "normal_cdf", "sigmoid", "softplus"),
+    "fusion": ("fused",),
     "gate": ("gate", "gate_backward"),
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),
     "rows": ("add_rows",),
     "select": ("select",),
     "update": ("adam_update", "ema_update"),
     "norm": ("gradient_norm", "scale_all"),
+    "codebook": ("nearest_code",),
     "reduction": ("reduce_sum", "reduce_max", "reduce_min", "sum_of_squares"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
@@ -106,5 +111,5 @@ def _kernel(name: str) -> Callable[..., Any]:
 
 
 for _name in NAMES:
-    if NAMES[_name] != "philox":  # these take a key, not an array: the caller names the array module
+    if NAMES[_name] not in ("philox", "fusion"):  # these take a key or a chain first: the caller chooses the version
         globals()[_name] = _kernel(_name)

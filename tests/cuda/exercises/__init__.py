@@ -17,7 +17,7 @@ EXERCISES: dict[str, Callable[[Any], Results]] = {
     path.stem.removeprefix("of_"): importlib.import_module(f"exercises.{path.stem}").exercise
     for path in sorted(Path(__file__).parent.glob("of_*.py"))
 }
-BIT_BY_BIT = {"philox", "rows", "select"}
+BIT_BY_BIT = {"codebook", "philox", "rows", "select"}
 
 
 def agrees(module: str, found: np.ndarray, expected: np.ndarray) -> bool:
