@@ -25,6 +25,7 @@ MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "product": ("matmul",),
     "arithmetic": ("add", "add_to"),
+    "joining": ("join", "dense"),
     "attention": ("attention", "attention_backward"),
     "normalisation": (
         "batch_norm",

@@ -6,6 +6,7 @@ The same functions as kernels/definitions/arithmetic.py, held to them, bit by bi
 import numpy as np
 
 from ..definitions import arithmetic as definition
+from ..definitions.joining import without_gaps
 from .launch import floats, launch, task
 from .packing import load_vector, store_vector
 from .simd import LANES
@@ -30,16 +31,7 @@ def _alike(a: Array, b: Array) -> bool:
     """Whether both are dense float32 of one shape and order in memory, and large."""
     if not isinstance(b, np.ndarray) or a.size < definition.LARGE or a.dtype != np.float32 or b.dtype != np.float32:
         return False
-    return a.shape == b.shape and a.strides == b.strides and _dense(a)
-
-
-def _dense(a: Array) -> bool:
-    step = a.itemsize
-    for stride, size in sorted(zip(a.strides, a.shape)):
-        if size > 1 and stride != step:
-            return False
-        step *= size
-    return True
+    return a.shape == b.shape and a.strides == b.strides and without_gaps(a)
 
 
 def _sum(a: Array, b: Array, out: Array) -> Array:

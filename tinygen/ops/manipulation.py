@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.autodiff.primitive import operation
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
-from tinygen.tensor import ArrayLike, Tensor, as_tensor
+from tinygen.tensor import ArrayLike, Tensor, as_tensor, named
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
@@ -54,11 +55,17 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
         ) from None
 
 
+@operation(x=lambda g: g, moves=True, name="dense")
+def _dense(x: Any) -> Any:
+    """The entries without gaps in memory: what reads them more than once reads faster."""
+    return kernels.dense(x)  # type: ignore[attr-defined]
+
+
 def _split(g: Tensor, arrays_shape: list[tuple[int, ...]], axis: int) -> list[Tensor]:
     axis %= g.ndim
     parts, start = [], 0
     for shape in arrays_shape:
-        parts.append(g[(slice(None),) * axis + (slice(start, start + shape[axis]),)])
+        parts.append(_dense(g[(slice(None),) * axis + (slice(start, start + shape[axis]),)]))
         start += shape[axis]
     return parts
 
@@ -74,7 +81,7 @@ def _concat(arrays: Any, axis: int = 0) -> Any:
         raise ValueError(
             f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
         )
-    return xp(arrays[0]).concatenate(list(arrays), axis=axis)
+    return kernels.join(arrays[0], arrays[1:], axis)  # type: ignore[attr-defined]
 
 
 def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
@@ -100,7 +107,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 @operation(x=lambda g: g, moves=True)
 def astype(x: Any, dtype: Any) -> Any:
     """The values in another dtype; the gradient comes back in the first one."""
-    return x.astype(dtype, copy=False)
+    return x.astype(named(dtype), copy=False)
 
 
 @operation(x=lambda g, x_device: to_device(g, x_device), moves=True)
@@ -118,7 +125,7 @@ def to(x: Tensor, target: Any) -> Tensor:
     """`x` on a device or in a dtype: `x.to("cuda")`, `x.to("float64")`; itself when nothing changes."""
     if not isinstance(target, str) or target.partition(":")[0] not in ("auto", "cpu", "cuda"):
         try:
-            dtype = np.dtype(target)
+            dtype = np.dtype(named(target))
         except TypeError:
             if not isinstance(target, str):
                 return to_device(x, target)

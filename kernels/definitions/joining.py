@@ -1,0 +1,40 @@
+"""Arrays joined along an axis, and a piece of one copied out: what skip connections do, forward and backward."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..array_module import xp
+
+Array = Any
+
+
+def join(first: Array, others: Sequence[Array], axis: int) -> Array:
+    """`first` and `others`, of equal sizes but along `axis`, behind one another; laid out in memory as `first`."""
+    arrays = [first, *others]
+    return xp(arrays[0]).concatenate(arrays, axis=axis, out=joined(arrays, axis))
+
+
+def joined(arrays: Sequence[Array], axis: int) -> Array:
+    """Room for `arrays`, joined along `axis`."""
+    first, axis = arrays[0], axis % arrays[0].ndim
+    shape = [*first.shape[:axis], sum(x.shape[axis] for x in arrays), *first.shape[axis + 1 :]]
+    order = in_memory(first)
+    out = xp(first).empty([shape[i] for i in order], np.result_type(*(x.dtype for x in arrays)))
+    return out.transpose([order.index(i) for i in range(first.ndim)])
+
+
+def in_memory(x: Array) -> list[int]:
+    """The axes of x from the one with the greatest steps in memory to the one with the least."""
+    return sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
+
+
+def dense(x: Array) -> Array:
+    """x without gaps between its entries in memory: itself, or a copy in the same order."""
+    return x if x.base is None or without_gaps(x) else x.copy(order="K")
+
+
+def without_gaps(x: Array) -> bool:
+    """Whether the entries of x fill the memory from the first to the last."""
+    return x.transpose(in_memory(x)).flags.c_contiguous

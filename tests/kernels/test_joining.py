@@ -1,0 +1,50 @@
+"""Arrays joined and pieces copied out are NumPy's, bit by bit, whatever the layout; the pieces are views no more."""
+
+import numpy as np
+import pytest
+
+from tinygen.kernels.cpu import joining as cpu
+from tinygen.kernels.definitions import joining as definition
+
+SHAPES = [(6, 40, 30, 29), (2, 3, 4, 5), (1, 60, 61, 62)]
+ORDERS = [(0, 1, 2, 3), (0, 2, 3, 1), (3, 2, 1, 0)]
+
+
+def laid_out(shape, order, seed):
+    memory = np.random.default_rng(seed).normal(size=[shape[i] for i in order]).astype(np.float32)
+    return memory.transpose(np.argsort(order))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_joined(shape, axis, order):
+    sizes = [list(shape) for _ in range(3)]
+    sizes[1][axis] += 2
+    sizes[2][axis] = 0
+    arrays = [laid_out(size, order, i) for i, size in enumerate(sizes)]
+    found, expected = cpu.join(arrays[0], arrays[1:], axis), definition.join(arrays[0], arrays[1:], axis)
+    assert np.array_equal(found, expected)
+    assert found.strides == expected.strides
+    mixed = [arrays[0], np.ascontiguousarray(arrays[1])]
+    assert np.array_equal(cpu.join(mixed[0], mixed[1:], axis), np.concatenate(mixed, axis))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("version", [cpu, definition])
+@pytest.mark.parametrize("cut", [np.s_[:, 3:27], np.s_[1:], np.s_[:, :, 2:9], np.s_[..., ::2], np.s_[..., ::-1]])
+def test_a_piece_copied_out(version, cut, order):
+    whole = laid_out((8, 64, 32, 30), order, 0)
+    piece = whole[cut]
+    found = version.dense(piece)
+    assert np.array_equal(found, piece)
+    assert definition.without_gaps(found)
+    assert np.argsort(found.strides).tolist() == np.argsort(np.abs(piece.strides)).tolist()
+    again = version.dense(whole)
+    assert again is whole
+
+
+def test_joined_pieces_of_something_larger():
+    whole = laid_out((8, 64, 32, 30), (0, 2, 3, 1), 0)
+    pieces = [whole[:, 40:], whole[:, :40]]
+    assert np.array_equal(cpu.join(pieces[0], pieces[1:], 1), np.concatenate(pieces, 1))
