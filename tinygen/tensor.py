@@ -59,7 +59,7 @@ class Tensor:
 
     def _assign(self, array: Any) -> None:
         """Writes `array` into this tensor's memory; graphs that recorded it become stale."""
-        self._data[...] = array
+        self._data[...] = transfer(array, self.device) if hasattr(array, "shape") else array
         guard.written(self._data)
 
     @property

@@ -18,6 +18,7 @@ from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
+from tinygen.kernels.capture import capturing
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 
@@ -148,7 +149,7 @@ def _gated(gradient: Any, live: Any) -> Any:
     """`gradient` with exact zeros where nothing was let through, so that no derivative of a pole gets out either."""
     if gradient.shape != live.shape or not (mode.recording or bool(xp(live).isnan(gradient).any())):
         return gradient
-    if bool(live.all()):
+    if not capturing() and (bool(live.all()) or not (mode.recording or bool(xp(live).isnan(gradient).any()))):
         return gradient
     return REGISTRY["where"](live, gradient, 0.0) if mode.recording else xp(live).where(live, gradient, 0)
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygen.autodiff.tape import now
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.capture import capturing
 
 exposed: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, checksum when it was first exposed
 _written: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, time of the last write
@@ -74,8 +75,8 @@ def shared(array: Any) -> bool:
 
 
 def stamp(array: Any) -> int | None:
-    """The checksum of `array` now; None while no user holds it."""
-    return checksum(array) if id(buffer_of(array)) in exposed else None
+    """The checksum of `array` now; None while no user holds it, and while a step is captured and no value is known."""
+    return checksum(array) if id(buffer_of(array)) in exposed and not capturing() else None
 
 
 def suspicious(time: int) -> bool:
@@ -91,6 +92,8 @@ def changed(array: Any, time: int, stamp: int | None) -> bool:
         return True
     if stamp is not None:
         return checksum(array) != stamp
+    if capturing():
+        return False
     # Recorded before any user held it: it was then what it was when it was first exposed.
     first = exposed.get(id(buffer))
     return first is not None and checksum(buffer) != first[1]

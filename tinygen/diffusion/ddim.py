@@ -62,6 +62,6 @@ def ddim_steps(
             if limits is not None:
                 x_0 = clip(noise_to("x0", noise, shorter, x, t), *limits)
                 noise = noise_from("x0", x_0, shorter, x, t)
-            z = rng.normal(x.shape, dtype=x.dtype).to(x.device) if eta else 0.0 * x
+            z = rng.normal(x.shape, x.dtype, x.device) if eta else 0.0 * x
             x = ddim_step(shorter, x, noise, t, z, eta)
         yield visited[step - 2] if step > 1 else 0, x

@@ -20,6 +20,7 @@ from tinygen.diffusion.pictures import IMAGES, WALKERS, of_steps
 from tinygen.diffusion.sampler import Variance, ancestral_sample, ancestral_steps
 from tinygen.diffusion.schedule import SCHEDULES, Schedule
 from tinygen.drawing import Drawing
+from tinygen.nets.inputs import as_input
 from tinygen.nets.mlp import TimeMLP
 from tinygen.nets.unet import UNet
 from tinygen.random import Generator
@@ -54,8 +55,7 @@ class DDPM(nn.Module):
         self.limits = limits
 
     def _data(self, batch: Any) -> Tensor:
-        parameter = next(self.parameters())
-        return Tensor(np.asarray(batch["x"], dtype=parameter.dtype)).to(parameter.device)
+        return as_input(batch["x"], next(self.parameters()))
 
     def loss(self, batch: Any, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """L_simple on batch["x"] (N, ...), and no further terms."""
@@ -73,8 +73,8 @@ class DDPM(nn.Module):
         with no_grad():
             for start in range(0, len(dataset.x), 256):
                 x = self._data({"x": dataset.x[start : start + 256]})
-                times = uniform_times(self.schedule, len(x), rng)
-                noise = rng.normal(x.shape, dtype=x.dtype).to(x.device)
+                times = uniform_times(self.schedule, len(x), rng, x.device)
+                noise = rng.normal(x.shape, x.dtype, x.device)
                 errors.append(np.asarray(noise_errors(self.net, self.schedule, x, times.t, noise)))
                 estimate = bound_estimate(self.net, self.schedule, x, times.t, times.weight, noise, self.variance)
                 bounds.append(np.asarray(estimate) / x[0].size)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygen.device import Device
 from tinygen.diffusion.process import q_sample
 from tinygen.diffusion.schedule import Schedule
 from tinygen.random import Generator
@@ -26,9 +27,9 @@ class Times:
     weight: np.ndarray
 
 
-def uniform_times(schedule: Schedule, n: int, rng: Generator) -> Times:
+def uniform_times(schedule: Schedule, n: int, rng: Generator, device: Device | None = None) -> Times:
     """t uniform on 1 to T."""
-    return Times(rng.integers(1, schedule.steps + 1, (n,)), np.ones(n))
+    return Times(rng.integers(1, schedule.steps + 1, (n,), device), np.ones(n))
 
 
 def importance_times(schedule: Schedule, n: int, rng: Generator, probability: np.ndarray) -> Times:
@@ -53,6 +54,6 @@ def noise_errors(denoise: Denoiser, schedule: Schedule, x_0: Tensor, t: Tensor, 
 
 def simple_loss(denoise: Denoiser, schedule: Schedule, x_0: Tensor, rng: Generator) -> Tensor:
     """L_simple: the mean of `noise_errors` over the batch, uniform t and fresh noise."""
-    times = uniform_times(schedule, x_0.shape[0], rng)
-    noise = rng.normal(x_0.shape, dtype=x_0.dtype)
-    return noise_errors(denoise, schedule, x_0, times.t, noise.to(x_0.device)).mean()
+    times = uniform_times(schedule, x_0.shape[0], rng, x_0.device)
+    noise = rng.normal(x_0.shape, x_0.dtype, x_0.device)
+    return noise_errors(denoise, schedule, x_0, times.t, noise).mean()

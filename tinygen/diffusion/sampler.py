@@ -59,7 +59,7 @@ def ancestral_steps(
         with no_grad():
             x = reverse_mean(denoise, schedule, x, t, limits)
             if step > 1:
-                x = x + at(sigma, t, x) * rng.normal(x.shape, dtype=x.dtype).to(x.device)
+                x = x + at(sigma, t, x) * rng.normal(x.shape, x.dtype, x.device)
         yield step - 1, x
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygen.tensor import Tensor
+from tinygen.device import constant, transfer
+from tinygen.kernels.capture import capturing
+from tinygen.tensor import Tensor, asarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +95,10 @@ def at(values: np.ndarray, t: Tensor, like: Tensor) -> Tensor:
     Raises:
         IndexError: a time outside 0 to T.
     """
-    times = np.asarray(t)
-    wrong = times[(times < 0) | (times >= len(values))]
-    if wrong.size:
+    times = transfer(asarray(t), like.device)
+    if not capturing() and ((times < 0) | (times >= len(values))).any():
+        found = np.asarray(t)
+        wrong = found[(found < 0) | (found >= len(values))]
         raise IndexError(f"time {wrong[0]} is outside 0 to {len(values) - 1}")
-    picked = np.asarray(values[times], dtype=like.dtype)
-    return Tensor(picked.reshape(-1, *(1,) * (like.ndim - 1))).to(like.device)
+    picked = constant(np.asarray(values, dtype=like.dtype), like.device)[times]
+    return Tensor(picked.reshape(-1, *(1,) * (like.ndim - 1)))

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygen import ops
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.capture import capturing
 from tinygen.tensor import ArrayLike, Tensor, asarray, float32
 
 
@@ -38,8 +39,11 @@ def parameters(who: str, **values: ArrayLike) -> tuple[Tensor, ...]:
 
 
 def require(who: str, name: str, value: Tensor, holds: Any, wanted: str) -> None:
-    """Raises ValueError with the first entry of `value` where the boolean array `holds` is false."""
-    if not holds.all():
+    """Raises ValueError with the first entry of `value` where the boolean array `holds` is false.
+
+    Not where a step is being captured: no value is known then.
+    """
+    if not capturing() and not holds.all():
         good = np.asarray(Tensor(xp(value._data).asarray(holds)))
         bad = np.asarray(value)[~good].flat[0]
         raise ValueError(f"{who}: {name} must be {wanted}, found {bad:g}")
@@ -47,13 +51,15 @@ def require(who: str, name: str, value: Tensor, holds: Any, wanted: str) -> None
 
 def finite(who: str, name: str, value: Tensor) -> None:
     """Raises ValueError unless every entry is a finite number."""
-    require(who, name, value, xp(value._data).isfinite(value._data), "finite")
+    if not capturing():
+        require(who, name, value, xp(value._data).isfinite(value._data), "finite")
 
 
 def positive(who: str, name: str, value: Tensor) -> None:
     """Raises ValueError unless every entry is finite and above 0."""
     array = value._data
-    require(who, name, value, xp(array).isfinite(array) & (array > 0), "finite and above 0")
+    if not capturing():
+        require(who, name, value, xp(array).isfinite(array) & (array > 0), "finite and above 0")
 
 
 def weighted(weight: Tensor, value: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ Held by tinygen.checks.flow (33).
 import numpy as np
 
 from tinygen.flow.affine import Affine
+from tinygen.kernels.capture import capturing
+from tinygen.parallel import gathered
 from tinygen.tensor import Tensor
 
 EPS = 1e-6
@@ -27,8 +29,8 @@ class ActNorm(Affine):
         self.register_buffer("started", Tensor(np.zeros(1, np.float32)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if self.training and not float(self.started):
-            self._start(x.detach())
+        if self.training and not capturing() and not float(self.started):  # captured is never the first batch
+            self._start(gathered(x.detach()))
         return super().forward(x)
 
     def _start(self, x: Tensor) -> None:

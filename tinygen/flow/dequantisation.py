@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.device import device_of
+from tinygen.kernels.array_module import xp
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
 
-def to_integers(images: Any, levels: int) -> np.ndarray:
-    """Images in [-1, 1], as data sets give them, as the integers 0 .. levels - 1 that they were stored as."""
-    return np.rint((np.asarray(images, dtype=np.float64) + 1.0) * (0.5 * (levels - 1)))
+def to_integers(images: Any, levels: int) -> Any:
+    """Images in [-1, 1], an array as data sets give them, as the integers 0 .. levels - 1 that they were stored as."""
+    return xp(images).rint((images.astype(np.float64, copy=False) + 1.0) * (0.5 * (levels - 1)))
 
 
 def from_unit(x: Any, levels: int) -> np.ndarray:
@@ -28,9 +30,9 @@ def from_unit(x: Any, levels: int) -> np.ndarray:
     return (k * (2.0 / (levels - 1)) - 1.0).astype(np.float32)
 
 
-def dequantise(k: np.ndarray, levels: int, rng: Generator, dtype: Any = np.float32) -> Tensor:
-    """x = (k + u) / levels for integers k (N, ...), u fresh uniform noise: (N, ...) in [0, 1]."""
-    u = np.asarray(rng.uniform(k.shape, dtype="float64"))
+def dequantise(k: Any, levels: int, rng: Generator, dtype: Any = np.float32) -> Tensor:
+    """x = (k + u) / levels for integers k (N, ...), an array, u fresh uniform noise: (N, ...) in [0, 1]."""
+    u = rng.uniform(k.shape, np.float64, device_of(k))._data
     return Tensor(((k + u) / levels).astype(dtype))
 
 

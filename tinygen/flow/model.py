@@ -17,6 +17,7 @@ from tinygen.drawing import Drawing
 from tinygen.flow.contract import Flow, per_example
 from tinygen.flow.dequantisation import bits_per_dimension, dequantise, from_unit, to_integers
 from tinygen.flow.pictures import WALKERS, density_maps, paths_from_base, temperature_rows
+from tinygen.nets.inputs import as_input
 from tinygen.ops.creation import zeros
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
@@ -56,10 +57,10 @@ class FlowModel(nn.Module):
 
     def costs(self, x: Any, rng: Generator) -> Tensor:
         """What each example of a data set costs, (N,): nats for points, bits/dim for images, by one draw of noise."""
-        dtype, device = self.zero.dtype, self.zero.device
         if not self.levels:
-            return -self.log_prob(Tensor(np.asarray(x, dtype=dtype)).to(device))
-        noisy = dequantise(to_integers(x, self.levels), self.levels, rng, dtype).to(device)
+            return -self.log_prob(as_input(x, self.zero))
+        images = as_input(x, self.zero, np.float64)._data
+        noisy = dequantise(to_integers(images, self.levels), self.levels, rng, self.zero.dtype)
         return bits_per_dimension(self.log_prob(noisy), math.prod(self.shape), self.levels)
 
     def loss(self, batch: Any, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from tinygen import ops
+from tinygen.device import Device
 from tinygen.nn import init
 from tinygen.ops.linalg import norm
 from tinygen.random import Generator
@@ -20,7 +21,13 @@ Prior = Literal["normal", "uniform"]
 
 
 def draw(
-    prior: Prior, n: int, latent: int, rng: Generator, dtype: DTypeLike = np.float32, truncation: float = math.inf
+    prior: Prior,
+    n: int,
+    latent: int,
+    rng: Generator,
+    dtype: DTypeLike = np.float32,
+    truncation: float = math.inf,
+    device: Device | None = None,
 ) -> Tensor:
     """n latents of the prior, (n, latent).
 
@@ -33,13 +40,14 @@ def draw(
     """
     if truncation == math.inf:
         if prior == "uniform":
-            return 2.0 * rng.uniform((n, latent), dtype) - 1.0
-        return rng.normal((n, latent), dtype)
+            return 2.0 * rng.uniform((n, latent), dtype, device) - 1.0
+        return rng.normal((n, latent), dtype, device)
     if not truncation > 0:
         raise ValueError(f"truncation is above 0, not {truncation}")
     if prior != "normal":
         raise ValueError(f"truncation is for the normal prior; this generator's is {prior}")
-    return init.trunc_normal_(Tensor(np.empty((n, latent), dtype)), low=-truncation, high=truncation, rng=rng)
+    drawn = init.trunc_normal_(Tensor(np.empty((n, latent), dtype)), low=-truncation, high=truncation, rng=rng)
+    return drawn if device is None else drawn.to(device)
 
 
 def interpolate(a: Tensor, b: Tensor, steps: int, spherical: bool = True) -> Tensor:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tinygen import nn, ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.drawing import Drawing
@@ -21,6 +19,7 @@ from tinygen.gan.learner import PlayerOptions, TwoPlayers
 from tinygen.gan.losses import Loss
 from tinygen.gan.penalties import gradient_penalty, r1_penalty
 from tinygen.nets.classes import class_rows
+from tinygen.nets.inputs import as_input
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
@@ -78,7 +77,7 @@ class GAN(nn.Module):
     def draw_latent(self, n: int, rng: Generator, truncation: float = math.inf) -> Tensor:
         """n draws of the prior (n, size): the one place where training and sampling take them from."""
         parameter = next(self.parameters())
-        return latent.draw(self.prior, n, self.size, rng, parameter.dtype, truncation).to(parameter.device)
+        return latent.draw(self.prior, n, self.size, rng, parameter.dtype, truncation, parameter.device)
 
     def generate(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         """Examples (N, *shape) of latents z (N, size); `cond` is one-hot (N, classes)."""
@@ -93,8 +92,7 @@ class GAN(nn.Module):
 
     def discriminator_loss(self, batch: Any, rng: Generator) -> tuple[Tensor, Terms]:
         """E_p real + E_q fake and the penalties; the samples carry no gradient. Terms: mean logits, penalties."""
-        parameter = next(self.parameters())
-        x = Tensor(np.asarray(batch["x"], parameter.dtype)).to(parameter.device)
+        x = as_input(batch["x"], next(self.parameters()))
         cond = self.one_hot(len(x), batch["y"]) if self.classes else None
         with no_grad():
             fake = self.generate(self.draw_latent(len(x), rng), cond)

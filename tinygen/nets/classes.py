@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.device import transfer
+from tinygen.kernels.capture import capturing
 from tinygen.nn import functional as F
 from tinygen.ops.manipulation import broadcast_to, concat
-from tinygen.tensor import Tensor
+from tinygen.tensor import Tensor, asarray
 
 
 def class_rows(n: int, given: Any, classes: int, like: Tensor) -> Tensor:
@@ -18,12 +20,13 @@ def class_rows(n: int, given: Any, classes: int, like: Tensor) -> Tensor:
     Raises:
         ValueError: what is given is neither, or a class outside 0 to classes - 1.
     """
-    labels = np.asarray(np.arange(n) % classes if given is None else given)
+    labels = asarray(np.arange(n) % classes if given is None else given)
     if labels.dtype.kind not in "iu" or labels.shape not in ((), (n,)):
         raise ValueError(f"the condition is a class or {n} of them, not shape {labels.shape} of {labels.dtype}")
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+    if labels.size and not capturing() and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"classes are 0 to {classes - 1}, found {labels.min()} to {labels.max()}")
-    return F.one_hot(Tensor(np.broadcast_to(labels, n).astype(np.int64)), classes, like.dtype).to(like.device)
+    each = transfer(labels.reshape(-1).astype(np.int64, copy=False), like.device)
+    return F.one_hot(broadcast_to(Tensor(each), (n,)), classes, like.dtype)
 
 
 def with_planes(x: Tensor, cond: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tinygen.device import constant
 from tinygen.ops.elementwise import cos, sin
 from tinygen.ops.manipulation import concat
 from tinygen.tensor import DTypeLike, Tensor, float32
@@ -13,5 +14,5 @@ def sinusoidal(t: Tensor, width: int, dtype: DTypeLike = float32, longest: float
     """Sines and cosines of t (N,) at `width` / 2 frequencies from 1 down to 1 / `longest`: (N, width); width even."""
     half = width // 2
     frequencies = np.exp(-math.log(longest) * np.arange(half) / max(half - 1, 1)).astype(dtype)
-    angles = t.to(dtype).reshape(-1, 1) * Tensor(frequencies).to(t.device)
+    angles = t.to(dtype).reshape(-1, 1) * Tensor(constant(frequencies, t.device))
     return concat([sin(angles), cos(angles)], axis=1)

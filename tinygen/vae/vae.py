@@ -20,6 +20,8 @@ from tinygen.distributions import Independent, Normal, kl_divergence
 from tinygen.distributions.binarise import Binarise
 from tinygen.drawing import Drawing, ImageRows
 from tinygen.nets.classes import class_rows
+from tinygen.ops.creation import zeros
+from tinygen.parallel import along
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
@@ -81,8 +83,8 @@ class VAE(nn.Module):
     def prior(self, n: int = 1) -> Independent:
         """p(z) = N(0, I), a batch (n,) of it."""
         parameter = next(self.parameters())
-        zeros = Tensor(np.zeros((n, self.latent), parameter.dtype)).to(parameter.device)
-        return Independent(Normal(zeros, zeros + 1.0))
+        mean = zeros(n, self.latent, dtype=parameter.dtype, device=parameter.device)
+        return Independent(Normal(mean, mean + 1.0))
 
     def encode(self, x: Tensor, cond: Tensor | None = None) -> Independent:
         """q(z | x), a batch (N,) of laws over `latent` coordinates; `cond` is one-hot (N, classes)."""
@@ -116,7 +118,7 @@ class VAE(nn.Module):
                 "kl": terms.kl.mean(),
             }
         posterior = self.encode(x, cond)
-        z = posterior.rsample(rng, (self.samples,))
+        z = posterior.rsample(along(rng, 1), (self.samples,))
         log_w = log_weights(self.log_likelihood(x, cond), z, posterior, self.prior(len(x)))
         return -k_sample_bound(log_w).mean(), {"effective_samples": effective_sample_size(log_w.detach()).mean()}
 

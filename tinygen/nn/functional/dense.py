@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.kernels.array_module import xp
+from tinygen.autodiff.mixed_precision import operands
+from tinygen.kernels.array_module import arithmetic, xp
+from tinygen.kernels.capture import capturing
 from tinygen.ops.elementwise import where
 from tinygen.ops.indexing import take
 from tinygen.ops.linalg import matmul, same_dtype
@@ -52,7 +54,7 @@ def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
 def _indices(who: str, x: Tensor, count: int) -> None:
     if x.dtype.kind not in "iu":
         raise TypeError(f"{who}: indices are integers, not {x.dtype}")
-    if x.size:
+    if x.size and not capturing():
         low, high = int(x._data.min()), int(x._data.max())
         if low < 0 or high >= count:
             raise IndexError(f"{who}: index {low if low < 0 else high} is outside 0 to {count - 1}")

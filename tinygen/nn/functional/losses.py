@@ -5,6 +5,9 @@ Held by tests/nn/test_layers.py and tests/pytorch/.
 
 from typing import Any
 
+from tinygen.autodiff.mixed_precision import as_dtype
+from tinygen.kernels.array_module import arithmetic
+from tinygen.kernels.capture import capturing
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import square
 from tinygen.ops.linalg import same_dtype
@@ -32,7 +35,8 @@ def _pair(who: str, x: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
     if x.shape != target.shape:
         raise ValueError(f"{who}: shapes {x.shape} and {target.shape} must be equal; nothing is broadcast here")
     same_dtype(who, x, target)
-    return x, target
+    dtype = arithmetic(x.dtype)
+    return as_dtype(x, dtype), as_dtype(target, dtype)
 
 
 def mse_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
@@ -99,7 +103,7 @@ def cross_entropy(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> T
         )
     classes: Any = target._data
     count = logits.shape[1]
-    if classes.size and not (int(classes.min()) >= 0 and int(classes.max()) < count):
+    if classes.size and not capturing() and not (int(classes.min()) >= 0 and int(classes.max()) < count):
         bad = int(classes.min()) if classes.min() < 0 else int(classes.max())
         raise ValueError(f"cross_entropy: class {bad} is outside 0 to {count - 1}")
     rows = logits if logits.ndim == 2 else moveaxis(logits, 1, -1).reshape(classes.size, count)
