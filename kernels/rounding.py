@@ -8,10 +8,10 @@
 times as fast what is rounded first: to 11 significant bits ("tf32") or 8 ("bf16"). Every element then differs from the
 exact product by at most c u (|A| |B|), |A| the matrix of absolute values:
 
-    precision    u        c, at worst                     c, measured for normal numbers, K = 8 to 4000
-    float32      2^-24    K + 1 (sums of K terms)         MEASURED32
-    tf32         2^-11    2 + 2^-11 + K 2^-12             MEASUREDTF
-    bf16         2^-8     2 + 2^-8 + K 2^-15              MEASUREDBF
+    precision    u        c at worst              c as measured, K = 8 to 16000
+    float32      2^-24    K + 1                   at most 3 for normal numbers, sqrt(K) where all have one sign
+    tf32         2^-11    2 + K 2^-12             at most 1.7: for numbers of like size 1.2 / sqrt(K / 8)
+    bf16         2^-8     2 + K 2^-15             the same
 
 The CPU's kernels and the definitions are of float32 whatever this says, and float64 is of float64 everywhere.
 Held by tests/cuda/test_product_precision.py.
