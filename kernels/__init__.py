@@ -51,7 +51,7 @@ MODULES = {
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),
     "rows": ("add_rows",),
     "select": ("select",),
-    "update": ("adam_update", "ema_update"),
+    "update": ("adam_update", "adam_update_all", "ema_update", "ema_update_all"),
     "norm": ("gradient_norm", "scale_all"),
     "codebook": ("nearest_code",),
     "reduction": ("reduce_sum", "reduce_max", "reduce_min", "sum_of_squares"),

@@ -5,6 +5,7 @@ is in the arrays' own dtype. Arrays dense in any one order of axes (channels las
 they lie; one with gaps is left to the definition.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numba
@@ -61,10 +62,32 @@ def adam_update(
         _adam(*dense, rounded, parts)
 
 
+def adam_update_all(
+    params: Sequence[Array],
+    gradients: Sequence[Array],
+    firsts: Sequence[Array],
+    seconds: Sequence[Array],
+    settings: Callable[[], Mapping[str, Any]],
+    when: Array | None = None,
+) -> None:
+    """One step of Adam on all parameters, unless a number in `when` is not finite; see the definition."""
+    options = settings()
+    if not definition.refused(when):
+        for arrays in zip(params, gradients, firsts, seconds, strict=True):
+            adam_update(*arrays, **options)
+
+
+def ema_update_all(averages: Sequence[Array], values: Sequence[Array], decay: float, when: Array | None = None) -> None:
+    """`ema_update` of all pairs, unless a number in `when` is not finite; see the definition."""
+    if not definition.refused(when):
+        for average, new in zip(averages, values, strict=True):
+            ema_update(average, new, decay)
+
+
 def ema_update(average: Array, new: Array, decay: float) -> None:
     """average <- decay average + (1 - decay) new, in place; see the definition."""
     definition.check_ema(average, new)
-    dense = _dense(average, (), new)
+    dense = _dense(average, (), new) if decay else None
     if dense is None:
         definition.ema_update(average, new, decay)
         return

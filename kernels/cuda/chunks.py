@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..capture import capturing, constant
 from .launch import THREADS, address, ceil_div, cupy, launch
 
 Array = Any
@@ -38,7 +39,8 @@ def gathered(lists: Sequence[Sequence[Array]]) -> tuple[Array, Array, list[tuple
     """
     pairs = [_dense(arrays) for arrays in zip(*lists)]
     rows = tuple((*(map(address, dense)), dense[0].size) for _, dense in pairs)
-    return *_tables(cupy(), rows), pairs
+    tables = map(constant, _tables(rows)) if capturing() else _on_device(cupy(), rows)
+    return *tables, pairs
 
 
 def _dense(arrays: Sequence[Array]) -> tuple[list[Array], list[Array]]:

@@ -11,7 +11,10 @@ The average: w <- decay w + (1 - decay) new. Computed in float64 and rounded onc
 Held by tests/kernels/test_update.py.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy
 
 from ..array_module import xp
 
@@ -50,14 +53,57 @@ def adam_update(
     p[...] = p64 - lr / (1 - beta1**step) * m64 / (np.sqrt(v64 / (1 - beta2**step)) + eps)
 
 
+def adam_update_all(
+    params: Sequence[Array],
+    gradients: Sequence[Array],
+    firsts: Sequence[Array],
+    seconds: Sequence[Array],
+    settings: Callable[[], Mapping[str, Any]],
+    when: Array | None = None,
+) -> None:
+    """`adam_update` of all parameters of one dtype, with their moments.
+
+    Args:
+        settings: gives the options, as `adam_update` takes them by name; asked once for each step, also when a step
+            is run again from a graph (see kernels/capture.py).
+        when: numbers (n,), float64; unless all are finite the arrays stay as they are.
+
+    Raises:
+        ValueError: shapes differ, or `step` is less than 1.
+    """
+    options = settings()
+    if not refused(when):
+        for arrays in zip(params, gradients, firsts, seconds, strict=True):
+            adam_update(*arrays, **options)
+
+
+def ema_update_all(averages: Sequence[Array], values: Sequence[Array], decay: float, when: Array | None = None) -> None:
+    """`ema_update` of all pairs, of one dtype; unless all numbers in `when` (n,) are finite nothing changes.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    if not refused(when):
+        for average, new in zip(averages, values, strict=True):
+            ema_update(average, new, decay)
+
+
+def refused(when: Array | None) -> bool:
+    """Whether a number in `when` is not finite, as far as the host can tell without waiting for a device."""
+    return isinstance(when, numpy.ndarray) and not numpy.isfinite(when).all()
+
+
 def ema_update(average: Array, new: Array, decay: float) -> None:
-    """average <- decay average + (1 - decay) new, in place.
+    """average <- decay average + (1 - decay) new, in place; a copy of new, bit by bit, for decay 0.
 
     Raises:
         ValueError: the shapes differ.
     """
     check_ema(average, new)
     np = xp(average)
+    if not decay:
+        average[...] = new
+        return
     w = average.astype(np.float64)
     average[...] = w + (1 - decay) * (new.astype(np.float64) - w)
 

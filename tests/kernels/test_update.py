@@ -170,3 +170,33 @@ def test_misfits_are_told(version):
         version.adam_update(a, a, a, a, **OPTIONS, step=0)
     with pytest.raises(ValueError, match=r"one shape.*\(4,\)"):
         version.ema_update(a, b, 0.9)
+
+
+@VERSIONS
+def test_a_step_is_taken_unless_a_number_it_depends_on_is_not_finite(version):
+    """The count of steps is asked for all the same: whoever counts takes that step back."""
+    start = [np.ones((3, 5), np.float32), np.full((2,), 2.0, np.float32)]
+    asked = []
+
+    def settings():
+        asked.append(1)
+        return {**OPTIONS, "step": len(asked)}
+
+    for when, moves in ((None, True), ([1.0, -1e300], True), ([1.0, np.nan], False), ([-np.inf], False)):
+        params, gradients, firsts, seconds = ([a.copy() for a in start] for _ in range(4))
+        when = None if when is None else np.array(when)
+        gradients = [3 * g for g in gradients]
+        version.adam_update_all(params, gradients, firsts, seconds, settings, when)
+        averages = [a.copy() for a in start]
+        version.ema_update_all(averages, [2 * a for a in start], 0.5, when)
+        for arrays in (params, firsts, seconds, averages):
+            assert all((a != b).all() == moves and (a == b).all() != moves for a, b in zip(arrays, start))
+    assert len(asked) == 4
+
+
+@VERSIONS
+def test_an_average_without_decay_is_a_copy(version):
+    values = [np.float32([1e30, -0.0, 1e-40]), np.float32([np.inf])]
+    averages = [np.float32([1.0, 3.0, 1e30]), np.float32([-5.0])]
+    version.ema_update_all(averages, values, 0.0)
+    assert [a.tobytes() for a in averages] == [v.tobytes() for v in values]

@@ -16,7 +16,8 @@ def exercise(kernels: Any) -> Results:
         expected = [[a.copy() for a in arrays] for arrays in lists]
         for arrays in zip(*expected):
             update.adam_update(*arrays, **options, decoupled=decoupled)
-        kernels.adam_update_all(*lists, **options, decoupled=decoupled)
+        kernels.adam_update_all(*lists, lambda: {**options, "decoupled": decoupled}, np.ones(3))  # noqa: B023
+        kernels.adam_update_all(*lists, lambda: {**options, "decoupled": decoupled}, np.array([1, np.nan]))  # noqa: B023
         for found, exact in zip(chain(*lists), chain(*expected)):
             yield "adam_update_all", found, exact
     averages, values = normals(*shapes), normals(*(2 * shapes))[len(shapes) :]
@@ -24,5 +25,12 @@ def exercise(kernels: Any) -> Results:
     for pair in zip(expected, values):
         update.ema_update(*pair, 0.9)
     kernels.ema_update_all(averages, values, 0.9)
+    kernels.ema_update_all(averages, values, 0.5, np.array([np.inf]))
     for found, exact in zip(averages, expected):
-        yield "ema_update_all", found, exact
+        yield "ema_update_all", found.copy(), exact
+    kernels.ema_update_all(averages, values, 0.0, np.zeros(2))
+    yield (
+        "ema_update_all without decay",
+        np.concatenate([a.ravel() for a in averages]),
+        np.concatenate([a.ravel() for a in values]),
+    )
