@@ -51,9 +51,12 @@ def _dense(arrays: Sequence[Array]) -> tuple[list[Array], list[Array]]:
     return views, [cupy().ascontiguousarray(view, dtype=first.dtype) for view in views]
 
 
-@lru_cache(maxsize=16)
-def _tables(device: Any, rows: tuple[tuple[int, ...], ...]) -> tuple[Array, Array]:
-    """On the device: the table of addresses and sizes, and the list of chunks (tensor, number)."""
+def _tables(rows: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The table of addresses and sizes, and the list of chunks (tensor, number)."""
     chunks = [(i, k) for i, row in enumerate(rows) for k in range(ceil_div(row[-1], CHUNK))]
-    table = np.array(rows, np.int64)
-    return device.asarray(table), device.asarray(np.array(chunks, np.int64).reshape(-1, 2))
+    return np.array(rows, np.int64), np.array(chunks, np.int64).reshape(-1, 2)
+
+
+@lru_cache(maxsize=16)
+def _on_device(device: Any, rows: tuple[tuple[int, ...], ...]) -> tuple[Array, ...]:
+    return tuple(map(device.asarray, _tables(rows)))
