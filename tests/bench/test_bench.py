@@ -2,80 +2,130 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tinygen.bench.backends import BACKENDS, Backend
-from tinygen.bench.interleave import BenchError, measure
+from tinygen.bench.interleave import BenchError, measure, rounds_of
 from tinygen.bench.operations import OPERATIONS
-from tinygen.bench.result import Row, Timing, markdown, save_picture, table
-from tinygen.bench.steps import STEPS, Given
+from tinygen.bench.report import of_ratios
+from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
+from tinygen.bench.steps import SAMPLING, STEPS, Given, losses
 from tinygen.cli import main
 
 OURS = BACKENDS["tinygen"]
 CASE = "a + b, one number"
 
 
+def again(**changed: Any) -> Backend:
+    return Backend("again", **{"module": OURS.module, "package": "numpy", **changed})
+
+
 def other(name: str, **options: bool) -> Backend:
     return Backend(name, "wrong_backend", "numpy", options, {"PYTHONPATH": str(Path(__file__).parent)})
 
 
+def row(case: str, wrong: dict[str, str] | None = None, **values: list[float]) -> Row:
+    samples = {name: Samples() for name in values}
+    for name, found in samples.items():
+        for value in values[name]:
+            found.add(value)
+    return Row(case, samples, wrong or {})
+
+
 def test_a_library_that_computes_something_else_is_named_and_not_timed() -> None:
-    again = OURS._replace(name="again")
-    backends = [OURS, again, other("off"), other("broken", broken=True)]
-    (row,) = measure([CASE], backends, threads=1, rounds=2, seconds=0.0)
-    assert set(row.timings) == {"tinygen", "again"}
-    assert row.wrong == {"off": "value differs by 5.0e-02", "broken": "ZeroDivisionError: no such kernel"}
-    assert len(row.timings["again"].medians) == 2
-    assert row.ratio("tinygen", "again") is not None
-    assert row.ratio("tinygen", "off") is None
+    backends = [OURS, again(), other("off"), other("broken", broken=True)]
+    (found,) = measure([CASE], backends, threads=1, rounds=2, seconds=0.0)
+    assert set(found.samples) == {"tinygen", "again"}
+    assert found.wrong == {"off": "value differs by 5.0e-02", "broken": "ZeroDivisionError: no such kernel"}
+    assert len(found.samples["again"].values) == 2
+    assert found.ratio("tinygen", "again") is not None
+    assert found.ratio("tinygen", "off") is None
+
+
+def test_a_form_that_differs_in_steps_alone_is_not_asked_for_operations() -> None:
+    (found,) = measure([CASE], [OURS, again(steps_alone=True)], threads=1, rounds=1, seconds=0.0)
+    assert set(found.samples) == {"tinygen"}
+    assert not found.wrong
 
 
 def test_a_library_that_does_not_start_is_one_line() -> None:
-    with pytest.raises(BenchError, match=r"absent: ModuleNotFoundError: No module named 'nowhere'"):
-        measure([CASE], [OURS._replace(name="absent", module="nowhere")], threads=1, rounds=1, seconds=0.0)
+    with pytest.raises(BenchError, match=r"again: ModuleNotFoundError: No module named 'nowhere'"):
+        measure([CASE], [OURS, again(module="nowhere")], threads=1, rounds=1, seconds=0.0)
+
+
+def test_a_library_that_cannot_be_timed_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert OURS.why_not() is None
+    assert again(package="nowhere").why_not() == "nowhere is not installed"
+    monkeypatch.setenv("PATH", "")
+    found = again(options={"compiled": True}).why_not()
+    assert found == "torch.compile needs a compiler of C++, one of g++, clang++, c++"
+
+
+def test_every_round_asks_all_in_another_order() -> None:
+    backends = [OURS, again(), other("off")]
+    asked = [backend.name for backend in rounds_of(backends, 20, seed=0)]
+    orders = [tuple(asked[i : i + 3]) for i in range(0, 60, 3)]
+    assert {tuple(sorted(order)) for order in orders} == {("again", "off", "tinygen")}
+    assert len(set(orders)) == 6
 
 
 def test_ratios_are_made_within_a_round() -> None:
     """The machine is twice as slow in the second round: the ratio is what it was."""
-    ours, theirs = Timing(), Timing()
+    ours, theirs = Samples(), Samples()
     for weather in (1.0, 2.0, 4.0):
-        ours.add(1.0 * weather, [weather], False)
+        ours.add(1.0 * weather, [weather])
         theirs.add(2.0 * weather, [2 * weather], weather == 4.0)
-    row = Row(CASE, {"tinygen": ours, "torch": theirs}, {})
-    assert row.ratio("tinygen", "torch") == (0.5, 0.5, 0.5)
-    entry = row.as_json("tinygen")["libraries"]["torch"]
+    found = Row(CASE, {"tinygen": ours, "torch": theirs}, {})
+    assert found.ratio("tinygen", "torch") == (0.5, 0.5, 0.5)
+    entry = found.as_json("tinygen", MILLISECONDS)["libraries"]["torch"]
     assert entry["disturbed"] == 1
+    assert entry["median_ms"] == 4000.0
     assert entry["tinygen_over_this"] == (0.5, 0.5, 0.5)
+
+
+def test_several_runs_show_how_far_their_ratios_go() -> None:
+    runs = Runs([[row("conv", tinygen=[a], torch=[1.0])] for a in (0.5, 0.9, 0.6)], ["tinygen", "torch"], MILLISECONDS)
+    assert runs.cell("conv", "torch") == "0.60 (0.50 to 0.90)"
+    content = runs.as_json()
+    assert content["spread"] == {"conv": {"torch": {"middle": 0.6, "low": 0.5, "high": 0.9}}}
+    assert len(content["runs"]) == 3
+    assert "spread" not in Runs(runs.runs[:1], runs.names, MILLISECONDS).as_json()
+
+
+def test_a_run_that_went_wrong_leaves_no_ratio() -> None:
+    runs = [[row("conv", tinygen=[1.0], torch=[2.0])], [row("conv", {"torch": "differs"}, tinygen=[1.0])]]
+    found = Runs(runs, ["tinygen", "torch"], MILLISECONDS)
+    assert found.cell("conv", "torch") == "differs"
+    assert found.wrong
 
 
 def test_the_table_and_the_picture_show_what_is_missing(tmp_path: Path) -> None:
     from rich.console import Console
 
-    timing = Timing()
-    timing.add(0.002, [0.002], False)
-    rows = [
-        Row("conv", {"tinygen": timing, "torch": timing}, {}),
-        Row("norm", {"tinygen": timing}, {"torch": "differs"}),
-    ]
+    rows = [row("conv", tinygen=[0.002], torch=[0.002]), row("norm [x]", {"torch": "differs"}, tinygen=[0.002])]
+    report = of_ratios(Runs([rows], ["tinygen", "torch"], MILLISECONDS), "bench", "title")
     console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
-    console.print(table(rows, ["tinygen", "torch"], "title"))
+    console.print(report.table())
     text = console.export_text()
     assert "1.00" in text
     assert "differs" in text
-    assert markdown(rows, ["tinygen", "torch"]).splitlines() == [
+    assert "norm [x]" in text
+    assert report.markdown().splitlines() == [
         "| | tinygen, ms | over torch |",
         "|---|---|---|",
         "| conv | 2 | 1.00 (1.00 to 1.00) |",
-        "| norm | 2 | differs |",
+        "| norm [x] | 2 | differs |",
     ]
-    save_picture(tmp_path / "picture.png", rows, ["tinygen", "torch"])
-    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    for path in report.save(tmp_path, {"threads": "1"}):
+        assert path.exists()
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_names_are_unique_and_inputs_the_same_each_time() -> None:
-    names = [*STEPS, *(operation.name for operation in OPERATIONS)]
+    names = [*STEPS, *SAMPLING, *(operation.name for operation in OPERATIONS)]
     assert len(set(names)) == len(names)
     for operation in OPERATIONS:
         for one, two in zip(operation.arrays().values(), operation.arrays().values()):
@@ -85,31 +135,75 @@ def test_names_are_unique_and_inputs_the_same_each_time() -> None:
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_takes_exactly_the_noise_that_is_given(name: str) -> None:
     step = STEPS[name]
-    given = Given(step.noise())
-    loss, _ = step.model().loss(step.batch(), given)
-    assert np.isfinite(float(loss))
+    given = Given(step.noise(4))
+    for loss, gradients in losses(step, step.model(), step.batch(4), given):
+        assert np.isfinite(float(loss))
+        assert all(np.asarray(gradient).any() for gradient in gradients.values())
     with pytest.raises(StopIteration):
         next(given.arrays)
 
 
-def test_the_command_writes_json_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["bench", "a + b", "--rounds", "1", "--seconds", "0", "--threads", "1", "--out", str(tmp_path)]
-    assert main([*arguments, "--against"]) == 0
+@pytest.mark.parametrize("name", SAMPLING)
+def test_a_sampler_takes_exactly_the_noise_that_is_given(name: str) -> None:
+    case = SAMPLING[name]
+    given = Given(case.noise(4))
+    samples = case.sample(STEPS[case.step].model().eval(), 4, given)
+    assert samples.shape == (4, 1, 28, 28)
+    assert -1 <= float(samples.numpy().min()) < float(samples.numpy().max()) <= 1
+    with pytest.raises(StopIteration):
+        next(given.arrays)
+
+
+def test_the_command_writes_markdown_json_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", CASE, "--rounds", "1", "--seconds", "0", "--threads", "1", "--out", str(tmp_path)]
+    assert main([*arguments, "--repeat", "2", "--against"]) == 0
     assert CASE in capsys.readouterr().out
     written = json.loads((tmp_path / "bench.json").read_text())
-    assert [row["case"] for row in written["rows"]] == [CASE]
+    assert [[entry["case"] for entry in rows] for rows in written["runs"]] == [[CASE], [CASE]]
+    assert written["spread"] == {CASE: {}}
     assert written["machine"]["threads"] == "1"
+    assert CASE in (tmp_path / "bench.md").read_text()
     assert (tmp_path / "bench.png").exists()
+
+
+def test_what_can_be_named_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--list"]) == 0
+    lines = {line.split("  ")[1].split(" ")[0] for line in capsys.readouterr().out.splitlines() if line[0] == " "}
+    assert {"time", "memory", "startup", "growth", "DDPM", "RealNVP", "torch"} <= lines
+
+
+def test_a_whole_name_is_that_case_alone() -> None:
+    from tinygen.cli.bench import BenchOptions, planned
+
+    assert planned(BenchOptions(("memory", "VAE"), ()))[1].cases == ["VAE"]
+    assert planned(BenchOptions(("memory", "vae"), ()))[1].cases == ["VAE", "VQ-VAE"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ("conw", "unknown case 'conw'"),
+        ("memory conv", "unknown case 'conv'"),
         ("conv --rounds 0", "--rounds is at least 1, not 0"),
+        ("conv --repeat 0", "--repeat is at least 1, not 0"),
+        ("growth --repeat 2", "growth is fitted to one run"),
         ("conv --against trch", "unknown library 'trch': did you mean torch?"),
     ],
 )
 def test_wrong_usage_of_bench_is_one_line(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *arguments.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("measure", "library", "said"),
+    [
+        ("startup", "torch, compiled", "start-up is measured of libraries as installed, not of 'torch, compiled'"),
+        ("memory", "torch, compiled", "what compiling takes would count as the memory of 'torch, compiled'"),
+    ],
+)
+def test_what_a_measure_cannot_do_is_one_line(
+    measure: str, library: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", measure, "--against", library]) == 2
     assert said in capsys.readouterr().err

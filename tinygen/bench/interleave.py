@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +21,8 @@ import numpy as np
 
 from tinygen.bench.backends import Backend
 from tinygen.bench.machine import busy_seconds, wait_for_quiet
-from tinygen.bench.result import Row, Timing
+from tinygen.bench.result import Row, Samples
+from tinygen.bench.steps import STEPS
 
 DISTURBED = 1 / 12
 """Share of a sample's time that something else may run."""
@@ -33,19 +34,23 @@ class BenchError(RuntimeError):
     """A library that does not start, or that computes something else: one line."""
 
 
+def settings(backend: Backend, threads: int) -> dict[str, str]:
+    """The environment of a library's process."""
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return os.environ | backend.environment | dict.fromkeys(names, str(threads))
+
+
 class Worker:
     """The process of one library."""
 
     def __init__(self, backend: Backend, threads: int) -> None:
         self.name = backend.name
-        count = str(threads)
-        environment = os.environ | backend.environment
-        environment |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
-        command = [sys.executable, "-m", "tinygen.bench.worker", backend.module, count, json.dumps(backend.options)]
+        options = json.dumps(backend.options)
+        command = [sys.executable, "-m", "tinygen.bench.worker", backend.module, str(threads), options]
         pipe = subprocess.PIPE
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
         self.process = subprocess.Popen(
-            command, env=environment, stdin=pipe, stdout=pipe, stderr=self.errors, text=True
+            command, env=settings(backend, threads), stdin=pipe, stdout=pipe, stderr=self.errors, text=True
         )
         self._answer()
 
@@ -102,6 +107,13 @@ def compare(case: str, workers: Sequence[Worker], tolerance: float) -> dict[str,
     return wrong
 
 
+def rounds_of(backends: Sequence[Backend], rounds: int, seed: int) -> Iterator[Backend]:
+    """Every library `rounds` times: in each round all of them, in random order."""
+    order = random.Random(seed)
+    for _ in range(rounds):
+        yield from order.sample(backends, len(backends))
+
+
 def measure(
     cases: Sequence[str],
     backends: Sequence[Backend],
@@ -110,38 +122,36 @@ def measure(
     seconds: float,
     tolerance: float = 1e-2,
     seed: int = 0,
-    done: Callable[[Row], None] = lambda row: None,
+    done: Callable[[str], None] = lambda case: None,
 ) -> list[Row]:
-    """Every case with every library, the first of which the others are compared with.
+    """Times of every case with every library, the first of which the others are compared with.
 
     Args:
         rounds: samples of each library.
         seconds: of each sample.
         tolerance: how far values and gradients may differ, relative to the greatest of each array; float32 sums in
             another order, through ten couplings one after the other, differ by 3e-3.
-        done: is told each row as it is finished.
+        done: is told each case as it is finished.
 
     Raises:
         BenchError: a library does not start.
     """
-    order = random.Random(seed)
-    workers: list[Worker] = []
+    workers: dict[str, Worker] = {}
     rows = []
     try:
         for backend in backends:
-            workers.append(Worker(backend, threads))
+            workers[backend.name] = Worker(backend, threads)
         for case in cases:
-            wrong = compare(case, workers, tolerance)
-            timings = {worker.name: Timing() for worker in workers if worker.name not in wrong}
-            for _ in range(rounds):
-                chosen = [worker for worker in workers if worker.name in timings]
-                order.shuffle(chosen)
-                for worker in chosen:
-                    timings[worker.name].add(*_sample(worker, case, seconds))
-            rows.append(Row(case, timings, wrong))
-            done(rows[-1])
+            there = [b for b in backends if not b.steps_alone or case in STEPS]
+            wrong = compare(case, [workers[b.name] for b in there], tolerance)
+            right = [b for b in there if b.name not in wrong]
+            samples = {backend.name: Samples() for backend in right}
+            for backend in rounds_of(right, rounds, seed):
+                samples[backend.name].add(*_sample(workers[backend.name], case, seconds))
+            rows.append(Row(case, samples, wrong))
+            done(case)
     finally:
-        for worker in workers:
+        for worker in workers.values():
             worker.close()
     return rows
 

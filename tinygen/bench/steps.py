@@ -1,22 +1,28 @@
-"""The training steps that are timed: a model of each family at the sizes of MNIST, batches of 64.
+"""The training steps that are timed, and the sampling: a model of each family at the sizes of MNIST, batches of 64.
 
 Their noise is given, so that every library computes the same numbers; drawing it is an operation of its own.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tinygen.autodiff.backward import grad
+from tinygen.diffusion.ddim import ddim_steps
 from tinygen.diffusion.ddpm import DDPMConfig
 from tinygen.flow.realnvp import RealNVPConfig
+from tinygen.gan.variants import DCGANConfig
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 from tinygen.vae.vae import VAEConfig
+from tinygen.vq.vqvae import VQVAEConfig
 
 SHAPE = (1, 28, 28)
 BATCH = 64
+Arrays = dict[str, np.ndarray]
 
 
 class Given(Generator):
@@ -26,51 +32,105 @@ class Given(Generator):
         super().__init__(0)
         self.arrays = iter(arrays.values())
 
-    def _next(self, shape: Any, dtype: Any = None) -> Tensor:
+    def _given(self, shape: Any, dtype: Any = None) -> Tensor:
         array = next(self.arrays)
         if array.shape != tuple(shape):
             raise ValueError(f"the step asks for noise of shape {tuple(shape)}, given is {array.shape}")
         return Tensor(array if dtype is None else array.astype(dtype))
 
     def normal(self, shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
-        return self._next(shape, dtype)
+        return self._given(shape, dtype)
 
     def uniform(self, shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
-        return self._next(shape, dtype)
+        return self._given(shape, dtype)
 
     def integers(self, low: int, high: int, shape: Any, device: Any = None) -> Tensor:
-        return self._next(shape)
+        return self._given(shape)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One loss that is descended in a step: a method of the model, and the part whose weights it moves ("": all)."""
+
+    loss: str = "loss"
+    part: str = ""
+
+    def parameters(self, model: Any) -> dict[str, Any]:
+        """The weights by name, of a model of either library."""
+        named = dict(model.named_parameters())
+        return {name: p for name, p in named.items() if p.requires_grad and name.startswith(self.part)}
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is trained on what: a model from a fixed seed, its examples, the noise in the order it is asked for."""
+    """What is trained on what: a model from a fixed seed, its examples, the noise in the order it is asked for.
+
+    `draw(rng, n)` gives the noise of n examples; `after(model)` is what follows the optimiser. A bias that a batch
+    normalisation takes away again has no gradient but rounding: `no_gradient` says which, and they are not compared.
+    """
 
     make: Callable[[Generator], Any]
-    draw: Callable[[np.random.Generator], dict[str, np.ndarray]]
+    draw: Callable[[np.random.Generator, int], Arrays]
+    turns: tuple[Turn, ...] = (Turn(),)
+    after: Callable[[Any], Any] | None = None
+    no_gradient: tuple[str, ...] = ()
     lr: float = 1e-3
 
     def model(self) -> Any:
         """The model, with weights that are nowhere 0, so that every gradient is worth comparing."""
-        model = self.make(Generator(0))
-        rng = np.random.default_rng(2)
-        for parameter in model.parameters():
-            moved = np.asarray(parameter * 1.0) + 0.02 * rng.standard_normal(parameter.shape)
-            parameter.data = moved.astype(np.float32)
-        return model
+        return moved(self.make(Generator(0)))
 
-    def batch(self) -> dict[str, np.ndarray]:
-        """64 images of 256 grey levels in [-1, 1]."""
-        levels = np.random.default_rng(3).integers(0, 256, (BATCH, *SHAPE))
-        return {"x": (levels / 127.5 - 1).astype(np.float32)}
+    def batch(self, n: int = BATCH) -> Arrays:
+        """n images of 256 grey levels in [-1, 1]."""
+        return images(n)
 
-    def noise(self) -> dict[str, np.ndarray]:
+    def noise(self, n: int = BATCH) -> Arrays:
         """What the step draws, by name."""
-        return self.draw(np.random.default_rng(4))
+        return self.draw(np.random.default_rng(4), n)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is drawn: n samples of a step's model by `sample(model, n, rng)`, from noise given by name."""
+
+    step: str
+    sample: Callable[[Any, int, Generator], Tensor]
+    draw: Callable[[np.random.Generator, int], Arrays]
+
+    def noise(self, n: int = BATCH) -> Arrays:
+        """What the sampler draws, by name."""
+        return self.draw(np.random.default_rng(5), n)
+
+
+def losses(step: Step, model: Any, batch: Any, rng: Generator) -> Any:
+    """Yields, turn by turn, the loss and its gradients by the parameters' names."""
+    for turn in step.turns:
+        found = getattr(model, turn.loss)(batch, rng)
+        loss = found[0] if isinstance(found, tuple) else found
+        named = turn.parameters(model)
+        yield loss, dict(zip(named, grad(loss, list(named.values()))))
+
+
+def moved(model: Any) -> Any:
+    """The model with every weight a little off what it started from, the same each time."""
+    rng = np.random.default_rng(2)
+    for parameter in model.parameters():
+        parameter.data = (np.asarray(parameter) + 0.02 * rng.standard_normal(parameter.shape)).astype(np.float32)
+    return model
+
+
+def images(n: int) -> Arrays:
+    """A batch of n images of 256 grey levels in [-1, 1]."""
+    levels = np.random.default_rng(3).integers(0, 256, (n, *SHAPE))
+    return {"x": (levels / 127.5 - 1).astype(np.float32)}
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.standard_normal(shape).astype(np.float32)
+
+
+def _uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.uniform(size=shape).astype(np.float32)
 
 
 def _realnvp(rng: Generator) -> Any:
@@ -79,14 +139,52 @@ def _realnvp(rng: Generator) -> Any:
     return model
 
 
+def _autoencoder(rng: Generator) -> Any:
+    model = VQVAEConfig(revival=0.0).build(SHAPE, None, rng).autoencoder
+    model.quantiser.start(model.vectors(images(BATCH)["x"]), rng)
+    return model
+
+
 STEPS = {
     "DDPM": Step(
         lambda rng: DDPMConfig().build(SHAPE, None, rng),
-        lambda rng: {"t": rng.integers(1, 1001, BATCH), "noise": _normal(rng, BATCH, *SHAPE)},
+        lambda rng, n: {"t": rng.integers(1, 1001, n), "noise": _normal(rng, n, *SHAPE)},
     ),
     "VAE": Step(
         lambda rng: VAEConfig(likelihood="bernoulli", binarise="threshold", hidden=(512, 256)).build(SHAPE, None, rng),
-        lambda rng: {"noise": _normal(rng, BATCH, 16)},
+        lambda rng, n: {"noise": _normal(rng, n, 16)},
     ),
-    "RealNVP": Step(_realnvp, lambda rng: {"noise": rng.uniform(size=(BATCH, *SHAPE)).astype(np.float32)}),
+    "RealNVP": Step(_realnvp, lambda rng, n: {"noise": _uniform(rng, n, *SHAPE)}),
+    "DCGAN": Step(
+        lambda rng: DCGANConfig().build(SHAPE, None, rng),
+        lambda rng, n: {f"latent of the {player}": _uniform(rng, n, 64) for player in ("discriminator", "generator")},
+        (Turn("discriminator_loss", "discriminator"), Turn("generator_loss", "generator")),
+        no_gradient=("generator.up.0.bias", "discriminator.down.1.bias"),
+        lr=2e-4,
+    ),
+    "VQ-VAE": Step(
+        _autoencoder,
+        lambda rng, n: {},
+        after=lambda model: model.quantiser.follow(*model.seen, Generator(0)),
+    ),
 }
+
+SAMPLING = {
+    "DDPM sampling, 10 steps": Sampling(
+        "DDPM", lambda model, n, rng: _ddim(model, n, rng), lambda rng, n: {"x_T": _normal(rng, n, *SHAPE)}
+    ),
+    "VAE sampling": Sampling(
+        "VAE", lambda model, n, rng: model.sample(n, rng), lambda rng, n: {"z": _normal(rng, n, 16)}
+    ),
+    "RealNVP sampling": Sampling(
+        "RealNVP",
+        lambda model, n, rng: model.sample(n, rng),
+        lambda rng, n: {"z": _normal(rng, n, math.prod(SHAPE))},
+    ),
+}
+
+
+def _ddim(model: Any, n: int, rng: Generator) -> Tensor:
+    x = rng.normal((n, *SHAPE))
+    *_, (_, x) = ddim_steps(model.net, model.schedule, x, rng, range(50, 951, 100), limits=(-1, 1))
+    return x

@@ -2,6 +2,7 @@
 
     {"do": "compare", "case": c, "path": p}  ->  {}                      writes values and gradients of c to p (npz)
     {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least 3 times
+    {"do": "memory", "case": c, "after": b}  ->  {"work": n, ...}        bytes that c takes, once b has run (memory.py)
 
 What else it prints goes to standard error. An error is an answer too: {"error": "..."}.
 """
@@ -15,10 +16,47 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.bench import memory
+from tinygen.bench.growth import POINTS
 from tinygen.bench.operations import OPERATIONS
+from tinygen.bench.steps import SAMPLING, STEPS
 
 LEAST = 3
 """Repetitions of a sample, however long they take."""
+WARM_UP = 2
+"""Runs before the first that is timed: what is compiled, is compiled then."""
+
+NAMED = {operation.name: operation for operation in (*OPERATIONS, *POINTS)}
+
+
+def build(backend: Any, case: str) -> Any:
+    """The run of a case by its name, in a library."""
+    if case in STEPS:
+        return backend.step(case)
+    return backend.sampling(case) if case in SAMPLING else backend.operation(NAMED[case])
+
+
+class Cases:
+    """The runs of one library: one at a time, so that the memory is that of the case."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend, self.case, self.run, self.warm = backend, "", None, False
+
+    def fresh(self, case: str) -> Any:
+        """The run of `case`, as it was built where nothing was timed since."""
+        if case != self.case or self.warm:
+            self.run = None
+            self.case, self.run, self.warm = case, build(self.backend, case), False
+        return self.run
+
+    def warmed(self, case: str) -> Any:
+        """The run of `case`, ready to be timed."""
+        if case != self.case or not self.warm:
+            run = self.fresh(case)
+            for _ in range(WARM_UP):
+                run()
+            self.warm = True
+        return self.run
 
 
 def serve(module: str, threads: int, options: dict[str, Any]) -> None:
@@ -27,29 +65,26 @@ def serve(module: str, threads: int, options: dict[str, Any]) -> None:
     os.dup2(2, 1)
     backend = importlib.import_module(module)
     backend.setup(threads, **options)
-    operations = {operation.name: operation for operation in OPERATIONS}
-    runs: dict[str, Any] = {}
-
-    def run_of(name: str) -> Any:
-        if name not in runs:
-            runs.clear()  # one case at a time keeps the memory that of the case
-            runs[name] = backend.operation(operations[name]) if name in operations else backend.step(name)
-            for _ in range(2):
-                runs[name]()  # what is compiled, is compiled here
-        return runs[name]
-
+    cases = Cases(backend)
     answer({}, answers)
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            run = run_of(request["case"])
-            if request["do"] == "compare":
-                np.savez(request["path"], **run.results())
-                answer({}, answers)
-            else:
-                answer(sample(run, request["seconds"]), answers)
+            answer(_done(request, cases), answers)
         except Exception as error:
             answer({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}, answers)
+
+
+def _done(request: dict[str, Any], cases: Cases) -> dict[str, Any]:
+    case = request["case"]
+    match request["do"]:
+        case "compare":
+            np.savez(request["path"], **cases.fresh(case).results())
+            return {}
+        case "memory":
+            return memory.of(cases, case, request["after"])
+        case _:
+            return sample(cases.warmed(case), request["seconds"])
 
 
 def sample(run: Any, seconds: float) -> dict[str, Any]:

@@ -1,105 +1,237 @@
-"""`tinygen bench [WHAT ...]`: operations and training steps beside other libraries, on this machine, in one run."""
+"""`tinygen bench [MEASURE] [CASE ...]`: this engine beside other libraries, on this machine, in one run.
 
-import importlib.util
-import json
+The measure is time (what is measured when none is named), memory, startup or growth.
+"""
+
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from tinygen.cli.options import parse
 from tinygen.training.contract import RunError, UsageError
 
+if TYPE_CHECKING:
+    from tinygen.bench.backends import Backend
+    from tinygen.bench.report import Report
+
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """Time operations and training steps beside other libraries."""
+    """Measure operations and training steps beside other libraries."""
 
     what: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Cases, by a part of their names, such as conv or DDPM; all when none is given."""
-    against: tuple[str, ...] = ("torch", "torch, malloc tuned")
+    """First time, memory, startup or growth (time when none is named); then cases, by a part of their names."""
+    against: tuple[str, ...] | None = None
     """Libraries to compare with, where they are installed; --list names all."""
-    rounds: int = 7
-    """Samples of each."""
+    rounds: int | None = None
+    """Samples of each; 7 of times, 3 of the others."""
     seconds: float = 0.3
-    """Length of a sample."""
+    """Length of a sample of times."""
+    repeat: int = 1
+    """How often all is measured, by new processes; the table then shows how far the ratios went."""
     threads: int = os.cpu_count() or 1
     """Threads of every library."""
     list: bool = False
-    """Name the cases and the libraries, and stop."""
+    """Name the measures, the cases and the libraries, and stop."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bench")
-    """Folder for bench.md, bench.json and bench.png."""
+    """Folder for the table in Markdown, JSON and the picture."""
+
+
+AGAINST = ("torch", "torch, malloc tuned")
+Done = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured: the options with all that they left open."""
+
+    cases: list[str]
+    backends: "list[Backend]"
+    options: BenchOptions
+
+    @property
+    def names(self) -> list[str]:
+        return [backend.name for backend in self.backends]
+
+    def rounds(self, default: int) -> int:
+        return default if self.options.rounds is None else self.options.rounds
+
+
+def time(plan: Plan, done: Done) -> "Report":
+    """Operations and training steps."""
+    from tinygen.bench.interleave import measure
+    from tinygen.bench.report import of_ratios
+    from tinygen.bench.result import MILLISECONDS, Runs
+
+    options = plan.options
+    sizes = (options.threads, plan.rounds(7), options.seconds)
+    runs = [measure(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
+    title = "Median of each sample, and time over the other's, with quartiles; * something else ran meanwhile"
+    return of_ratios(Runs(runs, plan.names, MILLISECONDS), "bench", title)
+
+
+def memory(plan: Plan, done: Done) -> "Report":
+    """Peak memory of training steps."""
+    from tinygen.bench.memory import measure_memory
+    from tinygen.bench.report import of_ratios
+    from tinygen.bench.result import MEBIBYTES, Runs
+
+    options = plan.options
+    sizes = (options.threads, plan.rounds(3))
+    runs = [measure_memory(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
+    title = "Peak memory of a training step beyond the model and the batch, and of the process; over the other's"
+    return of_ratios(Runs(runs, plan.names, MEBIBYTES), "memory", title)
+
+
+def startup(plan: Plan, done: Done) -> "Report":
+    """From the start of a process to the end of its first training step."""
+    from tinygen.bench.report import of_ratios
+    from tinygen.bench.result import SECONDS, Runs
+    from tinygen.bench.startup import measure_startup
+
+    options = plan.options
+    sizes = (options.threads, plan.rounds(3))
+    runs = [measure_startup(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
+    title = "Seconds to the end of the first training step, with caches that are empty or not; over the other's"
+    return of_ratios(Runs(runs, plan.names, SECONDS), "startup", title)
+
+
+def growth(plan: Plan, done: Done) -> "Report":
+    """How time and memory grow."""
+    from tinygen.bench.growth import SERIES
+    from tinygen.bench.growth_report import of_growth
+    from tinygen.bench.interleave import measure
+    from tinygen.bench.memory import measure_memory
+
+    options = plan.options
+    series = [one for one in SERIES if one.name in plan.cases]
+    points = list(dict.fromkeys(point.name for one in series for point in one.points))
+    least = {point.name: one.points[0].name for one in reversed(series) for point in one.points}
+    rows = {
+        "time": measure(points, plan.backends, options.threads, plan.rounds(3), options.seconds, done=done),
+        "memory": measure_memory(
+            points, plan.backends, options.threads, plan.rounds(1), done=done, after=least.__getitem__
+        ),
+    }
+    return of_growth(series, rows, plan.names)
+
+
+MEASURES: dict[str, Callable[[Plan, Done], "Report"]] = {
+    "time": time,
+    "memory": memory,
+    "startup": startup,
+    "growth": growth,
+}
+
+
+def cases_of(measure: str) -> Sequence[str]:
+    """The names of what can be measured."""
+    from tinygen.bench.growth import SERIES
+    from tinygen.bench.operations import OPERATIONS
+    from tinygen.bench.steps import SAMPLING, STEPS
+
+    if measure == "growth":
+        return [series.name for series in SERIES]
+    return [*STEPS, *SAMPLING, *(o.name for o in OPERATIONS)] if measure == "time" else [*STEPS]
 
 
 def run(args: Sequence[str]) -> int:
     """The command; returns the exit code: 1 when a library computes something else."""
-    options = parse(BenchOptions, args, "tinygen bench", "Time operations and training steps beside other libraries.")
+    options = parse(
+        BenchOptions, args, "tinygen bench", "Measure operations and training steps beside other libraries."
+    )
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from tinygen.bench.backends import BACKENDS
-    from tinygen.bench.interleave import BenchError, measure
+    from tinygen.bench.interleave import BenchError
     from tinygen.bench.machine import description
-    from tinygen.bench.operations import OPERATIONS
-    from tinygen.bench.result import Row, markdown, save_picture, table
-    from tinygen.bench.steps import STEPS
-    from tinygen.files import replacing, write_atomically
-    from tinygen.training.registry import unknown
 
-    cases = [*STEPS, *(operation.name for operation in OPERATIONS)]
     if options.list:
-        print("\n".join(["cases", *(f"  {case}" for case in cases), "libraries", *(f"  {name}" for name in BACKENDS)]))
+        print("\n".join(listing()))
         return 0
-    for name, least in {"rounds": 1, "seconds": 0, "threads": 1}.items():
-        if not getattr(options, name) >= least:
-            raise UsageError(f"--{name} is at least {least}, not {getattr(options, name)}")
-    for name in options.against:
-        if name not in BACKENDS:
-            raise UsageError(unknown("library", name, BACKENDS, "tinygen bench --list"))
-    chosen = [case for case in cases if not options.what or any(part.lower() in case.lower() for part in options.what)]
-    for part in options.what:
-        if not any(part.lower() in case.lower() for case in cases):
-            raise UsageError(unknown("case", part, cases, "tinygen bench --list"))
-    backends = [BACKENDS["tinygen"], *(BACKENDS[name] for name in options.against)]
-    absent = {b.package for b in backends if importlib.util.find_spec(b.package) is None}
-    if absent:
-        print(f"not installed, so not compared with: {', '.join(sorted(absent))}", file=sys.stderr)
-    backends = [backend for backend in backends if backend.package not in absent]
-    names = [backend.name for backend in backends]
+    measure, plan = planned(options)
     machine = description(options.threads)
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    rows: list[Row] = []
     try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task(chosen[0], total=len(chosen))
-
-            def done(row: Row) -> None:
-                rows.append(row)
-                following = chosen[len(rows)] if len(rows) < len(chosen) else ""
-                progress.update(task, advance=1, description=following)
-
-            measure(chosen, backends, options.threads, options.rounds, options.seconds, done=done)
+        with progress(console, plan, measure) as done:
+            report = MEASURES[measure](plan, done)
     except BenchError as error:
         raise RunError(str(error)) from error
-    except KeyboardInterrupt:
-        print("stopped; what is finished follows", file=sys.stderr)
-    title = "Median of each sample, and time over the other's, with quartiles; * something else ran meanwhile"
-    console.print(table(rows, names, title))
+    console.print(report.table())
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        content = {"machine": machine, "rows": [row.as_json(names[0]) for row in rows]}
-        write_atomically(options.out / "bench.json", json.dumps(content, indent=1))
-        about = ", ".join(f"{key} {value}" for key, value in machine.items())
-        write_atomically(options.out / "bench.md", f"{about}\n\n{markdown(rows, names)}")
-        with replacing(options.out / "bench.png") as temporary:
-            save_picture(temporary, rows, names)
+        print("  ".join(map(str, report.save(options.out, machine))))
     except OSError as error:
         raise RunError(f"{options.out} cannot be written: {error.strerror or error}") from error
-    print("  ".join(str(options.out / f"bench.{kind}") for kind in ("md", "json", "png")))
-    return 1 if any(row.wrong for row in rows) else 0
+    return int(report.failed)
+
+
+def planned(options: BenchOptions) -> tuple[str, Plan]:
+    """What is measured, and the plan. Raises UsageError for what is not there or out of range."""
+    from tinygen.bench.backends import BACKENDS
+    from tinygen.training.registry import unknown
+
+    for name, least in {"rounds": 1, "seconds": 0, "repeat": 1, "threads": 1}.items():
+        value = getattr(options, name)
+        if value is not None and not value >= least:
+            raise UsageError(f"--{name} is at least {least}, not {value}")
+    measure, parts = "time", options.what
+    if parts and parts[0] in MEASURES:
+        measure, parts = parts[0], parts[1:]
+    if measure == "growth" and options.repeat > 1:
+        raise UsageError("growth is fitted to one run: --repeat is for time, memory and startup")
+    cases = cases_of(measure)
+    chosen = set() if parts else set(cases)
+    for part in parts:
+        found = {case for case in cases if part == case} or {case for case in cases if part.lower() in case.lower()}
+        if not found:
+            raise UsageError(unknown("case", part, cases, "tinygen bench --list"))
+        chosen |= found
+    backends = [BACKENDS["tinygen"]]
+    for name in AGAINST if options.against is None else options.against:
+        if name not in BACKENDS:
+            raise UsageError(unknown("library", name, BACKENDS, "tinygen bench --list"))
+        backends.append(BACKENDS[name])
+        if measure == "startup" and not backends[-1].first_step:
+            raise UsageError(f"start-up is measured of libraries as installed, not of {name!r}")
+        if measure in ("memory", "growth") and backends[-1].options.get("compiled"):
+            raise UsageError(f"what compiling takes would count as the memory of {name!r}: leave it out")
+    return measure, Plan([case for case in cases if case in chosen], available(backends), options)
+
+
+def available(backends: "Sequence[Backend]") -> "list[Backend]":
+    """Those that can be measured here; why the others cannot goes to standard error."""
+    reasons = {backend.name: backend.why_not() for backend in backends}
+    for name, reason in reasons.items():
+        if reason:
+            print(f"not compared with {name}: {reason}", file=sys.stderr)
+    return [backend for backend in backends if not reasons[backend.name]]
+
+
+def listing() -> list[str]:
+    """What there is to name on the command line."""
+    from tinygen.bench.backends import BACKENDS
+
+    lines = ["measures"]
+    for measure, function in MEASURES.items():
+        lines.append(f"  {measure:<8} {(function.__doc__ or '').strip()}")
+    lines += ["cases", *(f"  {case}" for case in cases_of("time"))]
+    lines += ["growth", *(f"  {case}" for case in cases_of("growth"))]
+    return [*lines, "libraries", *(f"  {name}" for name in BACKENDS)]
+
+
+@contextmanager
+def progress(console: Any, plan: Plan, measure: str) -> Any:
+    """A bar while it is measured; gives what is told each case as it is finished."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as shown:
+        total = None if measure == "growth" else len(plan.cases) * plan.options.repeat
+        task = shown.add_task("", total=total)
+        yield lambda case: shown.update(task, advance=1, description=case)

@@ -1,13 +1,18 @@
 """The libraries that are timed: a module each, with
 
     setup(threads, **options)       before anything else in the process
-    operation(op) -> Run            an operation of `operations.py`, forward and backward
+    operation(op) -> Run            an operation of `operations.py` or of `growth.py`, forward and backward
     step(name) -> Run               a training step of `steps.py`
+    sampling(name) -> Run           samples of one of its models
 
-A `Run` is called to do the work once, and gives its results as NumPy arrays for comparison.
+A `Run` is called to do the work once, and gives its results as NumPy arrays for comparison. That of a step is told by
+`resize(n)` to go on with batches of n examples.
 """
 
-from typing import Any, NamedTuple, Protocol
+import importlib.util
+import shutil
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,20 +25,36 @@ class Run(Protocol):
         ...
 
     def results(self) -> dict[str, np.ndarray]:
-        """Do it once more; its value and gradients by name."""
+        """Do it once more; its value and gradients by name. No weight moves."""
         ...
 
 
-class Backend(NamedTuple):
-    """A library as it is to be set up: one process."""
+@dataclass(frozen=True)
+class Backend:
+    """A library as it is to be set up: one process.
+
+    `first_step` is the program that takes a first training step in a new process, where start-up is measured;
+    `steps_alone` says that operations are no different in this form than in another.
+    """
 
     name: str
     module: str
     package: str
-    options: dict[str, Any]
-    environment: dict[str, str]
+    options: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    first_step: str = ""
+    steps_alone: bool = False
+
+    def why_not(self) -> str | None:
+        """Why it cannot be timed here; None where it can."""
+        if importlib.util.find_spec(self.package) is None:
+            return f"{self.package} is not installed"
+        if self.options.get("compiled") and not any(map(shutil.which, COMPILERS)):
+            return f"torch.compile needs a compiler of C++, one of {', '.join(COMPILERS)}"
+        return None
 
 
+COMPILERS = ("g++", "clang++", "c++")
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -41,14 +62,22 @@ MALLOC = {
 }
 """glibc's malloc told to keep memory, as `tinygen train` tells it (training/memory.py)."""
 
+
+def _torch(name: str, environment: dict[str, str], **options: bool) -> Backend:
+    only_adam = options == {"fused": True}
+    first = "" if options else "first_step_of_torch"
+    return Backend(name, "tinygen.bench.backends.with_torch", "torch", options, environment, first, only_adam)
+
+
 BACKENDS = {
     b.name: b
     for b in (
-        Backend("tinygen", "tinygen.bench.backends.with_tinygen", "numpy", {}, {}),
-        Backend("torch", "tinygen.bench.backends.with_torch", "torch", {}, {}),
-        Backend("torch, malloc tuned", "tinygen.bench.backends.with_torch", "torch", {}, MALLOC),
-        Backend("torch, channels last", "tinygen.bench.backends.with_torch", "torch", {"channels_last": True}, MALLOC),
-        Backend("torch, compiled", "tinygen.bench.backends.with_torch", "torch", {"compiled": True}, MALLOC),
+        Backend("tinygen", "tinygen.bench.backends.with_tinygen", "numpy", first_step="first_step_of_tinygen"),
+        _torch("torch", {}),
+        _torch("torch, malloc tuned", MALLOC),
+        _torch("torch, fused Adam", MALLOC, fused=True),
+        _torch("torch, channels last", MALLOC, fused=True, channels_last=True),
+        _torch("torch, compiled", MALLOC, fused=True, compiled=True),
     )
 }
-"""Every way of running that is compared. PyTorch's tuned forms are there so that it is compared at its best."""
+"""Every way of running that is compared: PyTorch as installed, then with its memory kept, and its faster forms so."""

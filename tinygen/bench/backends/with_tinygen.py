@@ -8,7 +8,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import optim
 from tinygen.bench.operations import Operation, cotangent
-from tinygen.bench.steps import STEPS, Given
+from tinygen.bench.steps import BATCH, SAMPLING, STEPS, Given, losses
 from tinygen.nn import functional
 from tinygen.ops import normalisation
 from tinygen.training.memory import keep_memory
@@ -47,37 +47,68 @@ class OperationRun:
 
 
 class StepRun:
-    """Forward, backward and Adam of a family's model, with noise that is given."""
+    """The losses of a family's model, each forward, backward and Adam, with noise that is given."""
 
-    def __init__(self, name: str) -> None:
-        step = STEPS[name]
-        self.model = step.model()
-        self.batch, self.noise = step.batch(), step.noise()
-        self.optimiser = optim.Adam(self.model.parameters(), lr=step.lr)
+    def __init__(self, name: str, batch: int = BATCH) -> None:
+        self.step = STEPS[name]
+        self.model = self.step.model()
+        self.optimisers = [
+            optim.Adam(turn.parameters(self.model).values(), lr=self.step.lr) for turn in self.step.turns
+        ]
+        self.resize(batch)
+
+    def resize(self, batch: int) -> None:
+        """From now on batches of `batch` examples."""
+        self.batch, self.noise = self.step.batch(batch), self.step.noise(batch)
 
     def __call__(self) -> Any:
-        loss = self._backward()
-        self.optimiser.step()
-        return float(loss)
+        descended = []
+        for optimiser, (loss, gradients) in zip(self.optimisers, self._losses()):
+            for parameter, gradient in zip(optimiser.parameters(), gradients.values()):
+                parameter.grad = gradient
+            optimiser.step()
+            optimiser.zero_grad()
+            descended.append(loss)
+        if self.step.after is not None:
+            self.step.after(self.model)
+        return descended
 
-    def _backward(self) -> tg.Tensor:
-        self.optimiser.zero_grad()
-        loss, _ = self.model.loss(self.batch, Given(self.noise))
-        loss.backward()
-        return loss
+    def _losses(self) -> Any:
+        return losses(self.step, self.model, self.batch, Given(self.noise))
 
     def results(self) -> dict[str, np.ndarray]:
-        loss = self._backward()
-        named = {name: p.grad.numpy() for name, p in self.model.named_parameters() if p.grad is not None}
-        return {"value": loss.numpy()} | named
+        found = {}
+        for turn, (loss, gradients) in zip(self.step.turns, self._losses()):
+            found[turn.loss] = loss.numpy()
+            found |= {n: g.numpy() for n, g in gradients.items() if n not in self.step.no_gradient}
+        return found
+
+
+class SamplingRun:
+    """Samples of a family's model, from noise that is given."""
+
+    def __init__(self, name: str, n: int) -> None:
+        self.case, self.n = SAMPLING[name], n
+        self.model = STEPS[self.case.step].model().eval()
+        self.noise = self.case.noise(n)
+
+    def __call__(self) -> Any:
+        return self.case.sample(self.model, self.n, Given(self.noise))
+
+    def results(self) -> dict[str, np.ndarray]:
+        return {"samples": self().numpy()}
 
 
 def operation(chosen: Operation) -> OperationRun:
     return OperationRun(chosen)
 
 
-def step(name: str) -> StepRun:
-    return StepRun(name)
+def step(name: str, batch: int = BATCH) -> StepRun:
+    return StepRun(name, batch)
+
+
+def sampling(name: str, n: int = BATCH) -> SamplingRun:
+    return SamplingRun(name, n)
 
 
 def placed(array: np.ndarray, image: bool) -> np.ndarray:

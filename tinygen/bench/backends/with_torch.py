@@ -1,4 +1,4 @@
-"""PyTorch: as installed, with its memory kept, in channels-last layout, or compiled."""
+"""PyTorch: as installed, with its memory kept, with fused Adam, in channels-last layout, or compiled."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tinygen.bench.backends.torch_models import MODELS
+from tinygen.bench import torch_models
 from tinygen.bench.operations import Operation, cotangent
-from tinygen.bench.steps import STEPS
+from tinygen.bench.steps import BATCH, SAMPLING, STEPS
 
 F = SimpleNamespace(
     **{name: getattr(functional, name) for name in dir(functional) if not name.startswith("_")},
@@ -17,7 +17,7 @@ F = SimpleNamespace(
     group_norm_silu=lambda x, groups, w, b: functional.silu(functional.group_norm(x, groups, w, b)),
 )
 
-FORM = {"channels_last": False, "compiled": False}
+FORM = {"channels_last": False, "compiled": False, "fused": False}
 
 
 def setup(threads: int, **form: bool) -> None:
@@ -57,40 +57,81 @@ class OperationRun:
         return {"value": y.detach().numpy()} | {n: g.numpy() for n, g in zip(self.wanted, gradients)}
 
 
+def given(name: str) -> Any:
+    """The model of a step with this engine's weights."""
+    model = torch_models.model(name)
+    model.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in STEPS[name].model().state_dict().items()})
+    return model.to(memory_format=torch.channels_last) if FORM["channels_last"] else model
+
+
 class StepRun:
-    """Forward, backward and Adam (fused, its fastest) of a family's model, with noise that is given."""
+    """The losses of a family's model, each forward, backward and Adam, with noise that is given."""
 
-    def __init__(self, name: str) -> None:
-        step = STEPS[name]
-        self.model = MODELS[name]()
-        self.model.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in step.model().state_dict().items()})
-        if FORM["channels_last"]:
-            self.model.to(memory_format=torch.channels_last)
-        self.loss = torch.compile(self.model.loss) if FORM["compiled"] else self.model.loss
-        self.batch = {name: placed(array) for name, array in step.batch().items()}
-        self.noise = {name: placed(array) for name, array in step.noise().items()}
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=step.lr, fused=True)
+    def __init__(self, name: str, batch: int = BATCH) -> None:
+        self.step = STEPS[name]
+        self.model = given(name)
+        self.losses = [getattr(self.model, turn.loss) for turn in self.step.turns]
+        if FORM["compiled"]:
+            self.losses = [torch.compile(loss) for loss in self.losses]
+        self.parameters = [turn.parameters(self.model) for turn in self.step.turns]
+        fused = FORM["fused"] or None  # None leaves the choice to PyTorch, as installed
+        self.optimisers = [torch.optim.Adam(named.values(), lr=self.step.lr, fused=fused) for named in self.parameters]
+        self.resize(batch)
 
-    def __call__(self) -> float:
-        loss = self._backward()
-        self.optimiser.step()
-        return loss.item()
+    def resize(self, batch: int) -> None:
+        """From now on batches of `batch` examples."""
+        self.batch = {name: placed(array) for name, array in self.step.batch(batch).items()}
+        self.noise = {name: placed(array) for name, array in self.step.noise(batch).items()}
 
-    def _backward(self) -> torch.Tensor:
-        self.optimiser.zero_grad()
-        loss = self.loss(self.batch, self.noise)
-        loss.backward()
-        return loss
+    def __call__(self) -> Any:
+        descended = []
+        for optimiser, loss in zip(self.optimisers, self._backward()):
+            optimiser.step()
+            optimiser.zero_grad()
+            descended.append(loss.detach())
+        if self.step.after is not None:
+            self.model.after_step()
+        return descended
+
+    def _backward(self) -> Any:
+        for loss, named in zip(self.losses, self.parameters):
+            value = loss(self.batch, self.noise)
+            value.backward(inputs=list(named.values()))
+            yield value
 
     def results(self) -> dict[str, np.ndarray]:
-        loss = self._backward()
-        named = {name: p.grad.numpy() for name, p in self.model.named_parameters() if p.grad is not None}
-        return {"value": loss.detach().numpy()} | named
+        found = {}
+        for turn, named, loss in zip(self.step.turns, self.parameters, self._backward()):
+            found[turn.loss] = loss.detach().numpy()
+            found |= {n: p.grad.numpy().copy() for n, p in named.items() if n not in self.step.no_gradient}
+            for parameter in named.values():
+                parameter.grad = None
+        return found
+
+
+class SamplingRun:
+    """Samples of a family's model, from noise that is given."""
+
+    def __init__(self, name: str, n: int) -> None:
+        case = SAMPLING[name]
+        model = given(case.step).eval()
+        self.sample = torch.compile(model.sample) if FORM["compiled"] else model.sample
+        self.noise = {name: placed(array) for name, array in case.noise(n).items()}
+
+    def __call__(self) -> Any:
+        return self.sample(self.noise)
+
+    def results(self) -> dict[str, np.ndarray]:
+        return {"samples": self().numpy()}
 
 
 def operation(chosen: Operation) -> OperationRun:
     return OperationRun(chosen)
 
 
-def step(name: str) -> StepRun:
-    return StepRun(name)
+def step(name: str, batch: int = BATCH) -> StepRun:
+    return StepRun(name, batch)
+
+
+def sampling(name: str, n: int = BATCH) -> SamplingRun:
+    return SamplingRun(name, n)

@@ -1,0 +1,73 @@
+"""Start-up ends with the first training step; cold is with caches that are empty."""
+
+from pathlib import Path
+
+import pytest
+
+from tinygen.bench import startup
+from tinygen.bench.backends import BACKENDS, Backend
+from tinygen.bench.interleave import BenchError
+from tinygen.bench.startup import first_step, measure_startup
+
+STAND_IN = """
+import os, sys, time
+from pathlib import Path
+folder = Path(os.environ["NUMBA_CACHE_DIR"])
+if not list(folder.iterdir()):
+    time.sleep(0.3)
+    (folder / "compiled").touch()
+assert Path(sys.argv[3]).exists(), "no arrays"
+print(sys.argv[1], flush=True)
+time.sleep(0.3)
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """A library whose first start takes .3 s longer, and which takes .3 s to end."""
+    (tmp_path / "backends").mkdir()
+    (tmp_path / "backends" / "slow.py").write_text(STAND_IN)
+    (tmp_path / "backends" / "broken.py").write_text("raise OSError('no such library')")
+    monkeypatch.setattr(startup, "__file__", str(tmp_path / "startup.py"))
+    return Backend("slow", "", "numpy", first_step="slow")
+
+
+def test_cold_is_with_empty_caches_and_warm_with_what_it_left(stand_in: Backend) -> None:
+    cold, warm = measure_startup(["VAE"], [stand_in], threads=1, rounds=2)
+    assert (cold.case, warm.case) == ("VAE, cold", "VAE, warm")
+    for one, two in zip(cold.samples["slow"].values, warm.samples["slow"].values):
+        assert one > two + 0.15
+
+
+def test_a_program_that_fails_is_one_line(stand_in: Backend) -> None:
+    broken = Backend("torch", "", "torch", first_step="broken")
+    with pytest.raises(BenchError, match="torch: OSError: no such library"):
+        measure_startup(["VAE"], [broken], threads=1, rounds=1)
+
+
+@pytest.mark.parametrize("library", ["tinygen", "torch"])
+def test_the_programs_take_a_step(library: str, tmp_path: Path) -> None:
+    import numpy as np
+
+    from tinygen.bench.steps import STEPS
+
+    if library == "torch":
+        pytest.importorskip("torch")
+    step = STEPS["VAE"]
+    noise = {f"noise: {name}": array for name, array in step.noise(4).items()}
+    np.savez(tmp_path / "given.npz", **step.batch(4), **noise)
+    caches = Path(startup.__file__).parent / "__pycache__"  # not empty, or everything would be compiled here
+    assert first_step(BACKENDS[library], "VAE", 1, tmp_path / "given.npz", str(caches)) > 0
+
+
+def test_the_program_of_torch_imports_nothing_of_this_engine() -> None:
+    import subprocess
+    import sys
+
+    pytest.importorskip("torch")
+    program = Path(startup.__file__).parent / "backends" / "first_step_of_torch.py"
+    code = f"import runpy, sys; runpy.run_path({str(program)!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    ours = {name for name in loaded if name.startswith("tinygen.") and not name.startswith("tinygen.bench")}
+    assert ours == set()
+    assert "tinygen.bench.steps" not in loaded

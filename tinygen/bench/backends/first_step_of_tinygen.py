@@ -1,0 +1,33 @@
+"""A program: the first training step of this engine in a new process. Arguments: step, threads, file of arrays."""
+
+import sys
+
+import numpy as np
+
+from tinygen import optim
+from tinygen.bench.steps import STEPS, Given, losses
+from tinygen.random import Generator
+from tinygen.training.memory import keep_memory
+
+
+def main(name: str, path: str) -> None:
+    """Builds the model and takes one step, as `tinygen train` would."""
+    keep_memory()
+    arrays = dict(np.load(path))
+    noise = {key.removeprefix("noise: "): arrays.pop(key) for key in list(arrays) if key.startswith("noise: ")}
+    step = STEPS[name]
+    model = step.make(Generator(0))
+    optimisers = [optim.Adam(turn.parameters(model).values(), lr=step.lr) for turn in step.turns]
+    descended = []
+    for optimiser, (loss, gradients) in zip(optimisers, losses(step, model, arrays, Given(noise))):
+        for parameter, gradient in zip(optimiser.parameters(), gradients.values()):
+            parameter.grad = gradient
+        optimiser.step()
+        descended.append(float(loss))
+    if step.after is not None:
+        step.after(model)
+    print(*descended, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[3])

@@ -1,0 +1,137 @@
+"""What a measurement shows: a table in the terminal, Markdown, JSON and a picture, under one name in one folder."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygen.bench.result import Ratio, Runs
+from tinygen.files import replacing, write_atomically
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TOO_SLOW = 1.1
+"""A ratio above this is shown in red."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Columns and rows of text, everything in numbers, and how to draw it.
+
+    `colours` gives a cell's colour by (row, column), where it has one.
+    """
+
+    name: str
+    title: str
+    header: list[str]
+    cells: list[list[str]]
+    content: dict[str, Any]
+    draw: Callable[[Any], None]
+    height: float
+    failed: bool = False
+    colours: Callable[[int, int], str | None] = lambda row, column: None
+
+    def table(self) -> "Table":
+        """For the terminal."""
+        from rich.box import SIMPLE
+        from rich.markup import escape
+        from rich.table import Table
+
+        found = Table(title=self.title, title_justify="left", title_style="bold", box=SIMPLE)
+        for i, name in enumerate(self.header):
+            found.add_column(name, justify="right" if i else "left")
+        for i, row in enumerate(self.cells):
+            coloured = [(escape(cell), self.colours(i, j)) for j, cell in enumerate(row)]
+            found.add_row(*(f"[{colour}]{cell}[/{colour}]" if colour else cell for cell, colour in coloured))
+        return found
+
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        lines = [self.header, *self.cells]
+        written = [f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|\n" for line in lines]
+        return "".join([written[0], "|---" * len(self.header) + "|\n", *written[1:]])
+
+    def save(self, folder: Path, machine: dict[str, str]) -> list[Path]:
+        """Writes it in three forms; where to."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{self.name}.{kind}" for kind in ("md", "json", "png")]
+        about = ", ".join(f"{key} {value}" for key, value in machine.items())
+        write_atomically(paths[0], f"{about}\n\n{self.markdown()}")
+        write_atomically(paths[1], json.dumps({"machine": machine, **self.content}, indent=1))
+        with replacing(paths[2]) as temporary:
+            picture(temporary, self.draw, self.height)
+        return paths
+
+
+def picture(path: Path, draw: Callable[[Any], None], height: float) -> None:
+    """A PNG of what `draw(figure)` makes of an empty figure of that height in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    draw(figure)
+    figure.savefig(path, format="png")
+
+
+def of_ratios(runs: Runs, name: str, title: str) -> Report:
+    """The first library's value, and its ratio to each other one's: below 1 it is the better."""
+    first, *others = runs.names
+    cells = [[case, runs.value(case, first), *(runs.cell(case, other) for other in others)] for case in runs.cases]
+
+    def colours(row: int, column: int) -> str | None:
+        if column < 2:
+            return None
+        return colour(runs.ratio(runs.cases[row], others[column - 2]))
+
+    return Report(
+        name,
+        title + (f"; of {len(runs.runs)} runs, with the least and the greatest" if len(runs.runs) > 1 else ""),
+        ["", f"{first}, {runs.unit.name}", *(f"over {other}" for other in others)],
+        cells,
+        runs.as_json(),
+        lambda figure: dots(figure, runs),
+        1.2 + 0.26 * len(runs.cases),
+        runs.wrong,
+        colours,
+    )
+
+
+def colour(ratio: Ratio | None) -> str | None:
+    """Green where the first is the better, yellow to `TOO_SLOW`, red beyond and where the other has no value."""
+    if ratio is None:
+        return None
+    return "red" if ratio.middle > TOO_SLOW else "yellow" if ratio.middle > 1 else "green"
+
+
+def dots(figure: Any, runs: Runs) -> None:
+    """Ratios as dots with their spread, one line a case, on a logarithmic axis with 1 in the middle."""
+    first, *others = runs.names
+    axes = figure.add_subplot()
+    axes.axvline(1.0, color="#8a919b", linewidth=1)
+    for k, name in enumerate(others):
+        points = [(i, *r) for i, case in enumerate(runs.cases) if (r := runs.ratio(case, name)) is not None]
+        if points:
+            i, middle, low, high = map(np.array, zip(*points))
+            y = i + 0.22 * (k - (len(others) - 1) / 2)
+            axes.hlines(y, low, high, color=f"C{k}", linewidth=1.2)
+            axes.plot(middle, y, "o", color=f"C{k}", markersize=4, label=f"over {name}")
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5]
+    axes.set(xscale="log", xlabel=f"{first} over another (below 1: better)", ylim=(len(runs.cases) - 0.5, -0.5))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks(range(len(runs.cases)), runs.cases, fontsize=8)
+    axes.minorticks_off()
+    axes.grid(axis="x", color="#e3e6ea", linewidth=0.7)
+    bare(axes)
+    if others:
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(3, len(others)))
+
+
+def bare(axes: Any) -> None:
+    """No frame."""
+    for side in axes.spines.values():
+        side.set_visible(False)

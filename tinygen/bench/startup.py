@@ -1,0 +1,78 @@
+"""Start-up: from the start of a process to the end of its first training step.
+
+Cold: the folders in which compiled kernels are kept are new and empty. Warm: the same folders, once more. A library's
+process is a small program (`backends/first_step_of_*.py`); PyTorch's imports nothing of this engine. The examples and
+the noise lie in a file that is written before.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygen.bench.backends import Backend
+from tinygen.bench.interleave import BenchError, rounds_of, settings
+from tinygen.bench.result import Row, Samples
+from tinygen.bench.steps import STEPS
+
+CACHES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUPY_CACHE_DIR")
+STATES = ("cold", "warm")
+
+
+def measure_startup(
+    cases: Sequence[str],
+    backends: Sequence[Backend],
+    threads: int,
+    rounds: int,
+    seed: int = 0,
+    done: Callable[[str], None] = lambda case: None,
+) -> list[Row]:
+    """Two rows a training step: seconds of the first one with empty caches, and with those that it left.
+
+    Raises:
+        BenchError: a process fails.
+    """
+    rows = []
+    for case in cases:
+        found = {state: {b.name: Samples() for b in backends} for state in STATES}
+        with tempfile.TemporaryDirectory() as folder:
+            given = Path(folder) / "given.npz"
+            step = STEPS[case]
+            arrays: dict[str, Any] = step.batch()
+            arrays |= {f"noise: {name}": array for name, array in step.noise().items()}
+            np.savez(given, **arrays)
+            for backend in rounds_of(backends, rounds, seed):
+                with tempfile.TemporaryDirectory(dir=folder) as caches:
+                    for state in STATES:
+                        found[state][backend.name].add(first_step(backend, case, threads, given, caches))
+        rows += [Row(f"{case}, {state}", samples, {}) for state, samples in found.items()]
+        done(case)
+    return rows
+
+
+def first_step(backend: Backend, case: str, threads: int, given: Path, caches: str) -> float:
+    """Seconds from the start of a process of this library to the end of its first training step.
+
+    Raises:
+        BenchError: the process fails.
+    """
+    program = Path(__file__).parent / "backends" / f"{backend.first_step}.py"
+    environment = settings(backend, threads) | dict.fromkeys(CACHES, caches)
+    command = [sys.executable, str(program), case, str(threads), str(given)]
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = process.stdout.readline()
+        seconds = time.perf_counter() - start
+        errors = process.stderr.read()
+    if not told:
+        raise BenchError(f"{backend.name}: {(errors.strip().splitlines() or ['it ended'])[-1]}")
+    return seconds
