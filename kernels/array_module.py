@@ -27,28 +27,25 @@ def bfloat16() -> np.dtype:
     return np.dtype(ml_dtypes.bfloat16)
 
 
-def is_bfloat16(array: Any) -> bool:
-    return array.dtype.char == _BFLOAT16
-
-
-_BFLOAT16 = "E"  # the dtype's letter in ml_dtypes; NumPy has none of its own that is called so
+def is_bfloat16(dtype: np.dtype) -> bool:
+    return dtype.char == "E"  # its letter in ml_dtypes; NumPy has none of its own that is called so
 
 
 @functools.cache
 def arithmetic(dtype: Any) -> np.dtype:
     """What arrays of `dtype` are computed in, and what their statistics and weights are: float32 for bfloat16."""
-    return np.dtype(np.float32) if np.dtype(dtype).char == _BFLOAT16 else np.dtype(dtype)
+    return np.dtype(np.float32) if is_bfloat16(np.dtype(dtype)) else np.dtype(dtype)
 
 
 def rounded_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """For bfloat16 in the first array: all of it in float32, and the result rounded to bfloat16 at the end."""
 
     def widened(value: Any) -> Any:
-        return value.astype(np.float32) if hasattr(value, "dtype") and is_bfloat16(value) else value
+        return value.astype(np.float32) if hasattr(value, "dtype") and is_bfloat16(value.dtype) else value
 
     @functools.wraps(function)
     def of_any_dtype(first: Any, *args: Any, **kwargs: Any) -> Any:
-        if not is_bfloat16(first):
+        if not is_bfloat16(first.dtype):
             return function(first, *args, **kwargs)
         result = function(widened(first), *map(widened, args), **{k: widened(v) for k, v in kwargs.items()})
         return result.astype(first.dtype)

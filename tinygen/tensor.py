@@ -13,6 +13,7 @@ import numpy as np
 from tinygen.autodiff import guard
 from tinygen.autodiff.tape import Node
 from tinygen.device import Device, device, device_of, transfer
+from tinygen.kernels.array_module import bfloat16, is_bfloat16
 
 ArrayLike: TypeAlias = Union["Tensor", np.ndarray, float, int, bool]
 DTypeLike: TypeAlias = Any
@@ -98,7 +99,7 @@ class Tensor:
                 raise ValueError(f"requires_grad is fixed on the result of {self._node.name}; use detach()")  # type: ignore[union-attr]
             self._node = None
             return
-        if self.dtype.kind != "f":
+        if self.dtype.kind not in "fV":
             raise TypeError(f"a tensor of dtype {self.dtype} carries no gradient: only floating dtypes do")
         node = Node(None, (), {}, self._data.shape, self._data.dtype)
         node.leaf = weakref.ref(self)
@@ -195,7 +196,9 @@ class Tensor:
         return type(self), (np.asarray(self), self.requires_grad)
 
     def __repr__(self) -> str:
-        body = np.array2string(np.asarray(self), separator=", ", prefix="tensor(", threshold=100, precision=6)
+        values = np.asarray(self)
+        shown = values.astype(float32) if is_bfloat16(values.dtype) else values
+        body = np.array2string(shown, separator=", ", prefix="tensor(", threshold=100, precision=6)
         extra = "" if self.dtype in (float32, np.dtype(np.int64), np.dtype(bool)) else f", dtype={self.dtype}"
         if self.device != "cpu":
             extra += f', device="{self.device}"'
@@ -271,8 +274,14 @@ class Tensor:
         def clip(self, min: Any = None, max: Any = None) -> "Tensor": ...
 
 
+def named(dtype: Any) -> Any:
+    """`dtype`; by its name bfloat16 too, which NumPy does not know until it is asked for here."""
+    return bfloat16() if type(dtype) is str and dtype == "bfloat16" else dtype
+
+
 def asarray(value: Any, dtype: DTypeLike = None) -> Any:
     """`value` as a raw array: Python floats become float32, arrays keep their dtype; arrays are not copied."""
+    dtype = named(dtype)
     if isinstance(value, Tensor):
         value = value._data
     if hasattr(value, "dtype"):
@@ -284,7 +293,7 @@ def asarray(value: Any, dtype: DTypeLike = None) -> Any:
         array = np.asarray(value, dtype=dtype)
     except (ValueError, TypeError) as error:
         raise type(error)(f"cannot make a tensor of {type(value).__name__}: {error}") from None
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiub" and not is_bfloat16(array.dtype):
         raise TypeError(f"cannot make a tensor of {type(value).__name__}: dtype {array.dtype} is not a number or bool")
     if dtype is None and array.dtype == float64 and not _holds_float64(value):
         array = array.astype(float32)

@@ -5,17 +5,19 @@ Held by tests/kernels/test_reduction.py.
 
 from typing import Any
 
-from ..array_module import xp
+from ..array_module import rounded_once, xp
 
 Array = Any
 Axes = tuple[int, ...] | None
 
 
+@rounded_once
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum over `axis`, a tuple of non-negative axes (None: all). Integers and booleans give int64."""
     return x.sum(axis=axis, keepdims=keepdims)
 
 
+@rounded_once
 def sum_of_squares(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum of the squares over `axis`."""
     return xp(x).square(x).sum(axis=axis, keepdims=keepdims)

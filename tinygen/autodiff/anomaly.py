@@ -46,7 +46,7 @@ def calling_line() -> str:
 
 def kind_of_anomaly(array: Any) -> str | None:
     """ "a NaN", "an infinity", or None when every entry is finite."""
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fV":
         return None
     module = xp(array)
     if bool(module.isfinite(array).all()):

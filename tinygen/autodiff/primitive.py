@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen.autodiff import anomaly, guard
+from tinygen.autodiff.mixed_precision import widened
 from tinygen.autodiff.tape import Node, mode
+from tinygen.kernels.array_module import bfloat16, is_bfloat16
 from tinygen.tensor import Tensor, asarray, float32, float64
 
 BROADCASTING = "sizes must be equal or 1, axis by axis from the last"
@@ -139,7 +141,7 @@ class Primitive:
         if kwargs or len(args) != self.arity:
             args = self._bind(args, kwargs)
         raw: list[Any] = []
-        tracked = settled = False  # whether a gradient may be wanted; whether every dtype can stay as it is
+        tracked = settled = narrow = False  # a gradient may be wanted; dtypes can stay as they are; some is bfloat16
         odd = not self.elementwise
         for value in args:
             if isinstance(value, Tensor):
@@ -151,13 +153,19 @@ class Primitive:
                     settled = True
                 else:
                     odd = True
+                    narrow = narrow or is_bfloat16(dtype)
             elif type(value) not in _NUMBERS:
                 odd = True
                 if isinstance(value, (list, tuple)):
                     tracked = True  # perhaps: it may hold tensors
             raw.append(value)
         if odd or not settled:
+            wide = widened(self.name, self.elementwise, args) if narrow else None
+            if wide is not None:
+                return self(*wide)
             raw = _promote(raw, self.tensor_positions) if self.elementwise else self._arrays(args, raw)
+            if narrow and self.elementwise:
+                raw = _beside_bfloat16(raw, self.tensor_positions)
         try:
             out = self.forward(*raw)
         except ValueError as error:
@@ -175,8 +183,10 @@ class Primitive:
                 out = np.asarray(out)
         if mode.anomaly:
             anomaly.check_value(self.name, out)
+        if narrow and self.elementwise and out.dtype.kind == "f":
+            out = out.astype(bfloat16())  # a number stood beside it
         result = Tensor(out)
-        if tracked and self.rules and mode.recording and out.dtype.kind == "f":
+        if tracked and self.rules and mode.recording and out.dtype.kind in "fV":
             result._node = self._record(args, raw, out, extra)
         return result
 
@@ -332,6 +342,17 @@ def _promote(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
     wide = max(floats, key=lambda dtype: dtype.itemsize, default=float32)
     places = [hasattr(a, "dtype") and a.dtype.kind in "iub" and i in tensor_positions for i, a in enumerate(raw)]
     return [a.astype(wide) if convert else a for a, convert in zip(raw, places)]
+
+
+def _beside_bfloat16(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
+    """Numbers and integers beside bfloat16 as float32, of which more than 8 bits count."""
+
+    def wide(a: Any) -> Any:
+        if type(a) in (float, int):
+            return np.float32(a)
+        return a.astype(float32) if getattr(a, "dtype", float32).kind in "iu" else a
+
+    return [wide(a) if i in tensor_positions else a for i, a in enumerate(raw)]
 
 
 def _explained(op: Primitive, raw: list[Any], error: ValueError) -> ValueError:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
+from tinygen.autodiff.mixed_precision import operands
 from tinygen.autodiff.primitive import Kept, joint, operation
 from tinygen.autodiff.tape import mode
 from tinygen.autodiff.transforms import vjp
 from tinygen.kernels.array_module import xp
 from tinygen.ops.elementwise import where
-from tinygen.ops.linalg import floating, matmul, same_dtype
+from tinygen.ops.linalg import floating, matmul
 from tinygen.ops.manipulation import as_tensor, matrix_transpose
 from tinygen.ops.softmax import softmax
 from tinygen.tensor import ArrayLike, Tensor
@@ -79,7 +80,7 @@ def scaled_dot_product_attention(
         TypeError: dtypes that differ.
     """
     q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
-    same_dtype("scaled_dot_product_attention", q, k, v)
+    q, k, v = operands("scaled_dot_product_attention", q, k, v)
     floating("scaled_dot_product_attention", q)
     fits = min(q.ndim, k.ndim, v.ndim) >= 2 and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
     if not fits or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:

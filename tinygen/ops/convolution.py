@@ -8,8 +8,8 @@ Images are (N, C, H, W) here; the kernels keep them as (N, H, W, C) in memory.
 from typing import Any
 
 from tinygen import kernels
+from tinygen.autodiff.mixed_precision import operands
 from tinygen.autodiff.primitive import operation
-from tinygen.ops.linalg import same_dtype
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
@@ -81,7 +81,6 @@ def _images(who: str, x: Tensor, w: Tensor, bias: Tensor | None, channels: int, 
         )
     if bias is not None and bias.shape != (out,):
         raise ValueError(f"{who}: bias has shape {bias.shape}, {out} output channels need ({out},)")
-    same_dtype(who, x, w, bias)
 
 
 def conv2d(
@@ -119,7 +118,7 @@ def conv2d(
             raise ValueError(
                 f"conv2d: a filter that spans {span} does not fit an image of size {x.shape[2 + i]} with padding {p[i]}"
             )
-    return _conv2d(x, w, b, s, p, d, int(groups))
+    return _conv2d(*operands("conv2d", x, w, b), s, p, d, int(groups))
 
 
 def conv_transpose2d(
@@ -161,4 +160,5 @@ def conv_transpose2d(
         size.append((x.shape[2 + i] - 1) * s[i] - 2 * p[i] + d[i] * (w.shape[2 + i] - 1) + extra[i] + 1)
         if size[i] < 1:
             raise ValueError(f"conv_transpose2d: the output would have size {size[i]}; lower the padding {p[i]}")
-    return _conv_transpose2d(x, w, b, (size[0], size[1]), s, p, d, int(groups))
+    operated = operands("conv_transpose2d", x, w, b)
+    return _conv_transpose2d(*operated, (size[0], size[1]), s, p, d, int(groups))

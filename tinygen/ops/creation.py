@@ -9,7 +9,7 @@ from tinygen.device import Device, constant, device_of, transfer
 from tinygen.device import device as find_device
 from tinygen.kernels.array_module import xp
 from tinygen.ops.manipulation import as_tensor, broadcast_arrays, reshape
-from tinygen.tensor import ArrayLike, DTypeLike, Tensor, float32
+from tinygen.tensor import ArrayLike, DTypeLike, Tensor, float32, named
 from tinygen.tensor import asarray as raw
 
 Where = str | Device | None
@@ -29,7 +29,7 @@ def _made(table: np.ndarray, device: Where) -> Tensor:
 
 
 def _default(dtype: DTypeLike) -> Any:
-    return float32 if dtype is None else dtype
+    return float32 if dtype is None else named(dtype)
 
 
 def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -72,32 +72,32 @@ def full(
 ) -> Tensor:
     """One value in every place."""
     sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    kind = raw(fill_value).dtype if dtype is None else dtype
+    kind = raw(fill_value).dtype if dtype is None else named(dtype)
     return Tensor(_module(device).full(sizes, fill_value, kind), requires_grad)
 
 
 def zeros_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
     """Zeros of x's shape, dtype and device."""
     array = as_tensor(x)._data
-    return Tensor(xp(array).zeros_like(array, dtype=dtype))
+    return Tensor(xp(array).zeros_like(array, dtype=named(dtype)))
 
 
 def ones_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
     """Ones of x's shape, dtype and device."""
     array = as_tensor(x)._data
-    return Tensor(xp(array).ones_like(array, dtype=dtype))
+    return Tensor(xp(array).ones_like(array, dtype=named(dtype)))
 
 
 def empty_like(x: ArrayLike, dtype: DTypeLike = None) -> Tensor:
     """An array of x's shape, dtype and device with whatever the memory held."""
     array = as_tensor(x)._data
-    return Tensor(xp(array).empty_like(array, dtype=dtype))
+    return Tensor(xp(array).empty_like(array, dtype=named(dtype)))
 
 
 def full_like(x: ArrayLike, fill_value: float, dtype: DTypeLike = None) -> Tensor:
     """One value in every place of x's shape, dtype and device."""
     array = as_tensor(x)._data
-    return Tensor(xp(array).full_like(array, fill_value, dtype=dtype))
+    return Tensor(xp(array).full_like(array, fill_value, dtype=named(dtype)))
 
 
 def arange(
@@ -106,7 +106,7 @@ def arange(
     """Numbers from start (0 when one argument is given) to below stop."""
     if stop is None:
         start, stop = 0, start
-    array = np.arange(start, stop, step, dtype=dtype)
+    array = np.arange(start, stop, step, dtype=named(dtype))
     return _made(array.astype(float32) if dtype is None and array.dtype.kind == "f" else array, device)
 
 

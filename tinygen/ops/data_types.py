@@ -1,6 +1,7 @@
-"""Dtypes, what is known of them, and constants, by the names of the Python array API.
+"""Dtypes, what is known of them, and constants, by the names of the Python array API; and bfloat16.
 
-Held by tests/ops/test_numpy.py.
+`tg.bfloat16`, of the package ml_dtypes, is loaded when first asked for. What operations make of it is said in
+tinygen/autodiff/mixed_precision.py. Held by tests/ops/test_numpy.py and tests/autodiff/test_mixed_precision.py.
 """
 
 import math
@@ -8,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.tensor import DTypeLike, Tensor
+from tinygen.kernels.array_module import is_bfloat16
+from tinygen.tensor import DTypeLike, Tensor, named
 
 int8, int16, int32, int64 = (np.dtype(name) for name in ("int8", "int16", "int32", "int64"))
 uint8, uint16, uint32, uint64 = (np.dtype(name) for name in ("uint8", "uint16", "uint32", "uint64"))
@@ -19,12 +21,17 @@ e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
 
 
 def _dtype(x: Any) -> np.dtype:
-    return x.dtype if isinstance(x, Tensor | np.ndarray) else np.dtype(x)
+    return x.dtype if hasattr(x, "shape") and not isinstance(x, type | np.dtype) else np.dtype(named(x))
 
 
-def finfo(type: Any) -> np.finfo:
+def finfo(type: Any) -> Any:
     """Limits of a floating dtype, or of a tensor's: `eps`, `max`, `smallest_normal`, ..."""
-    return np.finfo(_dtype(type))
+    dtype = _dtype(type)
+    if is_bfloat16(dtype):
+        import ml_dtypes
+
+        return ml_dtypes.finfo(dtype)
+    return np.finfo(dtype)
 
 
 def iinfo(type: Any) -> np.iinfo:
@@ -34,14 +41,23 @@ def iinfo(type: Any) -> np.iinfo:
 
 def isdtype(dtype: DTypeLike, kind: Any) -> Any:
     """Whether `dtype` is of a kind: "bool", "integral", "real floating", "numeric", ..., a dtype, or one of several."""
-    return np.isdtype(_dtype(dtype), kind)
+    dtype = _dtype(dtype)
+    if is_bfloat16(dtype):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        return any(k in ("real floating", "numeric", dtype) for k in kinds)
+    return np.isdtype(dtype, kind)
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:
-    """The dtype in which NumPy computes with these; Python numbers follow the arrays beside them."""
-    return np.result_type(*(a.dtype if isinstance(a, Tensor) else a for a in arrays_and_dtypes))
+    """The dtype in which NumPy computes with these; Python numbers, and integers beside bfloat16, follow the others."""
+    values = [a.dtype if isinstance(a, Tensor) else named(a) for a in arrays_and_dtypes]
+    found = [_dtype(v) for v in values if not isinstance(v, float | int)]
+    if any(is_bfloat16(dtype) for dtype in found):
+        wider = [dtype for dtype in found if dtype.kind in "fc"]
+        return np.result_type(*wider) if wider else _dtype("bfloat16")
+    return np.result_type(*values)
 
 
 def can_cast(from_: Any, to: DTypeLike) -> Any:
     """Whether every value of one dtype has a place in the other."""
-    return np.can_cast(_dtype(from_), to)
+    return np.can_cast(_dtype(from_), _dtype(to))

@@ -22,7 +22,7 @@ from tinygen.tensor import Tensor, float32
 
 def _float(x: Any) -> Any:
     """Integers and booleans enter functions of real numbers as float32. (`gradcheck` alone comes with complex ones.)"""
-    return x if x.dtype.kind in "fc" else x.astype(float32)
+    return x if x.dtype.kind in "fcV" else x.astype(float32)
 
 
 def _zero(g: Tensor) -> Tensor:
@@ -344,6 +344,15 @@ def minimum(a: Any, b: Any) -> Any:
     return (xp(a) if hasattr(a, "dtype") else xp(b)).minimum(a, b)
 
 
+def _dtype_of_choice(a: Any, b: Any) -> Any:
+    """A number takes the dtype of the floating array beside it."""
+    arrays = [v for v in (a, b) if hasattr(v, "dtype") and not isinstance(v, np.generic)]
+    if len(arrays) == 1 and arrays[0].dtype.kind in "fV":
+        return arrays[0].dtype
+    dtype = np.result_type(a, b)
+    return float32 if not arrays and dtype.kind == "f" else dtype
+
+
 @operation(
     a=lambda g, condition: where(condition, g, 0.0),
     b=lambda g, condition: where(condition, 0.0, g),
@@ -352,9 +361,7 @@ def minimum(a: Any, b: Any) -> Any:
 def where(condition: Any, a: Any, b: Any) -> Any:
     """a where `condition` holds, else b; the branch not taken gets gradient 0, whatever its value."""
     module = xp(condition) if hasattr(condition, "dtype") else np
-    dtype = np.result_type(*(v for v in (a, b)))
-    if not any(hasattr(v, "dtype") for v in (a, b)) and dtype.kind == "f":
-        dtype = float32
+    dtype = _dtype_of_choice(a, b)
     if hasattr(condition, "dtype") and condition.dtype.kind == "b":
         if hasattr(a, "dtype") and a.dtype == dtype:
             return kernels.select(a, condition, b)  # type: ignore[attr-defined]

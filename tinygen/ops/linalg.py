@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen import kernels
+from tinygen.autodiff.mixed_precision import operands, same_arithmetic
 from tinygen.autodiff.primitive import Kept, operation
 from tinygen.kernels.array_module import xp
 from tinygen.ops import reduction
@@ -21,16 +22,16 @@ from tinygen.tensor import ArrayLike, Tensor
 
 
 def same_dtype(who: str, *arrays: Any) -> None:
-    """Products mix no dtypes: a float64 weight on float32 data is a mistake, not a wish.
+    """No dtypes are mixed: a float64 weight on float32 data is a mistake, not a wish. bfloat16 counts as float32.
 
     Raises:
         TypeError: names the dtypes.
     """
     first = arrays[0].dtype
-    if all(a is None or a.dtype == first for a in arrays):
-        return
-    found = {str(a.dtype) for a in arrays if a is not None}
-    raise TypeError(f'{who}: dtypes {" and ".join(sorted(found))} are mixed; convert one, as in x.to("float32")')
+    for a in arrays:
+        if a is not None and a.dtype is not first:
+            same_arithmetic(who, *arrays)
+            return
 
 
 def floating(who: str, x: Any) -> None:
@@ -39,7 +40,7 @@ def floating(who: str, x: Any) -> None:
     Raises:
         TypeError: names the dtype.
     """
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fV":
         raise TypeError(f'{who}: x must be floating, not {x.dtype}; convert it, as in x.to("float32")')
 
 
@@ -69,7 +70,7 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
             f"matmul: shapes {a.shape} and {b.shape} do not fit together: the last size of the first must equal "
             "the second last of the second"
         )
-    same_dtype("matmul", a, b)
+    a, b = operands("matmul", a, b)
     left = reshape(a, (1, -1)) if a.ndim == 1 else a
     right = reshape(b, (-1, 1)) if b.ndim == 1 else b
     try:

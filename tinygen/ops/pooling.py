@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.primitive import Kept, operation
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import rounded_once, xp
 from tinygen.ops.convolution import Pair, pair
 from tinygen.ops.linalg import floating
 from tinygen.ops.manipulation import as_tensor
@@ -62,6 +62,7 @@ def _output(size: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, di
 @operation(
     x=lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding), moves=True
 )
+@rounded_once
 def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """The sum of every window of images (N, C, H, W)."""
     size = _output(x.shape[2:], kernel, stride, padding, (1, 1))
@@ -76,6 +77,7 @@ def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
 
 
 @operation(g=lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding), moves=True)
+@rounded_once
 def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """Each entry of g added at every place of its window, in images of `size`; the adjoint of `sum_windows`."""
     bordered = (size[0] + 2 * padding[0], size[1] + 2 * padding[1])

@@ -85,7 +85,7 @@ def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def as_float(x: ArrayLike) -> Tensor:
     """`x` as a tensor of a floating dtype; integers and booleans become float32."""
     x = as_tensor(x)
-    return x if x.dtype.kind in "fc" else Tensor(x._data.astype(np.float32))
+    return x if x.dtype.kind in "fcV" else Tensor(x._data.astype(np.float32))
 
 
 def _deviation(x: Tensor, axis: Axis) -> Tensor:

@@ -14,7 +14,7 @@ from tinygen.tensor import Tensor
 
 
 def _floating(x: Any) -> Any:
-    return x if x.dtype.kind == "f" else x.astype(np.float32)
+    return x if x.dtype.kind in "fV" else x.astype(np.float32)
 
 
 def _softmax_vjp(g: Tensor, y: Tensor, axis: int) -> Tensor:

@@ -13,7 +13,7 @@ from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.kernels.capture import capturing
 from tinygen.ops.elementwise import where
 from tinygen.ops.indexing import take
-from tinygen.ops.linalg import matmul, same_dtype
+from tinygen.ops.linalg import matmul
 from tinygen.ops.manipulation import as_tensor, matrix_transpose
 from tinygen.random import Generator
 from tinygen.tensor import ArrayLike, DTypeLike, Tensor
@@ -43,7 +43,7 @@ def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
         )
     if b is not None and b.shape != w.shape[:1]:
         raise ValueError(f"linear: bias has shape {b.shape}, {w.shape[0]} outputs need ({w.shape[0]},)")
-    same_dtype("linear", x, w, b)
+    x, w, b = operands("linear", x, w, b)
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     y = matmul(rows, matrix_transpose(w))
     if b is not None:
@@ -112,5 +112,5 @@ def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: Generator 
         raise TypeError("dropout: in training it needs rng, a tg.random.Generator")
     if p == 1.0:
         return x * 0.0
-    kept: Any = rng.uniform(x.shape, x.dtype, x.device)._data >= p
+    kept: Any = rng.uniform(x.shape, arithmetic(x.dtype), x.device)._data >= p
     return where(kept, x * (1.0 / (1.0 - p)), 0.0)

@@ -8,6 +8,8 @@ from typing import Any
 from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.kernels.array_module import arithmetic
 from tinygen.kernels.capture import capturing
+from tinygen.autodiff.mixed_precision import as_dtype
+from tinygen.kernels.array_module import arithmetic
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import square
 from tinygen.ops.linalg import same_dtype
