@@ -45,7 +45,7 @@ MODULES = {
         "cross_entropy",
         "cross_entropy_backward",
     ),
-    "elementwise": ("erf", "silu", "silu_backward", "gelu", "gelu_backward", "normal_cdf", "sigmoid", "softplus"),
+    "elementwise": ("erf", "normal_cdf", "sigmoid", "softplus"),
     "fusion": ("fused",),
     "gate": ("gate", "gate_backward"),
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),

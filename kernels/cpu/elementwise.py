@@ -1,4 +1,4 @@
-"""SiLU, GELU, sigmoid, softplus and erf on the CPU: one sweep over the memory of x, in SIMD vectors.
+"""Sigmoid, softplus, the normal distribution function and erf on the CPU: one sweep over x, in SIMD vectors.
 
 float32 is computed by hand: exp is simd.vexp; the normal tail is exp(-a^2/2) times Mills' ratio, a polynomial
 in 1/(1 + 0.35 a) (relative error 4e-8); log(1 + e) is 2 artanh(e/(2 + e)) by a polynomial (8e-9). float64 is
@@ -35,9 +35,8 @@ prange: Any = numba.prange
 
 _SERIAL = 16384  # elements below which a second thread costs more than it saves
 
-_SILU, _GELU, _SIGMOID, _SOFTPLUS = range(4)
+_SIGMOID, _SOFTPLUS, _NORMAL_CDF = range(3)
 _ONE, _HALF = np.float32(1), np.float32(0.5)
-_DENSITY = np.float32(1 / np.sqrt(2 * np.pi))
 _MILLS_SCALE = np.float32(0.35)
 _M0, _M1, _M2, _M3, _M4, _M5, _M6, _M7, _M8 = (
     np.float32(c)
@@ -88,22 +87,11 @@ def _softplus(x):
 
 @njit(fastmath=FASTMATH, cache=True)
 def _value(kind, x):
-    if kind == _SILU:
-        return x * vsigmoid(x)
-    if kind == _GELU:
-        return x * _normal_cdf(x, vexp(x * x * vfill(-_HALF)))
     if kind == _SIGMOID:
         return vsigmoid(x)
-    return _softplus(x)
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _slope(kind, x):
-    if kind == _SILU:
-        s = vsigmoid(x)
-        return s * vfma(x, vfill(_ONE) - s, vfill(_ONE))
-    gauss = vexp(x * x * vfill(-_HALF))
-    return vfma(x * vfill(_DENSITY), gauss, _normal_cdf(x, gauss))
+    if kind == _SOFTPLUS:
+        return _softplus(x)
+    return _normal_cdf(x, vexp(x * x * vfill(-_HALF)))
 
 
 @task
@@ -113,16 +101,6 @@ def _map(block, part, parts):
     stop = x.size * (part + 1) // parts
     for i in range(x.size * part // parts, stop, LANES):
         store_vector(y, i, stop - i, _value(kind, load_vector(x, i, stop - i, 0)))
-
-
-@task
-def _map_backward(block, part, parts):
-    """Arguments: g, x, y; kind."""
-    g, x, y, kind = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
-    stop = x.size * (part + 1) // parts
-    for i in range(x.size * part // parts, stop, LANES):
-        slope = _slope(kind, load_vector(x, i, stop - i, 0))
-        store_vector(y, i, stop - i, load_vector(g, i, stop - i, 0) * slope)
 
 
 @njit(parallel=True, cache=True)
@@ -147,33 +125,6 @@ def _forward(kind: int, x: Array) -> Array:
     return y
 
 
-def _backward(kind: int, g: Array, x: Array) -> Array:
-    y = np.empty_like(x, subok=False)
-    arrays = (_in_memory_order(g, y), _in_memory_order(x, y), y.ravel(order="K"))
-    launch(_map_backward, thread_count(x.size, _SERIAL), *arrays, kind)
-    return y
-
-
-def silu(x: Array) -> Array:
-    """x sigmoid(x), laid out in memory as x."""
-    return _forward(_SILU, x) if x.dtype == np.float32 else definition.silu(x)
-
-
-def silu_backward(g: Array, x: Array) -> Array:
-    """Gradient of silu at x for the cotangent g, laid out in memory as x."""
-    return _backward(_SILU, g, x) if _single(g, x) else definition.silu_backward(g, x)
-
-
-def gelu(x: Array) -> Array:
-    """x Phi(x), laid out in memory as x."""
-    return _forward(_GELU, x) if x.dtype == np.float32 else definition.gelu(x)
-
-
-def gelu_backward(g: Array, x: Array) -> Array:
-    """Gradient of gelu at x for the cotangent g, laid out in memory as x."""
-    return _backward(_GELU, g, x) if _single(g, x) else definition.gelu_backward(g, x)
-
-
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), laid out in memory as x."""
     return _forward(_SIGMOID, x) if x.dtype == np.float32 else definition.sigmoid(x)
@@ -184,12 +135,13 @@ def softplus(x: Array) -> Array:
     return _forward(_SOFTPLUS, x) if x.dtype == np.float32 else definition.softplus(x)
 
 
+def normal_cdf(x: Array) -> Array:
+    """Phi(x), the normal distribution function, laid out in memory as x."""
+    return _forward(_NORMAL_CDF, x) if x.dtype == np.float32 else definition.normal_cdf(x)
+
+
 def erf(x: Array) -> Array:
     """The error function, laid out in memory as x."""
     y = np.empty_like(x, subok=False)
     _erf(_in_memory_order(x, y), y.ravel(order="K"), thread_count(x.size, _SERIAL))
     return y
-
-
-def _single(g: Array, x: Array) -> bool:
-    return g.dtype == x.dtype == np.float32 and g.shape == x.shape

@@ -1,4 +1,4 @@
-"""SiLU, GELU, sigmoid, softplus and erf on a CUDA device: see elementwise.cu. Results lie in memory as x does."""
+"""Sigmoid, softplus, the normal distribution function and erf on a CUDA device: see elementwise.cu. Results lie in memory as x does."""
 
 from typing import Any
 
@@ -22,26 +22,6 @@ def apply(name: str, like: Array, *others: Array, option: float | None = None) -
     return y
 
 
-def silu(x: Array) -> Array:
-    """x sigmoid(x)."""
-    return apply("silu_map", x)
-
-
-def silu_backward(g: Array, x: Array) -> Array:
-    """Gradient of silu for the cotangent g."""
-    return apply("silu_backward_map", x, g)
-
-
-def gelu(x: Array) -> Array:
-    """x Phi(x)."""
-    return apply("gelu_map", x)
-
-
-def gelu_backward(g: Array, x: Array) -> Array:
-    """Gradient of gelu for the cotangent g."""
-    return apply("gelu_backward_map", x, g)
-
-
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x))."""
     return apply("sigmoid_map", x)
@@ -50,6 +30,11 @@ def sigmoid(x: Array) -> Array:
 def softplus(x: Array) -> Array:
     """log(1 + exp(x))."""
     return apply("softplus_map", x)
+
+
+def normal_cdf(x: Array) -> Array:
+    """Phi(x), the normal distribution function."""
+    return apply("normal_cdf_map", x)
 
 
 def erf(x: Array) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 HERE = Path(__file__).parent
 STORED = {"float32": "float", "float64": "double", "bfloat16": "bfloat16"}  # dtype of arrays -> C's name
 OWN_OPTIONS = {"philox": ("--fmad=false",)}  # the same bits as on the CPU: a * b + c is rounded twice
+GENERATED: dict[str, str] = {}  # files that are nowhere but here: what fusion.py writes
 
 THREADS = 256  # in a block, where each thread goes its own way
 SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
@@ -50,7 +51,8 @@ def source(file: str) -> str:
 
 def _flat(name: str, seen: set[str]) -> str:
     lines = [f'#line 1 "{name}"']
-    for number, line in enumerate((HERE / name).read_text(encoding="utf-8").splitlines(), 1):
+    text = GENERATED[name] if name in GENERATED else (HERE / name).read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
         include = re.match(r'#include "(.+)"', line)
         if include is None:
             lines.append("" if line == "#pragma once" else line)

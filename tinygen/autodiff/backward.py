@@ -14,11 +14,12 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff import anomaly, guard
+from tinygen.autodiff.fusion import Fused
 from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
-from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.kernels.capture import capturing
+from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 
@@ -136,6 +137,8 @@ def _let_through(node: Node, rule: Rule, live: Any) -> Any:
         taken = (condition._data if isinstance(condition, Tensor) else xp(live).asarray(condition)) != 0
         taken = xp(taken).broadcast_to(taken if rule.arguments == ("a",) else ~taken, node.shape)
         return taken if live is None else taken & live
+    if isinstance(op, Fused):
+        return op.masks(node, live)
     if live is None or op.elementwise:
         return live
     if not op.moves:
@@ -147,7 +150,7 @@ def _let_through(node: Node, rule: Rule, live: Any) -> Any:
 
 def _gated(gradient: Any, live: Any) -> Any:
     """`gradient` with exact zeros where nothing was let through, so that no derivative of a pole gets out either."""
-    if gradient.shape != live.shape or not (mode.recording or bool(xp(live).isnan(gradient).any())):
+    if gradient.shape != live.shape:
         return gradient
     if not capturing() and (bool(live.all()) or not (mode.recording or bool(xp(live).isnan(gradient).any()))):
         return gradient
@@ -230,7 +233,7 @@ def _sweep(
             if mask is None and plain and rule.arithmetic and not mode.anomaly and not live:
                 table.add(parents, made, op.name)  # nothing of what follows applies
                 continue
-            through = None if mask is None and op.name != "where" else _let_through(node, rule, mask)
+            through = None if mask is None and not op.chooses else _let_through(node, rule, mask)
             for i, (parent, gradient) in enumerate(zip(parents, made) if several else ((parents, made),)):
                 if parent is None or gradient is None or parent not in needed:
                     continue
@@ -239,7 +242,7 @@ def _sweep(
                 elif not (plain and rule.arithmetic):
                     _no_tensor(op.name, gradient)
                 passed = through[i] if isinstance(through, list) else through
-                if passed is not None and op.elementwise:
+                if passed is not None and (op.elementwise or isinstance(op, Fused)):
                     gradient = _gated(gradient, passed)
                 if mode.anomaly:
                     anomaly.check_gradient(node, _bare(gradient))

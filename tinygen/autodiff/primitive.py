@@ -80,6 +80,8 @@ def joint(vjp: Callable[..., Any], *arguments: str) -> Joint:
 class Primitive:
     """A differentiable operation; made by `primitive`, called like a function of tensors."""
 
+    scalar: Any = None  # the formula for one entry: see `operation`
+
     def __init__(
         self,
         forward: Callable[..., Any],
@@ -95,6 +97,7 @@ class Primitive:
         self.forward = forward
         self.elementwise = elementwise
         self.moves = moves
+        self.chooses = self.name == "where"  # not every entry of its arguments reaches the result
         self.names = tuple(parameters)
         self.defaults = tuple(p.default for p in parameters.values())
         self.arity = len(self.names)
@@ -160,10 +163,12 @@ class Primitive:
                     tracked = True  # perhaps: it may hold tensors
             raw.append(value)
         if odd or not settled:
+            if mode.tracer is not None:
+                return mode.tracer(self, args)
             wide = widened(self.name, self.elementwise, args) if narrow else None
             if wide is not None:
                 return self(*wide)
-            raw = _promote(raw, self.tensor_positions) if self.elementwise else self._arrays(args, raw)
+            raw = promoted(raw, self.tensor_positions) if self.elementwise else self._arrays(args, raw)
             if narrow and self.elementwise:
                 raw = _beside_bfloat16(raw, self.tensor_positions)
         try:
@@ -219,7 +224,7 @@ class Primitive:
         saved: dict[str, Any] = {}
         for name, position in sources.arguments:
             value = args[position]
-            saved[name] = value if isinstance(value, Tensor) else _retained(value, raw[position])
+            saved[name] = value if isinstance(value, Tensor) else retained(value, raw[position])
         if sources.output:
             saved["y"] = out
         for name, position in sources.shapes:
@@ -308,15 +313,15 @@ def _number(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _retained(argument: Any, raw: Any) -> Any:
+def retained(argument: Any, raw: Any) -> Any:
     """An argument as a vjp will see it: a differentiable array as a tensor, a user's own array watched from now on."""
     if isinstance(argument, Tensor):
         return argument
     if type(raw) is list and isinstance(argument, (list, tuple)):
-        return [_retained(a, r) for a, r in zip(argument, raw)]
+        return [retained(a, r) for a, r in zip(argument, raw)]
     if isinstance(raw, tuple):
         for part in raw:
-            _retained(part, part)  # an index that holds arrays
+            retained(part, part)  # an index that holds arrays
     elif hasattr(raw, "dtype") and hasattr(raw, "base"):
         if raw is argument:
             guard.expose(raw)
@@ -327,7 +332,7 @@ def _retained(argument: Any, raw: Any) -> Any:
 _NUMBERS = (float, int, bool, type(None))
 
 
-def _promote(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
+def promoted(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
     """Arguments of an elementwise operation. Numbers, NumPy's too, take the arrays' dtype, and count as float32 beside
     integers; integer arrays take the floating dtype (not float64, as NumPy would have it); float32 with float64 gives
     float64."""
@@ -402,18 +407,31 @@ def primitive(
 
 
 def operation(
-    *joints: Joint, name: str | None = None, elementwise: bool = False, moves: bool = False, **vjps: Any
+    *joints: Joint,
+    name: str | None = None,
+    elementwise: bool = False,
+    moves: bool = False,
+    scalar: str | Callable[..., Any] | None = None,
+    **vjps: Any,
 ) -> Any:
     """`primitive` for the project's own operations: also entered in `REGISTRY`, which the tests walk.
 
     `moves` says that each output entry is an input entry or a sum of some, so that exact zeros can be followed.
+    `scalar` is the formula for one entry, in the words of kernels/expression.py, from which chains of operations are
+    fused (fusion.py); or a function of expressions, for what is no formula.
     """
 
     def register(function: Callable[..., Any]) -> Primitive:
         op = Primitive(function, vjps, joints, name, elementwise, moves)
-        if op.name in REGISTRY:
-            raise TypeError(f"an operation named {op.name!r} exists already")
-        REGISTRY[op.name] = op
-        return op
+        op.scalar = scalar
+        return registered(op)
 
     return register
+
+
+def registered(op: Primitive) -> Primitive:
+    """`op`, entered in `REGISTRY`."""
+    if op.name in REGISTRY:
+        raise TypeError(f"an operation named {op.name!r} exists already")
+    REGISTRY[op.name] = op
+    return op

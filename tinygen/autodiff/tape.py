@@ -23,6 +23,7 @@ class Mode(threading.local):
     recording = True
     anomaly = False  # whether a NaN or an infinity raises
     backward = False  # whether a gradient is being computed
+    tracer: Any = None  # what notes operations on symbols, while there are any: see fusion.py
     mixed = False  # whether layers compute with bfloat16 copies: see mixed_precision.py
 
 

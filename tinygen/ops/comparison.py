@@ -6,7 +6,7 @@ from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.kernels.array_module import xp
 
 
-def _predicate(name: str, doc: str, arity: int = 2) -> Primitive:
+def _predicate(name: str, doc: str, arity: int = 2, scalar: str | None = None) -> Primitive:
     def binary(a: Any, b: Any) -> Any:
         return getattr(xp(a) if hasattr(a, "dtype") else xp(b), name)(a, b)
 
@@ -16,26 +16,30 @@ def _predicate(name: str, doc: str, arity: int = 2) -> Primitive:
     forward = binary if arity == 2 else unary
     forward.__name__ = forward.__qualname__ = name
     forward.__doc__ = doc
-    return operation(elementwise=True)(forward)
+    return operation(elementwise=True, scalar=scalar)(forward)
 
 
-equal: Primitive = _predicate("equal", "a == b, elementwise.")
-not_equal: Primitive = _predicate("not_equal", "a != b, elementwise.")
-less: Primitive = _predicate("less", "a < b, elementwise.")
-less_equal: Primitive = _predicate("less_equal", "a <= b, elementwise.")
-greater: Primitive = _predicate("greater", "a > b, elementwise.")
-greater_equal: Primitive = _predicate("greater_equal", "a >= b, elementwise.")
-logical_and: Primitive = _predicate("logical_and", "a and b, elementwise.")
-logical_or: Primitive = _predicate("logical_or", "a or b, elementwise.")
+equal: Primitive = _predicate("equal", "a == b, elementwise.", scalar="a == b")
+not_equal: Primitive = _predicate("not_equal", "a != b, elementwise.", scalar="a != b")
+less: Primitive = _predicate("less", "a < b, elementwise.", scalar="a < b")
+less_equal: Primitive = _predicate("less_equal", "a <= b, elementwise.", scalar="a <= b")
+greater: Primitive = _predicate("greater", "a > b, elementwise.", scalar="a > b")
+greater_equal: Primitive = _predicate("greater_equal", "a >= b, elementwise.", scalar="a >= b")
+logical_and: Primitive = _predicate("logical_and", "a and b, elementwise.", scalar="where(a, where(b, 1, 0), 0)")
+logical_or: Primitive = _predicate("logical_or", "a or b, elementwise.", scalar="where(a, 1, where(b, 1, 0))")
 logical_xor: Primitive = _predicate("logical_xor", "Exactly one of a and b, elementwise.")
-bitwise_and: Primitive = _predicate("bitwise_and", "a & b of integers or booleans.")
-bitwise_or: Primitive = _predicate("bitwise_or", "a | b of integers or booleans.")
+bitwise_and: Primitive = _predicate(
+    "bitwise_and", "a & b of integers or booleans.", scalar="where(a, where(b, 1, 0), 0)"
+)
+bitwise_or: Primitive = _predicate("bitwise_or", "a | b of integers or booleans.", scalar="where(a, 1, where(b, 1, 0))")
 bitwise_xor: Primitive = _predicate("bitwise_xor", "a ^ b of integers or booleans.")
 bitwise_left_shift: Primitive = _predicate("left_shift", "a << b of integers.")
 bitwise_right_shift: Primitive = _predicate("right_shift", "a >> b of integers.")
-logical_not: Primitive = _predicate("logical_not", "Not x, elementwise.", 1)
-bitwise_invert: Primitive = _predicate("invert", "~x of integers or booleans.", 1)
-isnan: Primitive = _predicate("isnan", "Whether x is NaN, elementwise.", 1)
-isinf: Primitive = _predicate("isinf", "Whether x is an infinity, elementwise.", 1)
-isfinite: Primitive = _predicate("isfinite", "Whether x is neither NaN nor an infinity, elementwise.", 1)
+logical_not: Primitive = _predicate("logical_not", "Not x, elementwise.", 1, "where(x, 0, 1)")
+bitwise_invert: Primitive = _predicate("invert", "~x of integers or booleans.", 1, "where(x, 0, 1)")
+isnan: Primitive = _predicate("isnan", "Whether x is NaN, elementwise.", 1, "x != x")
+isinf: Primitive = _predicate("isinf", "Whether x is an infinity, elementwise.", 1, "abs(x) == inf")
+isfinite: Primitive = _predicate(
+    "isfinite", "Whether x is neither NaN nor an infinity, elementwise.", 1, "abs(x) < inf"
+)
 signbit: Primitive = _predicate("signbit", "Whether the sign bit of x is set, elementwise.", 1)

@@ -6,16 +6,19 @@ on its edges · x**0 has gradient 0 in x, 0**b has gradient 0 in b >= 0 · hypot
 and sign have gradient 0 · what `where` does not take has gradient 0, of every order, whatever poles and NaN lie there.
 """
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from tinygen import kernels
+from tinygen.autodiff.fusion import fused_operation
 from tinygen.autodiff.primitive import operation
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
+from tinygen.kernels.expression import Expression, expression, parse
 from tinygen.ops.comparison import isinf, logical_and
 from tinygen.tensor import Tensor, float32
 
@@ -26,32 +29,32 @@ def _float(x: Any) -> Any:
 
 
 def _zero(g: Tensor) -> Tensor:
-    return Tensor(xp(g._data).zeros_like(g._data))
+    return where(False, g, 0.0) if mode.tracer else Tensor(xp(g._data).zeros_like(g._data))
 
 
 # -- arithmetic ----------------------------------------------------------------------------------------------
 
 
-@operation(a=lambda g: g, b=lambda g: g, elementwise=True)
+@operation(a=lambda g: g, b=lambda g: g, elementwise=True, scalar="a + b")
 def add(a: Any, b: Any) -> Any:
     """a + b."""
     return a + b if getattr(a, "size", 0) < LARGE else kernels.add(a, b)  # type: ignore[attr-defined]
 
 
-@operation(a=lambda g: g, b=lambda g: -g, elementwise=True)
+@operation(a=lambda g: g, b=lambda g: -g, elementwise=True, scalar="a - b")
 def subtract(a: Any, b: Any) -> Any:
     """a - b."""
     return a - b
 
 
-@operation(a=lambda g, b: g * b, b=lambda g, a: g * a, elementwise=True)
+@operation(a=lambda g, b: g * b, b=lambda g, a: g * a, elementwise=True, scalar="a * b")
 @quiet
 def multiply(a: Any, b: Any) -> Any:
     """a b."""
     return a * b
 
 
-@operation(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b, elementwise=True)
+@operation(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b, elementwise=True, scalar="a / b")
 @quiet
 def divide(a: Any, b: Any) -> Any:
     """a / b; integers are divided as float32."""
@@ -61,13 +64,13 @@ def divide(a: Any, b: Any) -> Any:
     return a / b
 
 
-@operation(x=lambda g: -g, elementwise=True)
+@operation(x=lambda g: -g, elementwise=True, scalar="-x")
 def negative(x: Any) -> Any:
     """-x."""
     return -x
 
 
-@operation(x=lambda g: g, elementwise=True)
+@operation(x=lambda g: g, elementwise=True, scalar="x")
 def positive(x: Any) -> Any:
     """+x, a copy."""
     return +x
@@ -84,7 +87,17 @@ def _power_exponent(g: Tensor, y: Tensor, a: Any, b: Any) -> Tensor:
     return g * y * log(where((base == 0) & (b >= 0), 1.0, base))
 
 
-@operation(a=_power_base, b=_power_exponent, elementwise=True)
+def _power_scalar(a: Any, b: Any) -> Any:
+    """Products and roots, for a fixed exponent that is a multiple of 1/2."""
+    if isinstance(b, Expression) or b is None or not float(2 * b).is_integer() or math.fabs(b) > 8:
+        raise TypeError("power can be fused with a fixed exponent that is a multiple of 1/2, from -8 to 8")
+    whole = int(math.fabs(b))
+    factors = [a] * whole + [expression("sqrt", a)] * (math.fabs(b) != whole)
+    product = functools.reduce(functools.partial(expression, "multiply"), factors or [1.0])
+    return expression("divide", 1.0, product) if b < 0 else product
+
+
+@operation(a=_power_base, b=_power_exponent, elementwise=True, scalar=_power_scalar)
 @quiet
 def power(a: Any, b: Any) -> Any:
     """a to the power b; a negative base with a fractional exponent gives NaN."""
@@ -105,13 +118,13 @@ def remainder(a: Any, b: Any) -> Any:
     return a % b
 
 
-@operation(x=lambda g, x: 2.0 * g * x, elementwise=True)
+@operation(x=lambda g, x: 2.0 * g * x, elementwise=True, scalar="x * x")
 def square(x: Any) -> Any:
     """x^2."""
     return x * x
 
 
-@operation(x=lambda g, y: -g * y * y, elementwise=True)
+@operation(x=lambda g, y: -g * y * y, elementwise=True, scalar="1 / x")
 @quiet
 def reciprocal(x: Any) -> Any:
     """1 / x."""
@@ -121,7 +134,7 @@ def reciprocal(x: Any) -> Any:
 # -- exponential and logarithm -------------------------------------------------------------------------------
 
 
-@operation(x=lambda g, y: g * y, elementwise=True)
+@operation(x=lambda g, y: g * y, elementwise=True, scalar="exp(x)")
 @quiet
 def exp(x: Any) -> Any:
     """e^x."""
@@ -135,21 +148,21 @@ def exp2(x: Any) -> Any:
     return xp(x).exp2(_float(x))
 
 
-@operation(x=lambda g, y: g * (y + 1.0), elementwise=True)
+@operation(x=lambda g, y: g * (y + 1.0), elementwise=True, scalar="expm1(x)")
 @quiet
 def expm1(x: Any) -> Any:
     """e^x - 1, accurate near 0."""
     return xp(x).expm1(_float(x))
 
 
-@operation(x=lambda g, x: g / x, elementwise=True)
+@operation(x=lambda g, x: g / x, elementwise=True, scalar="log(x)")
 @quiet
 def log(x: Any) -> Any:
     """The natural logarithm; log 0 = -inf, below 0 NaN."""
     return xp(x).log(_float(x))
 
 
-@operation(x=lambda g, x: g / (x + 1.0), elementwise=True)
+@operation(x=lambda g, x: g / (x + 1.0), elementwise=True, scalar="log1p(x)")
 @quiet
 def log1p(x: Any) -> Any:
     """log(1 + x), accurate near 0."""
@@ -181,7 +194,7 @@ def logaddexp(a: Any, b: Any) -> Any:
     return (xp(a) if hasattr(a, "dtype") else xp(b)).logaddexp(a, b)
 
 
-@operation(x=lambda g, y: g / (2.0 * y), elementwise=True)
+@operation(x=lambda g, y: g / (2.0 * y), elementwise=True, scalar="sqrt(x)")
 @quiet
 def sqrt(x: Any) -> Any:
     """The square root; its gradient at 0 is infinite."""
@@ -252,7 +265,7 @@ def cosh(x: Any) -> Any:
     return xp(x).cosh(_float(x))
 
 
-@operation(x=lambda g, y: g * (1.0 - y * y), elementwise=True)
+@operation(x=lambda g, y: g * (1.0 - y * y), elementwise=True, scalar="tanh(x)")
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
     return xp(x).tanh(_float(x))
@@ -291,37 +304,37 @@ def hypot(a: Any, b: Any) -> Any:
 # -- pieces and steps ----------------------------------------------------------------------------------------
 
 
-@operation(x=lambda g, x: g * sign(x), elementwise=True)
+@operation(x=lambda g, x: g * sign(x), elementwise=True, scalar="abs(x)")
 def abs(x: Any) -> Any:
     """|x|."""
     return xp(x).abs(x)
 
 
-@operation(x=_zero, elementwise=True)
+@operation(x=_zero, elementwise=True, scalar="where(x > 0, 1, where(x < 0, -1, x))")
 def sign(x: Any) -> Any:
     """-1, 0 or 1."""
     return xp(x).sign(x)
 
 
-@operation(x=_zero, elementwise=True)
+@operation(x=_zero, elementwise=True, scalar="floor(x)")
 def floor(x: Any) -> Any:
     """The largest integer not above x."""
     return xp(x).floor(x)
 
 
-@operation(x=_zero, elementwise=True)
+@operation(x=_zero, elementwise=True, scalar="ceil(x)")
 def ceil(x: Any) -> Any:
     """The smallest integer not below x."""
     return xp(x).ceil(x)
 
 
-@operation(x=_zero, elementwise=True)
+@operation(x=_zero, elementwise=True, scalar="trunc(x)")
 def trunc(x: Any) -> Any:
     """x without its fraction."""
     return xp(x).trunc(x)
 
 
-@operation(x=_zero, elementwise=True)
+@operation(x=_zero, elementwise=True, scalar="rint(x)")
 def round(x: Any) -> Any:
     """The nearest integer; halves go to the even one."""
     return xp(x).rint(x) if x.dtype.kind == "f" else x.copy()
@@ -332,13 +345,23 @@ def _share(g: Tensor, this: Any, other: Any, y: Tensor) -> Tensor:
     return where(this == other, 0.5 * g, where(this == y, g, 0.0))
 
 
-@operation(a=lambda g, y, a, b: _share(g, a, b, y), b=lambda g, y, a, b: _share(g, b, a, y), elementwise=True)
+@operation(
+    a=lambda g, y, a, b: _share(g, a, b, y),
+    b=lambda g, y, a, b: _share(g, b, a, y),
+    elementwise=True,
+    scalar="where(a > b, a, where(a == a, b, a))",
+)
 def maximum(a: Any, b: Any) -> Any:
     """The larger of a and b; NaN wins."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).maximum(a, b)
 
 
-@operation(a=lambda g, y, a, b: _share(g, a, b, y), b=lambda g, y, a, b: _share(g, b, a, y), elementwise=True)
+@operation(
+    a=lambda g, y, a, b: _share(g, a, b, y),
+    b=lambda g, y, a, b: _share(g, b, a, y),
+    elementwise=True,
+    scalar="where(a < b, a, where(a == a, b, a))",
+)
 def minimum(a: Any, b: Any) -> Any:
     """The smaller of a and b; NaN wins."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).minimum(a, b)
@@ -357,6 +380,7 @@ def _dtype_of_choice(a: Any, b: Any) -> Any:
     a=lambda g, condition: where(condition, g, 0.0),
     b=lambda g, condition: where(condition, 0.0, g),
     elementwise=True,
+    scalar="where(condition, a, b)",
 )
 def where(condition: Any, a: Any, b: Any) -> Any:
     """a where `condition` holds, else b; the branch not taken gets gradient 0, whatever its value."""
@@ -376,11 +400,18 @@ def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
     return logical_and(above, below)
 
 
+def _clip_scalar(x: Any, min: Any, max: Any) -> Any:
+    names = {"x": x, "min": min, "max": max}
+    above = x if min is None else parse("where(x < min, min, x)", names)
+    return above if max is None else parse("where(x > max, max, x)", {**names, "x": above})
+
+
 @operation(
     x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0),
     min=lambda g, x, min, max: where((x < min) if max is None else (x < min) & (min <= max), g, 0.0),
     max=lambda g, x, min, max: where((x if min is None else maximum(x, min)) > max, g, 0.0),
     elementwise=True,
+    scalar=_clip_scalar,
 )
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """x limited to [min, max]; a bound may be a number, a tensor or None. On its edges the gradient is x's;
@@ -405,13 +436,23 @@ def erf(x: Any) -> Any:
     return kernels.erf(_float(x))  # type: ignore[attr-defined]
 
 
-@operation(x=lambda g, y: g * (y * (1.0 - y)), elementwise=True)
+@operation(
+    x=lambda g, x: g * (exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))),
+    elementwise=True,
+    scalar="normal_cdf(x)",
+)
+def normal_cdf(x: Any) -> Any:
+    """Phi(x), the normal distribution function; accurate far to the left."""
+    return kernels.normal_cdf(_float(x))  # type: ignore[attr-defined]
+
+
+@operation(x=lambda g, y: g * (y * (1.0 - y)), elementwise=True, scalar="sigmoid(x)")
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e^-x), without overflow."""
     return kernels.sigmoid(_float(x))  # type: ignore[attr-defined]
 
 
-@operation(x=lambda g, x: g * sigmoid(x), elementwise=True)
+@operation(x=lambda g, x: g * sigmoid(x), elementwise=True, scalar="softplus(x)")
 def softplus(x: Any) -> Any:
     """log(1 + e^x), without overflow."""
     return kernels.softplus(_float(x))  # type: ignore[attr-defined]
@@ -423,7 +464,7 @@ def _relu_vjp(g: Tensor, y: Tensor) -> Tensor:
     return where(y > 0, g, 0.0)
 
 
-@operation(x=_relu_vjp, elementwise=True)
+@operation(x=_relu_vjp, elementwise=True, scalar="where(x <= 0, 0, x)")
 def relu(x: Any) -> Any:
     """max(x, 0)."""
     return kernels.relu(x)  # type: ignore[attr-defined]
@@ -435,7 +476,7 @@ def _leaky_relu_vjp(g: Tensor, x: Tensor, negative_slope: float) -> Tensor:
     return where(x > 0, g, negative_slope * g)
 
 
-@operation(x=_leaky_relu_vjp, elementwise=True)
+@operation(x=_leaky_relu_vjp, elementwise=True, scalar="where(x > 0, x, negative_slope * x)")
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x above 0, negative_slope x below; the slope at 0 is the negative one."""
     return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]
@@ -447,33 +488,19 @@ def _elu_vjp(g: Tensor, x: Tensor, alpha: float) -> Tensor:
     return where(x > 0, g, g * (alpha * exp(minimum(x, 0.0))))
 
 
-@operation(x=_elu_vjp, elementwise=True)
+@operation(x=_elu_vjp, elementwise=True, scalar="where(x > 0, x, alpha * expm1(x))")
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x above 0, alpha (e^x - 1) below (Clevert et al. 2016)."""
     return kernels.elu(_float(x), alpha)  # type: ignore[attr-defined]
 
 
-def _silu_vjp(g: Tensor, x: Tensor) -> Tensor:
-    if not mode.recording:
-        return Tensor(kernels.silu_backward(g._data, x._data))  # type: ignore[attr-defined]
-    s = sigmoid(x)
-    return g * (s * (1.0 + x * (1.0 - s)))
-
-
-@operation(x=_silu_vjp, elementwise=True)
+@fused_operation()
 def silu(x: Any) -> Any:
     """x sigmoid(x) (Elfwing et al. 2018)."""
-    return kernels.silu(_float(x))  # type: ignore[attr-defined]
+    return x * sigmoid(x)
 
 
-def _gelu_vjp(g: Tensor, x: Tensor) -> Tensor:
-    if not mode.recording:
-        return Tensor(kernels.gelu_backward(g._data, x._data))  # type: ignore[attr-defined]
-    density = exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
-    return g * (0.5 * (1.0 + erf(x * math.sqrt(0.5))) + x * density)
-
-
-@operation(x=_gelu_vjp, elementwise=True)
+@fused_operation()
 def gelu(x: Any) -> Any:
     """x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel 2016); exact, by erf."""
-    return kernels.gelu(_float(x))  # type: ignore[attr-defined]
+    return x * normal_cdf(x)

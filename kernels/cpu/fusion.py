@@ -1,0 +1,190 @@
+"""Fused chains on the CPU: a Numba function is written for a chain, once, and kept on disk with its machine code.
+
+What is written is what one would write by hand (compare rectifier.py); it lies in `folder()`, with the formula at its
+top. There is one for each chain and each choice of arguments that stay the same along the innermost loop, which are
+loaded before it. float32 only; float64 is the definition.
+The same function as kernels/definitions/fusion.py, held to it by tests/kernels/test_fusion.py.
+"""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..definitions import fusion as definition
+from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
+from ..loops import loops_over
+from .launch import launch, task
+from .threads import thread_count
+
+Array = np.ndarray
+
+_SERIAL = 16384  # entries below which a second thread costs more than it saves
+
+
+def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """What `chain` gives of `arrays`, which broadcast to `shape`; see the definition."""
+    given = [arrays[i] if hasattr(arrays[i], "shape") else np.array(arrays[i], np.float32) for i in chain.reads]
+    if 0 in shape or any(a.dtype != np.float32 for a in given):
+        return definition.fused(chain, arrays, shape)
+    loops, read = loops_over(given, shape, first_apart=chain.total == "examples")
+    work = compiled(chain, tuple([steps[2] == 0 for steps in loops.steps]))
+    parts = thread_count(loops.count, _SERIAL)
+    steps = [step for steps in loops.steps for step in steps[:2]]
+    if chain.total:
+        sums = np.empty(shape[0] if chain.total == "examples" else parts)
+        launch(work, parts, *read, sums, sums.size, *loops.sizes, *steps)
+        return (np.asarray(sums if chain.total == "examples" else sums.sum(), np.float32),)
+    made = [loops.new(np, shape, np.float32) for _ in chain.outputs]
+    launch(work, parts, *read, *[memory for memory, _ in made], parts, *loops.sizes, *steps)
+    return tuple([seen for _, seen in made])
+
+
+# ---- from a chain to the text of a function
+
+_TEXT = """\
+{quotes}{name}, written by tinygen.kernels.cpu.fusion:
+
+{formulas}
+{quotes}
+
+import numpy as np
+
+from tinygen.kernels.cpu.fused_loops import *
+
+{constants}
+
+@task
+def work(block, part, parts):
+{arrays}
+    pieces, outer, middle, columns = {sizes}
+    entries = outer * middle * columns
+    for piece in range(pieces * part // parts, pieces * (part + 1) // parts):
+        at, stop = entries * piece // pieces, entries * (piece + 1) // pieces{begin}
+        while at < stop:
+            row, first = at // columns, at % columns
+            i, j, at = row // middle, row % middle, at - first
+            last = min(columns, stop - at)
+{row}
+{loop}
+            at += columns{end}
+"""
+_MAP = """\
+            for k in range(first, last, LANES):
+                left = last - k
+{steps}"""
+_SUM = """\
+            for start in range(first, last, BLOCK):
+                sums = vzero()
+                for k in range(start, min(start + BLOCK, last), LANES):
+                    left = min(start + BLOCK, last) - k
+{steps}
+                total += vsum(sums)"""
+_OWN_NAMES = {"rint": "vround"}  # the others are called v<name>
+
+
+def source(chain: Chain, held: tuple[bool, ...]) -> str:
+    """The module that computes `chain`; `held` says of each argument that it reads whether it stays the same along
+    the innermost loop."""
+    arguments = [f"x{i}" for i in chain.reads]
+    results = ["sums_of"] if chain.total else [f"y{i}" for i in range(len(chain.outputs))]
+    kinds = ["floats"] * len(arguments) + ["doubles" if chain.total else "floats"] * len(results)
+    arrays = [f"{name} = {kind}(block, {n})" for n, (name, kind) in enumerate(zip(arguments + results, kinds))]
+    sizes_at = len(arrays)
+    row, steps = [], []
+    for n, (name, same) in enumerate(zip(arguments, held)):
+        place = sizes_at + 4 + 2 * n
+        row.append(f"{name}_at = i * integer(block, {place}) + j * integer(block, {place + 1})")
+        if same:
+            row.append(f"a{name[1:]} = vbroadcast({name}, {name}_at)")
+        else:
+            steps.append(f"a{name[1:]} = load_vector({name}, {name}_at + k, left, 0)")
+    names: dict[Operand, str] = {}
+    constants: dict[str, str] = {}
+    for e in chain.steps:
+        if e.name == ARGUMENT:
+            names[e] = f"a{e.operands[0]}"
+            continue
+        operands = [names[o] if isinstance(o, Expression) else _constant(float(o or 0), constants) for o in e.operands]
+        names[e] = f"t{len(names)}"
+        steps.append(f"{names[e]} = {_call(e.name, operands)}")
+    if chain.total:
+        steps.append(f"sums = sums + vfirst({names[chain.outputs[0]]}, left)")
+    else:
+        steps += [f"store_vector({y}, at + k, left, {names[e]})" for y, e in zip(results, chain.outputs)]
+    return _TEXT.format(
+        quotes='"""',
+        name=chain.name,
+        formulas="\n".join(f"    {y} = {written(e)}" for y, e in zip(results, chain.outputs)),
+        constants="\n".join(f"{name} = np.float32({value})" for value, name in constants.items()),
+        arrays=_indented(1, arrays),
+        sizes=", ".join(f"integer(block, {sizes_at + n})" for n in range(4)),
+        begin="\n        total = 0.0" if chain.total else "",
+        row=_indented(3, row),
+        loop=(_SUM if chain.total else _MAP).format(steps=_indented(5 if chain.total else 4, steps)),
+        end="\n        sums_of[piece] = total" if chain.total else "",
+    )
+
+
+def _indented(depth: int, lines: list[str]) -> str:
+    return "\n".join("    " * depth + line for line in lines)
+
+
+def _call(name: str, operands: list[str]) -> str:
+    if name in OPERATORS:
+        return f" {OPERATORS[name]} ".join(operands)
+    return f"{_OWN_NAMES.get(name, 'v' + name)}({', '.join(operands)})"
+
+
+def _constant(value: float, constants: dict[str, str]) -> str:
+    """The vector of a number that stands among the constants of the module."""
+    text = repr(value) if np.isfinite(value) else f"float('{value}')"
+    return f"vfill({constants.setdefault(text, f'c{len(constants)}')})"
+
+
+# ---- from the text to machine code
+
+
+@cache
+def compiled(chain: Chain, held: tuple[bool, ...]) -> task:
+    """The function of `source`, from its file."""
+    text = source(chain, held)
+    digest = hashlib.sha256((text + _helpers()).encode()).hexdigest()[:16]
+    name = f"{chain.name}_{digest}"
+    path = folder() / f"{name}.py"
+    if not path.exists():  # Numba keeps machine code for as long as the file is not written again
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    spec: Any = importlib.util.spec_from_file_location(f"tinygen_fused_{name}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # what is cached names it
+    spec.loader.exec_module(module)
+    return module.work
+
+
+@cache
+def _helpers() -> str:
+    """The code that ends up in what is compiled; Numba would not notice that it has changed."""
+    files = ("fused_loops", "functions", "elementwise", "packing", "simd", "launch")
+    return "".join(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in files)
+
+
+@cache
+def folder() -> Path:
+    """Where the functions are kept: "fused" in TINYGEN_CACHE or the user's cache; where neither can be written, a
+    temporary folder, and they are compiled again in each process."""
+    caches = os.environ.get("TINYGEN_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    chosen = Path(caches[0]) if caches[0] else Path(caches[1] or Path.home() / ".cache") / "tinygen"
+    try:
+        path = chosen.expanduser() / "fused"
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="tinygen-fused-"))

@@ -1,0 +1,311 @@
+"""`fused`: a chain of elementwise operations as one pass over memory, and its gradients as another.
+
+    @tg.fused
+    def reparameterise(mean, log_variance, noise):
+        return mean + exp(0.5 * log_variance) * noise
+
+Run operation by operation, this reads and writes memory four times over, and each result waits in memory for the
+backward pass. How a fuser does better, in four steps:
+
+1. Trace. The function runs once on symbols. Each operation, instead of computing, notes its name and operands: the
+   result is an expression, a graph in which what occurs twice is one node (kernels/expression.py).
+2. Differentiate. The vjps of the operations (tinygen/ops/elementwise.py), the only formulas there are, run on the same
+   symbols from the result back to the arguments. So the gradients are expressions of the arguments and the cotangent.
+   What the forward computed is computed again: arithmetic costs less than memory.
+3. Lower. Each operation is put into the few terms that kernels know by the formula that stands in its entry of the
+   operation table, `scalar="x * sigmoid(x)"`.
+4. Generate. A kernel is written as text, compiled and kept: in Numba on the CPU, in CUDA C++ on a GPU.
+
+Where gradients are to be differentiated again, the expressions of step 2 run as operations instead, on the tape, so
+every order is there. Held by tests/autodiff/test_fusion.py: random chains against the plain functions.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from tinygen import kernels
+from tinygen.autodiff.primitive import REGISTRY, Primitive, promoted, recorded, registered, retained
+from tinygen.autodiff.tape import Node, mode, recording
+from tinygen.kernels.array_module import xp
+from tinygen.kernels.expression import (
+    ARGUMENT,
+    Chain,
+    Expression,
+    argument,
+    expression,
+    in_order,
+    parse,
+    rewritten,
+)
+from tinygen.tensor import Tensor
+
+Total = Literal["all", "examples"] | None
+
+
+# ---- 1: trace
+
+
+@contextmanager
+def _tracing() -> Iterator[None]:
+    """Within the block operations on symbols note themselves."""
+    before, mode.tracer = mode.tracer, _noted
+    try:
+        with recording(True):  # what vjps do when recorded is made of operations, not of kernels
+            yield
+    finally:
+        mode.tracer = before
+
+
+def _noted(op: Primitive, args: Sequence[Any]) -> Tensor:
+    """The symbol of what `op` would give."""
+    if isinstance(op, Fused) and op.total is None:
+        return op.function(*args)
+    if op.scalar is None:
+        raise TypeError(f"{op.name} cannot be fused: it has no formula for one entry")
+    operands = [a._data if isinstance(a, Tensor) else a for a in args]
+    for value in operands:
+        if not isinstance(value, Expression | float | int | np.generic | None):
+            raise TypeError(f"{op.name} meets an array from outside of the chain: make it an argument")
+    return Tensor(expression(op.name, *(o.item() if isinstance(o, np.generic) else o for o in operands)))
+
+
+def _lowered(*results: Expression) -> tuple[Expression, ...]:
+    """Expressions of operations as expressions in the terms of kernels."""
+
+    def rule(name: str, *operands: Any) -> Any:
+        op = REGISTRY[name]
+        if callable(op.scalar):
+            return op.scalar(*operands)
+        return parse(op.scalar, dict(zip(op.names, operands)))  # type: ignore[arg-type]
+
+    return tuple(rewritten(results, rule, argument))
+
+
+# ---- 2: differentiate
+
+
+def _gradients(
+    y: Expression, cotangent: Expression, wanted: set[Expression]
+) -> tuple[dict[Expression, Expression], dict[Expression, Expression]]:
+    """The gradient of `y` at each of the arguments `wanted`; and, below a `where`, the truth value of whether it can
+    differ from 0: nothing but 0 comes from what is not taken, whatever poles lie there (see backward.py)."""
+    order = in_order([y])
+    needed = set(wanted)
+    for e in order:
+        if not needed.isdisjoint(e.operands):
+            needed.add(e)
+    table, live = {y: Tensor(cotangent)}, {}
+    with _tracing():
+        for e in reversed(order):
+            if e not in table or e.name == ARGUMENT:
+                continue
+            op, mask = REGISTRY[e.name], live.get(e)
+            known = {"g": table[e], "y": Tensor(e), **dict(zip(op.names, map(_symbol, e.operands)))}
+            for rule in op.rules:
+                operand = e.operands[rule.positions[0]]
+                if operand not in needed:
+                    continue
+                gradient, passed = rule.vjp(*(known[name] for name in rule.names)), mask
+                if op.name == "where":
+                    passed = (
+                        known["condition"] if rule.arguments == ("a",) else _apply("logical_not", known["condition"])
+                    )
+                    passed = passed if mask is None else _apply("logical_and", passed, mask)
+                elif mask is not None:
+                    gradient = _apply("where", mask, gradient, 0.0)
+                if operand not in table:
+                    live[operand] = passed
+                elif live[operand] is not None:
+                    live[operand] = None if passed is None else _apply("logical_or", live[operand], passed)
+                table[operand] = gradient if operand not in table else table[operand] + gradient
+    found = {e: table[e]._data for e in wanted if e in table}
+    return found, {e: live[e]._data for e in found if live.get(e) is not None}
+
+
+def _symbol(operand: Any) -> Any:
+    return Tensor(operand) if isinstance(operand, Expression) else operand
+
+
+def _apply(name: str, *operands: Any) -> Tensor:
+    return REGISTRY[name](*operands)
+
+
+class Derivative:
+    """The gradients of a chain at those of its arguments that are `wanted`: expressions of its arguments, and of the
+    cotangent after them."""
+
+    def __init__(self, chain: "Fused", wanted: tuple[bool, ...]):
+        self.cotangent = argument(chain.arity)
+        places = {argument(i): i for i, on in enumerate(wanted) if on}
+        found, taken = _gradients(chain.expression, self.cotangent, set(places))
+        self.gradients = [found.get(argument(i)) for i in range(chain.arity)]
+        self.taken = [taken.get(argument(i)) for i in range(chain.arity)]
+        self.made = [e for e in dict.fromkeys(self.gradients) if e is not None and e is not self.cotangent]
+        self.chain = Chain(f"{chain.name}_backward", _lowered(*self.made))
+        given = in_order([e for e in (*self.made, *self.taken) if e is not None])
+        self.reads = {e.operands[0] for e in given if e.name == ARGUMENT}
+
+    def in_one_pass(self, arrays: Sequence[Any], g: Any, shape: tuple[int, ...]) -> list[Tensor | None]:
+        """The gradients, each of `shape`."""
+        results: dict[Any, Tensor] = {self.cotangent: Tensor(xp(g).broadcast_to(g, shape) if g.shape != shape else g)}
+        if self.made:
+            found = kernels.load("fused", kernels.choose(g))(self.chain, (*arrays, g), shape)
+            results |= {e: Tensor(y) for e, y in zip(self.made, found)}
+        return [None if e is None else results[e] for e in self.gradients]
+
+    def on_the_tape(self, values: Sequence[Any], g: Tensor, shape: tuple[int, ...]) -> list[Tensor | None]:
+        """The gradients, each of `shape`, by operations."""
+        results = _replayed([e for e in self.gradients if e is not None], (*values, g))
+        whole = iter([_apply("broadcast_to", r, shape) if r.shape != shape else r for r in results])
+        return [None if e is None else next(whole) for e in self.gradients]
+
+    def masks(self, values: Sequence[Any], live: Any, shape: tuple[int, ...]) -> list[Any]:
+        """Which entries of each gradient can differ from 0, where those of the cotangent are `live` (None: all)."""
+        with recording(False):
+            taken = iter(_replayed([e for e in self.taken if e is not None], values))
+        masks = [None if e is None else next(taken)._data for e in self.taken]
+        both = [live if mask is None else mask if live is None else mask & live for mask in masks]
+        return [None if mask is None else xp(mask).broadcast_to(mask, shape) for mask in both]
+
+
+def _replayed(expressions: list[Expression], values: Sequence[Any]) -> list[Tensor]:
+    """Expressions by operations on tensors."""
+    return rewritten(expressions, _apply, values.__getitem__)
+
+
+# ---- the operation
+
+
+class Fused(Primitive):
+    """A chain of elementwise operations as one operation; made by `fused`, called like the function."""
+
+    def __init__(self, function: Callable[..., Tensor], total: Total, name: str | None):
+        super().__init__(function, {}, (), name, elementwise=total is None)
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+                raise TypeError(f"fused: {self.name} has the argument {parameter}; plain ones are needed")
+        self.function, self.total = function, total
+        self.forward = self._run
+        self.tensor_positions = tuple(range(self.arity))
+        self.rules = (
+            self._rule(self.names, lambda g, derivative, values, shape: self._vjp(g, derivative, values, shape)),
+        )
+        self._derivatives: dict[tuple[bool, ...], Derivative] = {}
+
+    @cached_property
+    def expression(self) -> Expression:
+        """What the function computes at one entry.
+
+        Raises:
+            TypeError: the function does something that is not elementwise, or gives no number.
+        """
+        try:
+            with _tracing():
+                y = self.function(*(Tensor(argument(i)) for i in range(self.arity)))
+        except AttributeError as error:
+            raise TypeError(f"{self.name}: only elementwise operations can be fused ({error})") from None
+        result = getattr(y, "_data", None)
+        if not isinstance(result, Expression) or (result.name in REGISTRY and not REGISTRY[result.name].rules):
+            raise TypeError(f"{self.name}: a fused function returns one tensor of numbers made of its arguments")
+        self.chooses = any(e.name == "where" for e in in_order([result]))
+        return result
+
+    @cached_property
+    def chain(self) -> Chain:
+        """What its kernel computes."""
+        return Chain(self.name, _lowered(self.expression), self.total)
+
+    def derivative(self, wanted: tuple[bool, ...]) -> Derivative:
+        """Its gradients at the arguments that are `wanted`."""
+        found = self._derivatives.get(wanted)
+        if found is None:
+            found = self._derivatives[wanted] = Derivative(self, wanted)
+        return found
+
+    def _arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
+        return promoted(raw, self.tensor_positions)
+
+    def _run(self, *raw: Any) -> Any:
+        arrays = [a for a in raw if hasattr(a, "shape")]
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        if self.total == "examples" and not shape:
+            raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
+        if arrays and all(a.dtype == arrays[0].dtype and a.dtype.kind in "fV" for a in arrays):
+            return kernels.load("fused", kernels.choose(arrays[0]))(self.chain, raw, shape)[0]
+        with recording(False):
+            y = self.function(*(Tensor(a) if hasattr(a, "shape") else a for a in raw))
+            if self.total:
+                whole = _apply("broadcast_to", y, shape)
+                y = _apply("sum", whole, tuple(range(self.total == "examples", len(shape))))
+            return y._data
+
+    def _record(self, args: tuple[Any, ...], raw: list[Any], out: Any, extra: Any) -> Node | None:
+        nodes = tuple([a._node if isinstance(a, Tensor) else None for a in args])
+        if not any(nodes):
+            return None
+        derivative = self.derivative(tuple([node is not None for node in nodes]))
+        values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
+        shape = np.broadcast_shapes(*(a.shape for a in raw if hasattr(a, "shape")))
+        return recorded(self, (nodes,), {"derivative": derivative, "values": values, "shape": shape}, out)
+
+    def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+        if self.total:
+            g = g.reshape(self._beside(shape))
+        arrays = [v._data if isinstance(v, Tensor) else v for v in values]
+        if mode.recording or any(a.dtype != g.dtype for a in arrays if hasattr(a, "dtype")):
+            return derivative.on_the_tape(values, g, shape)
+        return derivative.in_one_pass(arrays, g._data, shape)
+
+    def _beside(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a sum, ready to stand beside what was added up."""
+        return (shape[0], *(1,) * (len(shape) - 1)) if self.total == "examples" else (1,) * len(shape)
+
+    def masks(self, node: Node, live: Any) -> list[Any]:  # type: ignore[override]
+        """Which entries of each argument's gradient can differ from 0 (see backward.py)."""
+        shape = node.saved["shape"]
+        if live is not None and self.total:
+            live = live.reshape(self._beside(shape))
+        return node.saved["derivative"].masks(node.saved["values"], live, shape)
+
+
+def fused(function: Callable[..., Tensor] | None = None, *, total: Total = None, name: str | None = None) -> Any:
+    """Makes one operation of a function of tensors that is a chain of elementwise operations; a decorator.
+
+    It runs as one pass over memory, backward as another, and keeps nothing but its arguments. Arguments broadcast;
+    numbers may change from call to call without a new kernel. float32 and float64, on the CPU and on a GPU; for other
+    dtypes the function itself runs. The first call writes and compiles the kernel (half a second, kept on disk).
+
+    Args:
+        function: of tensors and numbers, by their names; returns one tensor. It is traced once: what it does may
+            depend on numbers it closes over, not on its arguments' values or shapes.
+        total: add up the result: "all" of it, to a scalar, or that of each of the "examples" (N, ...), to (N,).
+        name: how errors and drawn graphs call it; the function's own name by default.
+
+    Example:
+        >>> @tg.fused
+        ... def reparameterise(mean, log_variance, noise):
+        ...     return mean + tg.exp(0.5 * log_variance) * noise
+
+    Raises:
+        TypeError: when first called, if the function does anything that is not elementwise.
+    """
+    if total not in (None, "all", "examples"):
+        raise ValueError(f'fused: total is None, "all" or "examples", not {total!r}')
+    if function is not None:
+        return Fused(function, total, name)
+    return lambda function: Fused(function, total, name)
+
+
+def fused_operation(total: Total = None, name: str | None = None) -> Any:
+    """`fused` for the project's own operations: also entered in `REGISTRY`, which the tests walk."""
+
+    def register(function: Callable[..., Tensor]) -> Fused:
+        op = Fused(function, total, name)
+        return registered(op)
+
+    return register
