@@ -112,7 +112,7 @@ def product(
 
     Args:
         y: (batch, rows, columns) in one piece, written.
-        bias: (columns,) or none.
+        bias: one for each column of y, or none.
         args: those of the kernel behind rows, columns and depth.
         along_depth: of the loaders of A and B.
         constants_of_loaders: more names that the file is compiled with.
@@ -131,4 +131,5 @@ def product(
     )
     if parts is not None:
         blocks = ceil_div(y.size, THREADS)
-        launch("parts/add_parts", plan.dtype, blocks, THREADS, parts, bias, plan.parts, plan.columns, y, y.size)
+        period = plan.columns if bias is None else bias.size
+        launch("parts/add_parts", plan.dtype, blocks, THREADS, parts, bias, plan.parts, period, y, y.size)

@@ -1,0 +1,75 @@
+// Convolution, and its gradient in the image (which is the transposed convolution), as an implicit matrix product:
+//
+//   target (cells of all images, channels) = patches (cells, taps and channels of the source) filters (.., channels)
+//
+// Patches are gathered as they are loaded: see patches.cuh, and gemm.cuh for the product. Groups of channels that do not
+// see each other, and the phases of a gradient, are products of their own. WIDTH: channels that are loaded at a time.
+#include "patches.cuh"
+
+// The loader of the filters, packed (taps, width, size) by packing.cu, at those taps which a cell sees.
+template <class P>
+struct Filters {
+  static const bool ALONG_DEPTH = false;
+  static const int CHUNK = 16 / sizeof(stored);
+  const stored* packed;
+  int size, kernel_w;
+  const P& patches;
+
+  struct Side { const stored* start; bool inside; };
+  struct Depth { Index offset; bool inside; };
+
+  __device__ __forceinline__ Side side_at(Index column) const { return {packed + column, column < size}; }
+
+  __device__ __forceinline__ Depth depth_at(Index k) const {
+    if (k >= patches.depth()) return {0, false};
+    const Axis &down = patches.down, &across = patches.across;
+    int tap = (int)k / patches.width;
+    int i = down.first + tap / across.taps * down.apart, j = across.first + tap % across.taps * across.apart;
+    return {((i * kernel_w + j) * (Index)patches.width + (int)k % patches.width) * size, true};
+  }
+
+  __device__ __forceinline__ void copy(stored* to, const Side& side, const Depth& at) const {
+    bring<CHUNK>(to, side.start + at.offset, side.inside && at.inside);
+  }
+};
+
+// Where the target is written, or a part of its sums (see Result in gemm.cuh).
+struct Pixels {
+  stored* whole;
+  real* part;
+  const real* bias;
+  Index channels, first;  // of a pixel, and of those the first that is written
+  Axis down, across;
+
+  __device__ __forceinline__ void operator()(Index row, Index column, real sum) const {
+    Index pixel = row, channel = first + column;
+    if (down.write * across.write > 1) {
+      int h = row / across.cells % down.cells * down.write + down.phase;
+      int w = row % across.cells * across.write + across.phase;
+      if (h >= down.target || w >= across.target) return;  // the last cell of an axis is not there in every phase
+      pixel = (row / across.cells / down.cells * down.target + h) * across.target + w;
+    }
+    if (part) part[pixel * channels + channel] = sum;
+    else whole[pixel * channels + channel] = bias ? sum + bias[channel] : sum;
+  }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+convolve(stored* __restrict__ y, real* __restrict__ parts, const real* __restrict__ bias, Index rows, Index columns,
+         Index depth, const stored* __restrict__ x, const stored* __restrict__ filters, Index is_gradient, Index groups,
+         Index width, Index size, Index kernel_h, Index kernel_w, Index stride_h, Index stride_w, Index padding_h,
+         Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w, Index target_h,
+         Index target_w) {
+  extern __shared__ __align__(16) stored memory[];
+  Place at = place(rows, columns, depth);
+  Index group = at.batch % groups, phase = at.batch / groups, phases = is_gradient ? stride_w : 1;
+  Axis down = axis(is_gradient, phase / phases, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
+  Axis across = axis(is_gradient, phase % phases, kernel_w, stride_w, padding_w, dilation_w, source_w, target_w);
+  Patches<WIDTH> left{x + group * width, (int)(groups * width), (int)width, down, across, rows};
+  Filters<Patches<WIDTH>> right{filters + group * kernel_h * kernel_w * width * size, (int)size, (int)kernel_w, left};
+  at.last = min(at.last, left.depth());  // `depth` is that of the phase with most taps
+  at.first = min(at.first, at.last);
+  Index images = rows / (down.cells * (Index)across.cells), channels = groups * columns;
+  real* part = parts ? parts + blockIdx.y * images * target_h * target_w * channels : nullptr;
+  multiply(memory, left, right, at, rows, columns, Pixels{y, part, bias, channels, group * columns, down, across});
+}

@@ -1,0 +1,122 @@
+"""Convolution and its two gradients on a CUDA device: see convolution.cu and convolution_filters.cu.
+
+Signatures as in definitions/convolution.py. Images are read and written with the channels last in memory; others are
+brought there by a copy. To what float32 is rounded on the way: kernels/rounding.py.
+"""
+
+from math import gcd, prod
+from typing import Any
+
+from ..definitions.convolution import Pair, check
+from . import gemm
+from .launch import THREADS, address, arithmetic, ceil_div, cupy, launch
+
+Array = Any
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW)."""
+    geometry = (stride, padding, dilation)
+    size = check(x.shape, w.shape, None, None if bias is None else bias.shape, w.shape[0], groups, geometry)
+    return _convolve(x, w, bias, size, w.shape[0], geometry, groups, False)
+
+
+def conv2d_input_grad(
+    g: Array,
+    w: Array,
+    bias: Array | None,
+    input_size: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W)."""
+    geometry, channels = (stride, padding, dilation), w.shape[1] * groups
+    bias_shape = None if bias is None else bias.shape
+    check((g.shape[0], channels, *input_size), w.shape, g.shape, bias_shape, channels, groups, geometry)
+    return _convolve(g, w, bias, input_size, channels, geometry, groups, True)
+
+
+def conv2d_weight_grad(
+    x: Array,
+    g: Array,
+    kernel_size: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """Adjoint of `conv2d` in w: image x (N, C, H, W), output g (N, K, OH, OW) -> (K, C/groups, KH, KW)."""
+    geometry = (stride, padding, dilation)
+    shape = (g.shape[1], x.shape[1] // groups, *kernel_size)
+    check(x.shape, shape, g.shape, None, shape[0], groups, geometry)
+    x, g = _last(x, x.dtype), _last(g, x.dtype)
+    dw = cupy().empty(shape, x.dtype)
+    rows, width = shape[0] // groups, shape[1]
+    gemm.product(
+        "convolution_filters/filter_gradient",
+        gemm.choose(x.dtype, rows, prod(shape[1:]), prod(g.shape[:3]), groups),
+        dw,
+        None,
+        *(g, x, groups, width, *kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *g.shape[1:3]),
+        along_depth=(False, False),
+        constants_of_loaders={"WIDTH_G": _width(g, rows), "WIDTH_X": _width(x, width)},
+    )
+    return dw
+
+
+def _convolve(
+    x: Array, w: Array, bias: Any, size: Pair, channels: int, geometry: Any, groups: int, is_gradient: bool
+) -> Array:
+    """The target (N, channels, *size) of the source x: a convolution or, if `is_gradient`, the gradient of one."""
+    stride, padding, dilation = geometry
+    x, kernel_size = _last(x, x.dtype), w.shape[2:]
+    y = cupy().empty((x.shape[0], *size, channels), x.dtype)
+    columns, width = channels // groups, x.shape[3] // groups
+    phases = stride if is_gradient else (1, 1)
+    cells = prod(ceil_div(s, p) for s, p in zip(size, phases))
+    taps = prod(ceil_div(k, s // gcd(s, d)) for k, s, d in zip(kernel_size, phases, dilation))  # at most, of a phase
+    filters = _packed(w, x.dtype, groups, is_gradient)
+    gemm.product(
+        "convolution/convolve",
+        gemm.choose(x.dtype, len(x) * cells, columns, taps * width, groups * prod(phases)),
+        y,
+        None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(x.dtype)),
+        *(x, filters, int(is_gradient), groups, width, filters.shape[-1]),
+        *(*kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *size),
+        along_depth=(True, False),
+        constants_of_loaders={"WIDTH": _width(x, width)},
+    )
+    return y.transpose(0, 3, 1, 2)
+
+
+def _packed(w: Array, dtype: Any, groups: int, is_gradient: bool) -> Array:
+    """w (K, C/groups, KH, KW) as (groups, taps, channels of the source, those of the target with zeros behind)."""
+    out, inner, taps = w.shape[0] // groups, w.shape[1], prod(w.shape[2:])
+    source, target = (out, inner) if is_gradient else (inner, out)
+    piece = gemm.WIDEST // dtype.itemsize
+    packed = cupy().empty((groups, taps, source, ceil_div(target, piece) * piece), dtype)
+    sizes = (groups, out, inner, taps, packed.shape[-1], int(is_gradient))
+    w = cupy().ascontiguousarray(w, dtype=dtype)
+    launch("packing/pack_filters", dtype, ceil_div(packed.size, THREADS), THREADS, w, packed, *sizes)
+    return packed
+
+
+def _last(x: Array, dtype: Any) -> Array:
+    """x (N, C, H, W) as (N, H, W, C), in one piece."""
+    return cupy().ascontiguousarray(x.transpose(0, 2, 3, 1), dtype=dtype)
+
+
+def _width(x: Array, channels: int) -> int:
+    """How many of the `channels` of a group can be loaded at a time: 16 bytes of them, or 1."""
+    piece = gemm.WIDEST // x.dtype.itemsize
+    return piece if channels % piece == 0 and address(x) % gemm.WIDEST == 0 else 1

@@ -1,0 +1,19 @@
+from typing import Any
+
+from exercises.common import Results, both, normals
+from tinygen.kernels.definitions import convolution
+
+
+def exercise(kernels: Any) -> Results:
+    """Images that leave a rest of every tile; channels by 4 and one by one; groups; phases with taps and without."""
+    for n, c, k, size, kernel, stride, padding, dilation, groups in (
+        (2, 8, 36, (5, 7), (3, 2), (1, 1), (1, 0), (1, 1), 1),
+        (2, 6, 9, (8, 7), (3, 4), (2, 3), (1, 2), (2, 1), 3),
+        (1, 40, 3, (6, 6), (3, 3), (2, 2), (0, 1), (1, 2), 1),
+    ):
+        geometry = (stride, padding, dilation)
+        out = convolution.output_size(size, kernel, *geometry)
+        x, w, bias, back, g = normals((n, c, *size), (k, c // groups, *kernel), k, c, (n, k, *out))
+        yield from both("conv2d", kernels, convolution, x, w, bias, *geometry, groups)
+        yield from both("conv2d_input_grad", kernels, convolution, g, w, back, size, *geometry, groups)
+        yield from both("conv2d_weight_grad", kernels, convolution, x, g, kernel, *geometry, groups)
