@@ -5,11 +5,12 @@ Held by tinygen.checks.engine (41), tests/optim/test_optimisers.py and tests/pyt
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tinygen import kernels
 from tinygen.kernels.array_module import xp
-from tinygen.optim.optimiser import Optimiser, Parameters, in_range
+from tinygen.optim.optimiser import Optimiser, Parameters, State, in_range
 
 
 class Adam(Optimiser):
@@ -44,23 +45,44 @@ class Adam(Optimiser):
         for i, beta in enumerate(group["betas"]):
             in_range(who, {f"betas[{i}]": beta}, **{f"betas[{i}]": (0.0, 1.0)})
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
-            state |= {"step": 0, "exp_avg": xp(p).zeros_like(p), "exp_avg_sq": xp(p).zeros_like(p)}
-        state["step"] = int(state["step"]) + 1
-        kernels.adam_update(  # type: ignore[attr-defined]
-            p,
-            g,
-            state["exp_avg"],
-            state["exp_avg_sq"],
-            lr=group["lr"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            step=state["step"],
-            decoupled=self.decoupled,
-        )
+    def _update_all(
+        self, params: list[Any], gradients: list[Any], states: list[State], group: dict[str, Any], when: Any
+    ) -> None:
+        alike: dict[Any, list[int]] = {}  # of one dtype, and as many steps old: one launch for these
+        for i, (p, state) in enumerate(zip(params, states)):
+            if not state:
+                state |= {"step": 0, "exp_avg": xp(p).zeros_like(p), "exp_avg_sq": xp(p).zeros_like(p)}
+            alike.setdefault((p.dtype, int(state["step"])), []).append(i)
+        for places in alike.values():
+            own = [states[i] for i in places]
+            kernels.adam_update_all(  # type: ignore[attr-defined]
+                [params[i] for i in places],
+                [gradients[i] for i in places],
+                [state["exp_avg"] for state in own],
+                [state["exp_avg_sq"] for state in own],
+                partial(self._count, own, group),
+                when,
+            )
+
+    def _count(self, states: list[State], group: dict[str, Any]) -> dict[str, Any]:
+        """The options of the next step, which is counted."""
+        step = int(states[0]["step"]) + 1
+        for state in states:
+            state["step"] = step
+        return {
+            "lr": group["lr"],
+            "beta1": group["betas"][0],
+            "beta2": group["betas"][1],
+            "eps": group["eps"],
+            "weight_decay": group["weight_decay"],
+            "step": step,
+            "decoupled": self.decoupled,
+        }
+
+    def not_taken(self) -> None:
+        for position, p in enumerate(self.parameters()):
+            if p.grad is not None:
+                self.state[position]["step"] -= 1
 
 
 class AdamW(Adam):

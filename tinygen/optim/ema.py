@@ -10,6 +10,8 @@ from typing import Any
 
 from tinygen import kernels
 from tinygen.autodiff import guard
+from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.update import refused
 from tinygen.nn.module import Module
 from tinygen.nn.parameter import Parameter
 from tinygen.tensor import Tensor, asarray
@@ -32,15 +34,28 @@ class EMA:
         self.model, self.decay = model, decay
         self.average = {name: Tensor(value._data.copy()) for name, value in model.state_dict().items()}
 
-    def update(self, model: Module | None = None) -> None:
-        """Moves the averages towards the parameters of `model` (its own by default) as they are now; copies buffers."""
+    def update(self, model: Module | None = None, when: Any = None) -> None:
+        """Moves the averages towards the parameters of `model` (its own by default) as they are now; copies buffers.
+
+        Args:
+            when: as for `Optimiser.step`: unless all these numbers are finite the averages stay.
+        """
+        if refused(when):
+            return
+        pairs: dict[tuple[Any, float], tuple[list[Any], list[Any]]] = {}  # by dtype and decay: one launch for each
         for name, value in (model or self.model).named_state():
             average = self.average[name]
-            if isinstance(value, Parameter) and self.decay:
-                kernels.ema_update(average._data, value._data, self.decay)  # type: ignore[attr-defined]
+            if value.dtype.kind == "f":
+                decay = self.decay if isinstance(value, Parameter) else 0.0
+                averages, values = pairs.setdefault((value.dtype, decay), ([], []))
+                averages.append(average._data)
+                values.append(value._data)
                 guard.written(average._data)
             else:
-                average._assign(value._data)
+                module, new = xp(value._data), value._data
+                average._assign(new if when is None else module.where(module.isfinite(when).all(), new, average._data))
+        for (_, decay), both in pairs.items():
+            kernels.ema_update_all(*both, decay, when)  # type: ignore[attr-defined]
 
     @contextmanager
     def applied(self) -> Iterator[Module]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinygen.kernels.array_module import xp
-from tinygen.optim.optimiser import Optimiser, Parameters, in_range
+from tinygen.optim.optimiser import Optimiser, Parameters, State, in_range
 
 
 class SGD(Optimiser):
@@ -42,7 +42,7 @@ class SGD(Optimiser):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("SGD: nesterov needs a momentum above 0 and no dampening")
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(self, p: Any, g: Any, state: State, group: Mapping[str, Any]) -> None:
         if group["weight_decay"]:
             g = g + group["weight_decay"] * p
         momentum = group["momentum"]
@@ -91,7 +91,7 @@ class RMSprop(Optimiser):
         super()._check(group)
         in_range("RMSprop", group, alpha=(0.0, None), eps=(0.0, None), momentum=(0.0, None))
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(self, p: Any, g: Any, state: State, group: Mapping[str, Any]) -> None:
         module, alpha = xp(p), group["alpha"]
         if not state:
             state["square_avg"] = module.zeros_like(p)

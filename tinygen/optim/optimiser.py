@@ -6,12 +6,17 @@ Held by tests/optim/test_optimisers.py.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from tinygen.autodiff import guard
 from tinygen.device import device_of, transfer
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.capture import CaptureError, capturing, each_time
+from tinygen.kernels.definitions.update import refused
 from tinygen.tensor import Tensor, asarray
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
+State = dict[str, Any]
 
 
 class Optimiser:
@@ -61,9 +66,22 @@ class Optimiser:
         """Raises ValueError for options out of range."""
         in_range(type(self).__name__, group, lr=(0.0, None), weight_decay=(0.0, None))
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(self, p: Any, g: Any, state: State, group: Mapping[str, Any]) -> None:
         """Moves the array `p` in place by its gradient `g`."""
         raise TypeError(f"{type(self).__name__} defines no _update")
+
+    def _update_all(
+        self, params: list[Any], gradients: list[Any], states: list[State], group: dict[str, Any], when: Any
+    ) -> None:
+        """Moves the arrays `params` in place by their gradients, if all numbers in `when` are finite."""
+        if refused(when):
+            return
+        options = {**group, "lr": _as_it_is_at_each_step(group, params[0])}
+        for p, g, state in zip(params, gradients, states):
+            before = None if when is None or isinstance(when, np.ndarray) else _copies(p, state)
+            self._update(p, g, state, options)
+            if before is not None:
+                _keep_unless_finite(when, before, p, state)
 
     def parameters(self) -> list[Tensor]:
         """All parameters, in the order of the groups."""
@@ -74,16 +92,35 @@ class Optimiser:
         for p in self.parameters():
             p.grad = None
 
-    def step(self) -> None:
-        """Moves every parameter that has a gradient, in place; graphs that recorded one are stale after."""
+    def step(self, when: Any = None) -> None:
+        """Moves every parameter that has a gradient, in place; graphs that recorded one are stale after.
+
+        Args:
+            when: an array of numbers (n,), float64, such as the loss and the gradient's norm: unless all are finite
+                nothing is moved. On a device the host does not wait to learn it; a caller who does, and finds them
+                not finite, says so by `not_taken`.
+        """
         position = -1
         for group in self.param_groups:
+            params, gradients, states = [], [], []
             for p in group["params"]:
                 position += 1
                 if p.grad is None:
                     continue
-                self._update(p._data, p.grad._data, self.state.setdefault(position, {}), group)
-                guard.written(p._data)
+                if capturing() and position not in self.state:
+                    raise CaptureError(
+                        f"{type(self).__name__} meets a parameter, of shape {p.shape}, for the first time"
+                    )
+                params.append(p._data)
+                gradients.append(p.grad._data)
+                states.append(self.state.setdefault(position, {}))
+            if params:
+                self._update_all(params, gradients, states, group, when)
+                for array in params:
+                    guard.written(array)
+
+    def not_taken(self) -> None:
+        """The last step met numbers that were not finite: it does not count."""
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": by parameter's position, "param_groups": options}: arrays and plain values.
@@ -116,6 +153,26 @@ class Optimiser:
         self.state = taken
         for group, given in zip(self.param_groups, state["param_groups"]):
             group.update({name: value for name, value in given.items() if name != "params"})
+
+
+def _as_it_is_at_each_step(group: Mapping[str, Any], like: Any) -> Any:
+    """The learning rate; in a captured step not what it is now, but what it is at each replay."""
+    if not capturing():
+        return group["lr"]
+    return each_time(lambda: np.asarray(group["lr"]), (), like.dtype)
+
+
+def _copies(p: Any, state: State) -> dict[str, Any]:
+    return {"": p.copy(), **{name: value.copy() for name, value in state.items() if hasattr(value, "shape")}}
+
+
+def _keep_unless_finite(when: Any, before: dict[str, Any], p: Any, state: State) -> None:
+    """Puts back what was before the step, 0 where nothing was, unless all of `when` is finite."""
+    module = xp(when)
+    taken = module.isfinite(when).all()
+    for name, array in {"": p, **state}.items():
+        if hasattr(array, "shape"):
+            array[...] = module.where(taken, array, before.get(name, 0))
 
 
 def _taken(who: str, name: str, value: Any, p: Any) -> Any:
