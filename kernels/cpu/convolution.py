@@ -1,7 +1,8 @@
 """Convolution and its adjoints on the CPU: which algorithm serves which shape. Signatures as in the definitions.
 
 float32 goes to Winograd's filtering where it applies (convolution_winograd.py), to a narrow product where output
-channels are few (convolution_columns.py), else to implicit matrix products (convolution_direct.py). float64 goes to
+channels are few (convolution_columns.py), to lanes that are channels where groups are small (convolution_grouped.py),
+else to implicit matrix products (convolution_direct.py). float64 goes to
 the definitions: there exactness counts, not speed. Results are NHWC in memory, seen as (N, C, H, W), and an array
 that already is NHWC in memory is read in place. A NaN or infinity in an image reaches every output that sees it and,
 with Winograd, may reach others in the same tiles of 4x4. Held by tests/kernels/test_convolution.py.
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu import convolution_columns as columns
 from tinygen.kernels.cpu import convolution_direct as direct
+from tinygen.kernels.cpu import convolution_grouped as grouped
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.convolution_layout import adjoint_axis, forward_axis, nhwc
 from tinygen.kernels.cpu.simd import LANES
@@ -44,7 +46,8 @@ def _convolution(
             columns.convolve, shape=target, stride=stride, padding=padding, dilation=dilation, adjoint=adjoint
         )
     plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
-    return partial(direct.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)
+    form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
+    return partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)
 
 
 @lru_cache(maxsize=512)
@@ -67,7 +70,8 @@ def _weight_gradient(
         swapped = _weight_gradient(target, source, kernel, (stride, padding, dilation), 1)
         return lambda x, g: np.ascontiguousarray(swapped(g, x).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
     plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
-    return partial(direct.weight_grad, p=plan, kernel=kernel, groups=groups)
+    form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
+    return partial(form.weight_grad, p=plan, kernel=kernel, groups=groups)
 
 
 def conv2d(

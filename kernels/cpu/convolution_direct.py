@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate, multiply, panel_width, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.simd import FASTMATH, njit
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 BUFFER = 1 << 18  # floats of source rows that a thread holds: a megabyte, the second-level cache
@@ -142,18 +143,36 @@ def _pack_weights(block, part, parts):
                 column += width
 
 
+@njit(fastmath=FASTMATH, cache=True)
+def fill(x, start, source, count, runs, taps, weight, w_start, out, there, target, rough, dense, bias, both, groups):
+    """The cells of a phase: for each group the product of `count` gathered rows with its weights.
+
+    `both` are the numbers of channels in and out, `taps` the offsets of the rows of the weights.
+    """
+    columns, padded = both[1] // groups, bias.size // groups
+    depth = taps.size
+    for g in range(groups):
+        a, b, c = start + g * (both[0] // groups), (w_start * groups + g * depth) * padded, there + g * columns
+        if padded == columns:
+            multiply(x, a, source, count, runs, weight, b, padded, out, c, target, bias, g * padded)
+        else:
+            multiply(x, a, source, count, runs, weight, b, padded, rough, START, dense, bias, g * padded)
+            for m in range(count):
+                to = c + target[m]
+                for j in range(columns):
+                    out[to + j] = rough[m * padded + j]
+
+
 @task
-def _gather(block, part, parts):
+def gather(block, part, parts):
     x, out, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    geometry, phases, runs = integers(block, 4), integers(block, 5), integers(block, 6)
+    geometry, phases, runs, tap_rows = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 15)
     source, target, dense = integers(block, 7), integers(block, 8), integers(block, 9)
     buffer_size, rough_size, pieces = integer(block, 12), integer(block, 13), integer(block, 14)
     buffer = floats(block, 10)[part * buffer_size :]
     rough = floats(block, 11)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
     row, rows, top, left, groups, _, read, write = geometry[10:]
-    columns = out_channels // groups
-    padded = bias.size // groups
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image = piece // bands
@@ -171,20 +190,10 @@ def _gather(block, part, parts):
             e, across, table, run0, run1, depth, w_start = phases[f * PHASE : (f + 1) * PHASE]
             q1 = min(q0 + band, (out_height - 1 - e) // write + 1)
             count = here * max(q1 - q0, 0) * across
-            s, d, r = source[table:], target[table:], runs[run0:run1]
+            s, d, r, taps = source[table:], target[table:], runs[run0:run1], tap_rows[w_start : w_start + depth]
             there = (image * out_height + q0 * write + e) * out_width * out_channels
-            for g in range(groups):
-                a = origin + g * (channels // groups)
-                b = (w_start * groups + g * depth) * padded
-                c = there + g * columns
-                if padded == columns:
-                    multiply(which, a, s, count, r, weight, b, padded, out, c, d, bias, g * padded)
-                else:
-                    multiply(which, a, s, count, r, weight, b, padded, rough, START, dense, bias, g * padded)
-                    for m in range(count):
-                        to = c + d[m]
-                        for j in range(columns):
-                            out[to + j] = rough[m * padded + j]
+            both = (channels, out_channels)
+            fill(which, origin, s, count, r, taps, weight, w_start, out, there, d, rough, dense, bias, both, groups)
 
 
 def convolve(
@@ -204,28 +213,51 @@ def convolve(
     start = np.zeros((groups, padded), np.float32)
     if bias is not None:
         start[:, :outputs] = bias.reshape(groups, outputs)
+    return run_gather(gather, x, packed, start, p, shape, 0 if padded == outputs else p.most * padded)
+
+
+def run_gather(
+    work: task, x: Array, packed: Array, bias: Array, p: Plan, shape: tuple[int, ...], rough: int = 0
+) -> Array:
+    """`gather`, or a variant of it that fills the cells otherwise: the NHWC array of `shape`."""
     out = np.empty(shape, np.float32)
     threads = thread_count(p.pieces)
     buffers = scratch("convolution source", threads, p.buffer)
-    roughs = scratch("convolution target", threads, 0 if padded == outputs else p.most * padded)
+    roughs = scratch("convolution target", threads, rough)
     tables = (p.geometry, p.phases, p.runs, p.source, p.target, p.dense)
     sizes = (buffers.shape[1], roughs.shape[1], p.pieces)
-    launch(_gather, threads, x, out, packed, start, *tables, buffers, roughs, *sizes)
+    launch(work, threads, x, out, packed, bias, *tables, buffers, roughs, *sizes, p.tap_rows)
     return out
 
 
+@njit(fastmath=FASTMATH, cache=True)
+def sum_up(x, start, source, count, taps, g, pixel, total, rough, both, groups, padded):
+    """Adds to `total`, for each group, the products of `count` gathered rows with their rows of g."""
+    columns, out_channels = both[1] // groups, both[1]
+    for k in range(groups):
+        a, b, c = start + k * (both[0] // groups), pixel + k * columns, k * taps.size * padded
+        if padded == columns:
+            accumulate(x, a, source, count, taps, g, b, out_channels, padded, total, c)
+        else:
+            for m in range(count):
+                for j in range(columns):
+                    rough[m * padded + j] = g[b + m * out_channels + j]
+                for j in range(columns, padded):
+                    rough[m * padded + j] = np.float32(0)
+            accumulate(x, a, source, count, taps, rough, START, padded, padded, total, c)
+
+
 @task
-def _weight_grad(block, part, parts):
+def gather_weights(block, part, parts):
     x, g, geometry = floats(block, 0), floats(block, 1), integers(block, 2)
     source, tap_rows = integers(block, 3), integers(block, 4)
-    size, buffer_size, rough_size = integer(block, 8), integer(block, 9), integer(block, 10)
-    padded, pieces = integer(block, 11), integer(block, 12)
-    total = floats(block, 5)[part * size : (part + 1) * size]
+    size, apart, buffer_size, rough_size = integer(block, 8), integer(block, 9), integer(block, 10), integer(block, 11)
+    padded, pieces = integer(block, 12), integer(block, 13)
+    total = floats(block, 5)[part * apart : part * apart + size]
     buffer = floats(block, 6)[part * buffer_size :]
     rough = floats(block, 7)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
     row, rows, top, left, groups, cells, read, _ = geometry[10:]
-    columns = out_channels // groups
     zero_floats(total, START, size)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
@@ -242,19 +274,8 @@ def _weight_grad(block, part, parts):
                 to = i * rows * row * channels
                 copy_band(x, image + i, height, width, channels, buffer, to, up, rows, left, row)
         pixel = (image * out_height + q0) * out_width * out_channels
-        for k in range(groups):
-            a = start + k * (channels // groups)
-            b = pixel + k * columns
-            c = k * tap_rows.size * padded
-            if padded == columns:
-                accumulate(which, a, source, count, tap_rows, g, b, out_channels, padded, total, c)
-            else:
-                for m in range(count):
-                    for j in range(columns):
-                        rough[m * padded + j] = g[b + m * out_channels + j]
-                    for j in range(columns, padded):
-                        rough[m * padded + j] = np.float32(0)
-                accumulate(which, a, source, count, tap_rows, rough, START, padded, padded, total, c)
+        both = (channels, out_channels)
+        sum_up(which, start, source, count, tap_rows, g, pixel, total, rough, both, groups, padded)
 
 
 @task
@@ -284,14 +305,22 @@ def weight_grad(x: Array, g: Array, p: Plan, kernel: Pair, groups: int) -> Array
     channels, columns = x.shape[3] // groups, g.shape[3] // groups
     padded = round_up(columns)
     size = groups * p.tap_rows.size * padded
+    sums = run_gather_weights(gather_weights, x, g, p, size, padded, 0 if padded == columns else p.most * padded)
+    w = np.empty((g.shape[3], channels, *kernel), np.float32)
+    shapes = (sums.shape[1], len(sums), groups, channels, columns, padded)
+    launch(_finish_weight_grad, thread_count(w.size, 1 << 14), sums, w, p.places, *shapes)
+    return w
+
+
+def run_gather_weights(
+    work: task, x: Array, g: Array, p: Plan, size: int, padded: int = 0, rough: int = 0
+) -> NDArray[np.float32]:
+    """`gather_weights`, or a variant of it that sums up otherwise: the sums of each thread (threads, size or more)."""
     threads = min(thread_count(p.pieces), max(1, SUMS // size))
     sums = scratch("convolution sums", threads, size)
     buffers = scratch("convolution source", threads, p.buffer)
-    roughs = scratch("convolution target", threads, 0 if padded == columns else p.most * padded)
+    roughs = scratch("convolution target", threads, rough)
     tables = (p.geometry, p.source, p.tap_rows)
-    sizes = (sums.shape[1], buffers.shape[1], roughs.shape[1], padded, p.pieces)
-    launch(_weight_grad, threads, x, g, *tables, sums, buffers, roughs, *sizes)
-    w = np.empty((g.shape[3], channels, *kernel), np.float32)
-    shapes = (sums.shape[1], threads, groups, channels, columns, padded)
-    launch(_finish_weight_grad, thread_count(w.size, 1 << 14), sums, w, p.places, *shapes)
-    return w
+    sizes = (size, sums.shape[1], buffers.shape[1], roughs.shape[1], padded, p.pieces)
+    launch(work, threads, x, g, *tables, sums, buffers, roughs, *sizes)
+    return sums

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinygen.kernels.cpu import convolution as cpu
+from tinygen.kernels.cpu import convolution_grouped as grouped
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
@@ -154,6 +155,17 @@ def check_against_definition(case, arrays):
 @example(Case(2, 1, 64, (28, 24), (4, 4), (2, 2), (1, 1), short=(1, 1)))
 @example(Case(2, 1040, 3, (3, 5), (3, 3), padding=(1, 1)))
 def test_cpu_equals_definition(case):
+    check_against_definition(case, case.arrays(np.float32))
+
+
+@settings(max_examples=30)
+@given(cases(), st.sampled_from((1, 2, 4, 8)), st.sampled_from((LANES, 3 * LANES)))
+@example(Case(3, 1, 1, (14, 14), (7, 7), padding=(3, 3)), 1, 2 * LANES)
+@example(Case(3, 1, 1, (9, 8), (3, 3), stride=(2, 3), padding=(1, 2), dilation=(2, 1)), 4, 2 * LANES)
+def test_groups_of_few_channels_equal_the_definition(case, size, channels):
+    size = min(size, LANES)
+    case = replace(case, c=channels, k=channels, groups=channels // size)
+    assert grouped.suits(case.c, case.k, case.groups)
     check_against_definition(case, case.arrays(np.float32))
 
 

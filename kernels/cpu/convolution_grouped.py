@@ -1,0 +1,186 @@
+"""Convolution in float32 in groups of few channels, as many out as in: 1 (depthwise), 2, 4 or 8.
+
+A product for each group would fill few lanes of a vector. Here lanes are channels: output channel c, of group c // G,
+sees the G input channels of its group, which lie in the same vector. For each of them the vector of inputs is shuffled
+so that every lane holds its own group's:
+
+    y[c] = sum over taps, i < G of x[tap, (c // G) G + i] w[c, i, tap]
+
+The gathering of pixels is convolution_direct.py's; only what is done with them is other. Held by
+tests/kernels/test_convolution.py.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from tinygen.kernels.cpu import convolution_direct as direct
+from tinygen.kernels.cpu.convolution_direct import Plan
+from tinygen.kernels.cpu.convolution_layout import Array, Pair
+from tinygen.kernels.cpu.gemm import at, load, pointers, store, vectors_at
+from tinygen.kernels.cpu.launch import task, variant
+from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, llvm_call, njit
+
+_INT = ir.IntType(64)
+_LANE = ir.VectorType(ir.IntType(32), LANES)
+CELLS = 8 if REGISTERS == 32 else 6  # taken together: their sums and their inputs are in registers
+SUMS = 24 if REGISTERS == 32 else 8  # of a weight gradient in registers
+
+
+def suits(channels: int, out_channels: int, groups: int) -> bool:
+    """Whether whole groups fill vectors."""
+    size = channels // groups
+    return channels == out_channels and size in (1, 2, 4, 8) and size <= LANES and channels % LANES == 0
+
+
+def _spread(builder: Any, x: Any, size: int, i: int) -> Any:
+    """In every lane input i of its group."""
+    if size == 1:
+        return x
+    lanes = [lane // size * size + i for lane in range(LANES)]
+    return builder.shuffle_vector(x, ir.Constant(FLOATS, ir.Undefined), ir.Constant(_LANE, lanes))
+
+
+def _add_product(builder: Any, total: Any, x: Any, y: Any) -> None:
+    builder.store(llvm_call(builder, f"llvm.fma.v{LANES}f32", FLOATS, [x, y, builder.load(total)]), total)
+
+
+def _clamped(builder: Any, first: Any, i: int, end: Any) -> Any:
+    """min(first + i, end - 1): what is beyond the end repeats the last, whose result is then written twice."""
+    index = builder.add(first, ir.Constant(_INT, i))
+    last = builder.sub(end, ir.Constant(_INT, 1))
+    return builder.select(builder.icmp_signed("<", index, last), index, last)
+
+
+def _cells_tile(size: int) -> Any:
+    """Cells m, m + 1, ... of one vector of channels: out[there + target[m]] = bias + the sum over the taps."""
+
+    def tile(typing, x, start, source, m, count, taps, weight, w_start, channels, out, there, target, bias, vector):
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            x, start, source, m, count, taps, weight, w_start, channels, out, there, target, bias, vector = pointers(
+                context, builder, sig, args
+            )
+            offsets = context.make_array(sig.args[5])(context, builder, args[5])
+            rows = builder.extract_value(offsets.shape, 0)
+            cells = [_clamped(builder, m, i, count) for i in range(CELLS)]
+            begin = [builder.add(start, builder.load(at(builder, source, i))) for i in cells]
+            initial = load(builder, vectors_at(builder, bias, vector))
+            sums = [cgutils.alloca_once(builder, FLOATS) for _ in cells]
+            for total in sums:
+                builder.store(initial, total)
+            cursor = cgutils.alloca_once_value(builder, builder.add(w_start, vector))
+            step = ir.Constant(_INT, size)
+            with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), rows, step, _INT) as (row, _):
+                offset = builder.load(at(builder, taps, row))
+                inputs = [load(builder, vectors_at(builder, x, builder.add(b, offset))) for b in begin]
+                for i in range(size):
+                    place = builder.load(cursor)
+                    w = load(builder, vectors_at(builder, weight, place))
+                    builder.store(builder.add(place, channels), cursor)
+                    for total, value in zip(sums, inputs):
+                        _add_product(builder, total, _spread(builder, value, size, i), w)
+            for cell, total in zip(cells, sums):
+                to = builder.add(there, builder.load(at(builder, target, cell)))
+                store(builder, builder.load(total), vectors_at(builder, out, to))
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(x, n, source, n, n, taps, weight, n, n, out, n, target, bias, n), build
+
+    return intrinsic(tile)
+
+
+def _weights_tile(size: int) -> Any:
+    """Taps t, t + 1, ... of one vector of channels: total += the sum over cells of inputs times g."""
+    together = SUMS // size
+
+    def tile(typing, x, start, source, count, taps, tap, g, pixel, channels, total, vector):
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            x, start, source, count, taps, tap, g, pixel, channels, total, vector = pointers(
+                context, builder, sig, args
+            )
+            offsets = context.make_array(sig.args[4])(context, builder, args[4])
+            several = ir.Constant(_INT, size)
+            end = builder.sdiv(builder.extract_value(offsets.shape, 0), several)
+            rows = [builder.mul(_clamped(builder, tap, i, end), several) for i in range(together)]
+            begin = [builder.add(start, builder.load(at(builder, taps, row))) for row in rows]
+            places = [
+                [
+                    vectors_at(
+                        builder, total, builder.add(vector, builder.mul(builder.add(r, ir.Constant(_INT, i)), channels))
+                    )
+                    for i in range(size)
+                ]
+                for r in rows
+            ]
+            sums = [[cgutils.alloca_once_value(builder, load(builder, p)) for p in row] for row in places]
+            cursor = cgutils.alloca_once_value(builder, pixel)
+            with cgutils.for_range(builder, count) as loop:
+                there = builder.load(cursor)
+                gradient = load(builder, vectors_at(builder, g, there))
+                builder.store(builder.add(there, channels), cursor)
+                offset = builder.load(at(builder, source, loop.index))
+                for first, row in zip(begin, sums):
+                    value = load(builder, vectors_at(builder, x, builder.add(first, offset)))
+                    for i, one in enumerate(row):
+                        _add_product(builder, one, _spread(builder, value, size, i), gradient)
+            for row, there in zip(sums, places):
+                for one, place in zip(row, there):
+                    store(builder, builder.load(one), place)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(x, n, source, n, taps, n, g, n, n, total, n), build
+
+    return intrinsic(tile)
+
+
+def _cells(x, start, source, count, runs, taps, weight, w_start, out, there, target, rough, dense, bias, both, groups):
+    """`direct.fill`; weights are (taps, inputs of a group, channels)."""
+    channels = both[1]
+    for vector in range(0, channels, LANES):
+        for m in range(0, count, CELLS):
+            first, to = start + vector, there + vector
+            _tile(x, first, source, m, count, taps, weight, w_start * channels, channels, out, to, target, bias, vector)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _weights(x, start, source, count, taps, g, pixel, total, rough, both, groups, padded):
+    """`direct.sum_up`; sums are (taps, inputs of a group, channels)."""
+    channels = both[1]
+    size = channels // groups
+    for vector in range(0, channels, LANES):
+        for tap in range(0, taps.size // size, SUMS // size):
+            _tile(x, start + vector, source, count, taps, tap, g, pixel + vector, channels, total, vector)  # type: ignore[name-defined]  # noqa: F821
+
+
+@cache
+def _task(size: int, work: task, inner: Any, name: str, tile: Any) -> task:
+    """`work` with `inner` for groups of `size` channels in place of the function `name`."""
+    filled = njit(fastmath=FASTMATH, cache=True)(variant(inner, f"{inner.__name__}_{size}", _tile=tile(size)))
+    return work.variant(f"{work.function.__name__}_{size}", **{name: filled})
+
+
+def convolve(x: Array, w: Array, bias: Any, p: Plan, shape: tuple[int, ...], groups: int, adjoint: bool) -> Array:
+    """NHWC source x, weight (K, C/groups, KH, KW), bias -> NHWC array of `shape`."""
+    channels, size = x.shape[3], w.shape[1]
+    inputs = (3, 1, 0, 2) if adjoint else (3, 2, 0, 1)  # taps, inputs, groups, outputs
+    planes = w.reshape(groups, size, size, -1).transpose(inputs)
+    packed = np.ascontiguousarray(planes[p.places])
+    start = np.zeros(channels, np.float32) if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
+    return direct.run_gather(_task(size, direct.gather, _cells, "fill", _cells_tile), x, packed, start, p, shape)
+
+
+def weight_grad(x: Array, g: Array, p: Plan, kernel: Pair, groups: int) -> Array:
+    """NHWC image and output, the forward's plan -> (K, C/groups, KH, KW)."""
+    channels = x.shape[3]
+    size = channels // groups
+    work = _task(size, direct.gather_weights, _weights, "sum_up", _weights_tile)
+    sums = direct.run_gather_weights(work, x, g, p, p.tap_rows.size * channels)
+    total = sums[:, : p.tap_rows.size * channels].sum(axis=0).reshape(-1, size, channels)
+    w = np.empty((channels, size, total.shape[0]), np.float32)
+    w[:, :, p.places] = total.transpose(2, 1, 0)
+    return w.reshape(channels, size, *kernel)
