@@ -16,6 +16,7 @@ Array = Any
 
 BLOCKS = 128  # that a grid should have at least: a block for nearly each of the 132 multiprocessors of an H100 or H200
 SHALLOW = 256  # a part of the depth is not worth a block of its own with less
+DEEP = 1024  # with parts as deep as this a larger tile is worth its while
 WIDEST = 16  # bytes that are loaded at a time
 
 
@@ -57,14 +58,16 @@ class Plan:
 
 
 def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1) -> Plan:
-    """The plan for arrays of `dtype`: the largest tiles of which there are enough, parts where there are too few.
+    """The plan for arrays of `dtype`: the largest tiles that C fills and of which, with parts, there are enough.
 
     It does not depend on the card, so neither do the results.
     """
     tiles = lambda tile: ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns) * batch
     larger = () if dtype == "float64" else (LARGE, MEDIUM)  # of whose sums a thread has no room for so many
-    tile = next((t for t in larger if tiles(t) >= BLOCKS), SMALL)
-    parts = max(1, min(ceil_div(2 * BLOCKS, max(tiles(tile), 1)) if tiles(tile) < BLOCKS else 1, depth // SHALLOW))
+    filled = (t for t in larger if rows > t.rows // 2 and columns > t.columns // 2)
+    tile = next((t for t in filled if tiles(t) * max(depth // DEEP, 1) >= BLOCKS), SMALL)
+    count, most = tiles(tile), max(depth // SHALLOW, 1)
+    parts = min(ceil_div(2 * BLOCKS, count), most) if 0 < count < BLOCKS else 1
     return Plan(dtype, rows, columns, depth, batch, tile, parts, _arithmetic(dtype))
 
 

@@ -48,13 +48,14 @@ def test_parts_of_the_depth_and_parts_that_are_empty(parts, monkeypatch):
 def test_larger_tiles_where_there_are_enough_of_them_and_parts_where_there_are_too_few():
     tile = lambda *sizes: gemm.choose(np.dtype(np.float32), *sizes).tile
     assert tile(4096, 4096, 64) == tile(128, 128, 64, 200) == gemm.LARGE
-    assert tile(1024, 1024, 64) == gemm.MEDIUM
-    assert tile(256, 512, 64) == gemm.SMALL
+    assert tile(1024, 1024, 64) == tile(50000, 64, 64) == gemm.MEDIUM
+    assert tile(256, 512, 64) == tile(50000, 32, 64) == tile(1, 50000, 64) == gemm.SMALL
     assert gemm.choose(np.dtype(np.float64), 4096, 4096, 64).tile == gemm.SMALL
+    assert tile(128, 1152, 50000) == gemm.LARGE  # in parts: a weight gradient
     parts = lambda *sizes: gemm.choose(np.dtype(np.float32), *sizes).parts
-    assert parts(64, 64, 50000) == 64  # four tiles, by as many parts as give each multiprocessor two blocks
+    assert parts(128, 1152, 50000) == 29  # of nine tiles: two blocks for each multiprocessor
     assert parts(64, 64, 600) == 2
-    assert parts(64, 64, 500) == parts(4096, 4096, 50000) == 1
+    assert parts(64, 64, 500) == parts(4096, 4096, 50000) == parts(0, 5, 50000) == 1
 
 
 OFFSETS = """#include "gemm.cuh"
