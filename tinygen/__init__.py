@@ -16,6 +16,7 @@ from tinygen.autodiff.anomaly import AnomalyError, detect_anomaly
 from tinygen.autodiff.backward import MutationError, grad
 from tinygen.autodiff.checkpoint import checkpoint
 from tinygen.autodiff.draw import draw_graph
+from tinygen.autodiff.mixed_precision import mixed_precision
 from tinygen.autodiff.primitive import joint, primitive
 from tinygen.autodiff.tape import no_grad
 from tinygen.autodiff.transforms import hessian, hvp, jacobian, jvp, stop_gradient, vjp
@@ -29,10 +30,16 @@ __version__ = "0.1.0"
 
 _ROOMS = ("data", "diffusion", "distributions", "divergence", "flow", "nets", "testing", "training", "truth")
 
-if not _typing.TYPE_CHECKING:  # to a type checker a room is there once it is imported
+if _typing.TYPE_CHECKING:  # to a type checker a room is there once it is imported
+    bfloat16: _typing.Any
+else:
 
     def __getattr__(name: str) -> _typing.Any:
-        """The rooms that are imported when first asked for, as in `tg.testing.gradcheck`."""
+        """What is imported when first asked for: the rooms, as in `tg.testing.gradcheck`, and the dtype `bfloat16`."""
+        if name == "bfloat16":
+            from tinygen.kernels.array_module import bfloat16
+
+            return bfloat16()
         if name not in _ROOMS:
             raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
         return _import_module(f"tinygen.{name}")

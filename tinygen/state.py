@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygen.device import Device, device, transfer
 from tinygen.files import write_atomically
-from tinygen.tensor import Tensor, asarray
+from tinygen.tensor import Tensor, asarray, named
 
 
 def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
@@ -44,7 +44,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 
 def load(path: str | os.PathLike[str], where: "str | Device | None" = None) -> dict[str, Tensor]:
-    """Reads a safetensors file: name -> tensor, without gradient; bfloat16 becomes float32, which holds it exactly.
+    """Reads a safetensors file: name -> tensor, without gradient, in the dtypes of the file.
 
     Args:
         where: the device the tensors go to; the CPU by default.
@@ -68,6 +68,7 @@ DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
     "F16": "<f2",
+    "BF16": "bfloat16",
     "I64": "<i8",
     "I32": "<i4",
     "I16": "<i2",
@@ -82,9 +83,6 @@ DTYPES = {
 
 def _array(path: str, name: str, entry: Mapping[str, Any]) -> np.ndarray:
     kind = entry["dtype"]
-    if kind == "BF16":  # the upper half of a float32
-        bits = np.frombuffer(entry["data"], "<u2").astype(np.uint32) << np.uint32(16)
-        return bits.view(np.float32).reshape(entry["shape"])
     if kind not in DTYPES:
-        raise ValueError(f"{path}: {name!r} has dtype {kind}; {', '.join(DTYPES)} and BF16 can be read")
-    return np.frombuffer(entry["data"], DTYPES[kind]).reshape(entry["shape"]).copy()
+        raise ValueError(f"{path}: {name!r} has dtype {kind}; {', '.join(DTYPES)} can be read")
+    return np.frombuffer(entry["data"], named(DTYPES[kind])).reshape(entry["shape"]).copy()

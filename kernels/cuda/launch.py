@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..array_module import arithmetic
+
 HERE = Path(__file__).parent
 STORED = {"float32": "float", "float64": "double", "bfloat16": "bfloat16"}  # dtype of arrays -> C's name
 OWN_OPTIONS = {"philox": ("--fmad=false",)}  # the same bits as on the CPU: a * b + c is rounded twice
@@ -68,12 +70,6 @@ def options(file: str, dtype: Any, constants: Mapping[str, str | int] | None = N
     """What the compiler is told for arrays of `dtype`. Not --use_fast_math: infinities and NaN are results."""
     names = {"REAL": STORED[arithmetic(dtype).name], "STORED": STORED[np.dtype(dtype).name], **(constants or {})}
     return ("--std=c++17", *(f"-D{name}={value}" for name, value in names.items()), *OWN_OPTIONS.get(file, ()))
-
-
-@cache
-def arithmetic(dtype: Any) -> np.dtype:
-    """What arrays of `dtype` are computed in, and what their statistics and weights are: float32 for bfloat16."""
-    return np.dtype(np.float64 if np.dtype(dtype) == np.float64 else np.float32)
 
 
 @cache

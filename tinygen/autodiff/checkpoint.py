@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygen.autodiff.backward import backpropagate
+from tinygen.autodiff.mixed_precision import mixed_precision
 from tinygen.autodiff.primitive import Primitive, joint, recorded
 from tinygen.autodiff.tape import Node, mode, now, reachable, recording
 from tinygen.autodiff.transforms import alias
@@ -56,6 +57,7 @@ def checkpoint(fn: Callable[..., Tensor], *args: Any) -> Tensor:
     """
     if not mode.recording:
         return fn(*args)
+    fn = mixed_precision(mode.mixed)(fn)  # again as now, wherever the backward pass runs
     inner = tuple(_leaf(a) for a in args)
     start = now()
     own = {a._node for a in inner if isinstance(a, Tensor)}

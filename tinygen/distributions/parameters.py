@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 
 from tinygen import ops
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.kernels.capture import capturing
 from tinygen.tensor import ArrayLike, Tensor, asarray, float32
 
 
 def of_one_dtype(*values: ArrayLike) -> tuple[Tensor, ...]:
-    """The values as tensors of the widest floating dtype among the arrays; numbers and integers follow it."""
-    found = [v.dtype for v in values if hasattr(v, "dtype") and v.dtype.kind == "f"]
+    """The values as tensors of the widest floating dtype among the arrays; numbers and integers follow it.
+
+    bfloat16 becomes float32, so that densities, divergences and draws are float32 whatever the network gave.
+    """
+    found = [arithmetic(v.dtype) for v in values if hasattr(v, "dtype") and v.dtype.kind in "fV"]
     dtype = np.result_type(*found) if found else float32
     return tuple(as_dtype(v, dtype) for v in values)
 

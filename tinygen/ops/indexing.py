@@ -8,7 +8,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff import guard
 from tinygen.autodiff.primitive import operation
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import rounded_once, xp
 from tinygen.ops.elementwise import where
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor, asarray
@@ -35,11 +35,17 @@ def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     if len(shape) > 1 and hasattr(rows, "dtype") and rows.ndim and rows.dtype.kind in "iu":
         rows = xp(rows).where(rows < 0, rows + shape[0], rows).reshape(-1)
         return kernels.add_rows(g.reshape(rows.size, *shape[1:]), rows, shape[0])  # type: ignore[attr-defined]
+    if not _is_basic(index):
+        return _added_at(g, index, shape)
     out = xp(g).zeros(shape, dtype=g.dtype)
-    if _is_basic(index):
-        out[index] = g
-    else:
-        xp(g).add.at(out, index, g)
+    out[index] = g
+    return out
+
+
+@rounded_once
+def _added_at(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    out = xp(g).zeros(shape, dtype=g.dtype)
+    xp(g).add.at(out, index, g)
     return out
 
 

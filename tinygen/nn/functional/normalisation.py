@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygen.autodiff import guard
+from tinygen.autodiff.mixed_precision import as_dtype
+from tinygen.kernels.array_module import arithmetic
 from tinygen.ops import normalisation as ops
 from tinygen.ops.elementwise import sqrt
 from tinygen.ops.linalg import floating, same_dtype
@@ -39,7 +41,7 @@ def _by_running(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bia
     scale = 1.0 / sqrt(var + eps)
     scale = scale if weight is None else scale * weight
     shift = -mean * scale if bias is None else bias - mean * scale
-    return x * scale.reshape(shape) + shift.reshape(shape)
+    return as_dtype(x * scale.reshape(shape) + shift.reshape(shape), x.dtype)
 
 
 def batch_norm(
@@ -129,9 +131,9 @@ def instance_norm(
     if n == 1:
         raise ValueError(f"instance_norm: more than one value per channel is needed, found shape {x.shape}")
     if mean is not None and var is not None:
-        axes = tuple(range(2, x.ndim))
-        _move(mean, x._data.mean(axis=axes).mean(axis=0), momentum)
-        _move(var, x._data.var(axis=axes).mean(axis=0) * (n / (n - 1)), momentum)
+        axes, values = tuple(range(2, x.ndim)), x._data.astype(mean.dtype, copy=False)
+        _move(mean, values.mean(axis=axes).mean(axis=0), momentum)
+        _move(var, values.var(axis=axes).mean(axis=0) * (n / (n - 1)), momentum)
     return ops.group_norm(x, weight, bias, x.shape[1], eps, False)
 
 
@@ -185,4 +187,4 @@ def rms_norm(
     """
     x, weight = as_tensor(x), _tensor(weight)
     ndim = _trailing("rms_norm", x, normalized_shape, weight=weight)
-    return ops.rms_norm(x, weight, ndim, float(np.finfo(x.dtype).eps) if eps is None else eps)
+    return ops.rms_norm(x, weight, ndim, float(np.finfo(arithmetic(x.dtype)).eps) if eps is None else eps)
