@@ -85,7 +85,7 @@ def rewritten(roots: Iterable[Expression], rule: Callable[..., Any], arguments: 
     return [value[root] for root in roots]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal when it is the same one
 class Chain:
     """What one kernel computes: `outputs`, basic expressions of its arguments.
 

@@ -19,7 +19,7 @@ _SHORT = 8  # an innermost loop below this is not worth its start: what repeats 
 Steps = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal when they are the same ones
 class Loops:
     """`sizes` of the three loops, the outermost first; of each array, its `steps` in them, in elements.
 
@@ -37,8 +37,16 @@ class Loops:
 
     def new(self, module: Any, shape: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
         """A new array of `shape`: as one piece of memory that the loops go along, and as the caller sees it."""
+        if self.in_order:
+            memory = module.empty(shape, dtype)
+            return memory, memory
         memory = module.empty([shape[i] for i in self.axes], dtype)
         return memory, memory.transpose([self.axes.index(i) for i in range(len(shape))])
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether the axes lie in memory as they are counted."""
+        return self.axes == tuple(range(len(self.axes)))
 
 
 def loops_over(
@@ -52,8 +60,10 @@ def loops_over(
         first_apart: axis 0 has the outermost loop to itself.
         in_one_piece: every array is handed on as one piece of memory in the loops' order.
     """
-    forms = tuple([(a.shape, a.strides, a.dtype.itemsize) for a in arrays])
+    forms = tuple([(a.shape, a.strides, a.itemsize) for a in arrays])
     loops, copies = _planned(forms, shape, first_apart, in_one_piece)
+    if not (in_one_piece or any(copies)):
+        return loops, list(arrays)
     read = []
     for a, copy in zip(arrays, copies):
         if copy == "written out":

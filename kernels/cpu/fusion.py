@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 import tempfile
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from ..definitions import fusion as definition
 from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
-from ..loops import loops_over
+from ..loops import Loops, loops_over
 from .launch import launch, task
 from .threads import thread_count
 
@@ -34,16 +34,22 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     if 0 in shape or any(a.dtype != np.float32 for a in given):
         return definition.fused(chain, arrays, shape)
     loops, read = loops_over(given, shape, first_apart=chain.total == "examples")
-    work = compiled(chain, tuple([steps[2] == 0 for steps in loops.steps]))
-    parts = thread_count(loops.count, _SERIAL)
-    steps = [step for steps in loops.steps for step in steps[:2]]
+    work, numbers = _prepared(chain, loops)
+    parts = thread_count(loops.count, _SERIAL) if loops.count >= 2 * _SERIAL else 1
     if chain.total:
         sums = np.empty(shape[0] if chain.total == "examples" else parts)
-        launch(work, parts, *read, sums, sums.size, *loops.sizes, *steps)
+        launch(work, parts, *read, sums, sums.size, *numbers)
         return (np.asarray(sums if chain.total == "examples" else sums.sum(), np.float32),)
     made = [loops.new(np, shape, np.float32) for _ in chain.outputs]
-    launch(work, parts, *read, *[memory for memory, _ in made], parts, *loops.sizes, *steps)
+    launch(work, parts, *read, *[memory for memory, _ in made], parts, *numbers)
     return tuple([seen for _, seen in made])
+
+
+@lru_cache(maxsize=4096)
+def _prepared(chain: Chain, loops: Loops) -> tuple[task, list[int]]:
+    """The function for `chain` in such loops, and what it is told of them."""
+    numbers = [*loops.sizes, *(step for steps in loops.steps for step in steps[:2])]
+    return compiled(chain, tuple([steps[2] == 0 for steps in loops.steps])), numbers
 
 
 # ---- from a chain to the text of a function

@@ -1,4 +1,5 @@
-"""Fused chains on a CUDA device: a kernel is written for a chain as CUDA C++, compiled and kept as any other (launch.py).
+"""Fused chains on a CUDA device: a kernel is written for a chain as CUDA C++, compiled and kept as any other, by
+launch.py.
 
 A thread computes an entry from its arguments to its results, in registers. Sums are those of chunks, a block each, and
 of these (fusion.cu): in an order of their own, so the same bits every time.

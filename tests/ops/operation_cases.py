@@ -216,6 +216,8 @@ CASES: list[Case] = [
     case(cross_entropy_rows, real(3, 4), _LABELS),
     case(gate._gate, real(2, 4, 2)),
     case(losses.squared_distance, real(2, 3), real(2, 3)),
+    case(losses.squared_distance_by_example, real(2, 3), real(3)),
+    case(losses.logistic_loss_in_all, real(2, 3), real(2, 3, low=0.0, high=1.0)),
     case(losses.logistic_loss, real(2, 3), real(3, low=0.0, high=1.0)),
     case(attention._attention, *_CAUSAL, None, False, 0.7),
     case(attention._attention, *_CAUSAL, None, True, 0.7),

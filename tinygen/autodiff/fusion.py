@@ -232,7 +232,7 @@ class Fused(Primitive):
 
     def _run(self, *raw: Any) -> Any:
         arrays = [a for a in raw if hasattr(a, "shape")]
-        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        shape = _together(arrays)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
         if arrays and all(a.dtype == arrays[0].dtype and a.dtype.kind in "fV" for a in arrays):
@@ -250,7 +250,7 @@ class Fused(Primitive):
             return None
         derivative = self.derivative(tuple([node is not None for node in nodes]))
         values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
-        shape = np.broadcast_shapes(*(a.shape for a in raw if hasattr(a, "shape")))
+        shape = _together([a for a in raw if hasattr(a, "shape")]) if self.total else out.shape
         return recorded(self, (nodes,), {"derivative": derivative, "values": values, "shape": shape}, out)
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
@@ -271,6 +271,12 @@ class Fused(Primitive):
         if live is not None and self.total:
             live = live.reshape(self._beside(shape))
         return node.saved["derivative"].masks(node.saved["values"], live, shape)
+
+
+def _together(arrays: list[Any]) -> tuple[int, ...]:
+    """The shape that the arrays broadcast to."""
+    shapes = {a.shape for a in arrays}
+    return shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
 
 
 def fused(function: Callable[..., Tensor] | None = None, *, total: Total = None, name: str | None = None) -> Any:

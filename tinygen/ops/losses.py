@@ -1,30 +1,32 @@
-"""Two losses as single operations: fewer passes over memory than their formulas in parts; only arguments are kept.
+"""Losses as fused chains: one pass over memory forward and one backward, sums included; only arguments are kept.
 
 Held by tests/ops/test_registry.py and tests/pytorch/.
 """
 
-from typing import Any
-
-from tinygen import kernels
-from tinygen.autodiff.primitive import operation
-from tinygen.ops.elementwise import sigmoid
+from tinygen.autodiff.fusion import fused_operation
+from tinygen.ops.elementwise import softplus, square
+from tinygen.tensor import Tensor
 
 
-@operation(
-    x=lambda g, x, target: 2.0 * g * (x - target),
-    target=lambda g, x, target: 2.0 * g * (target - x),
-)
-def squared_distance(x: Any, target: Any) -> Any:
-    """The sum of (x - target)^2, of equal shapes."""
-    d = (x - target).ravel(order="K")
-    return kernels.matmul(d, d)  # type: ignore[attr-defined]
+@fused_operation(total="all")
+def squared_distance(x: Tensor, target: Tensor) -> Tensor:
+    """The sum of (x - target)^2."""
+    return square(x - target)
 
 
-@operation(
-    x=lambda g, x, target: g * (sigmoid(x) - target),
-    target=lambda g, x: -g * x,
-    elementwise=True,
-)
-def logistic_loss(x: Any, target: Any) -> Any:
+@fused_operation(total="examples")
+def squared_distance_by_example(x: Tensor, target: Tensor) -> Tensor:
+    """The sum of (x - target)^2 over the entries of each example: (N,)."""
+    return square(x - target)
+
+
+@fused_operation()
+def logistic_loss(x: Tensor, target: Tensor) -> Tensor:
     """-t log sigmoid(x) - (1 - t) log sigmoid(-x) = softplus(x) - t x, for logits x and targets t."""
-    return kernels.softplus(x) - target * x  # type: ignore[attr-defined]
+    return softplus(x) - target * x
+
+
+@fused_operation(total="all")
+def logistic_loss_in_all(x: Tensor, target: Tensor) -> Tensor:
+    """The sum of `logistic_loss`."""
+    return softplus(x) - target * x

@@ -8,12 +8,10 @@ from typing import Any
 from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.kernels.array_module import arithmetic
 from tinygen.kernels.capture import capturing
-from tinygen.autodiff.mixed_precision import as_dtype
-from tinygen.kernels.array_module import arithmetic
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import square
 from tinygen.ops.linalg import same_dtype
-from tinygen.ops.losses import logistic_loss, squared_distance
+from tinygen.ops.losses import logistic_loss, logistic_loss_in_all, squared_distance
 from tinygen.ops.manipulation import as_tensor, moveaxis
 from tinygen.ops.reduction import mean
 from tinygen.ops.reduction import sum as total
@@ -30,6 +28,11 @@ def _reduced(who: str, losses: Tensor, reduction: str) -> Tensor:
         case "none":
             return losses
     raise ValueError(f'{who}: reduction is "mean", "sum" or "none", not {reduction!r}')
+
+
+def _scaled(total: Tensor, count: int, reduction: str) -> Tensor:
+    """The mean of `count` losses, or what they add up to, from their total."""
+    return total if reduction == "sum" else total * (1.0 / count)
 
 
 def _pair(who: str, x: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
@@ -50,8 +53,7 @@ def mse_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor
     """
     x, target = _pair("mse_loss", x, target)
     if reduction in ("mean", "sum") and x.size:
-        distance = squared_distance(x, target)
-        return distance if reduction == "sum" else distance * (1.0 / x.size)
+        return _scaled(squared_distance(x, target), x.size, reduction)
     return _reduced("mse_loss", square(x - target), reduction)
 
 
@@ -74,6 +76,8 @@ def binary_cross_entropy_with_logits(x: ArrayLike, target: ArrayLike, reduction:
         TypeError: dtypes that differ.
     """
     x, target = _pair("binary_cross_entropy_with_logits", x, target)
+    if reduction in ("mean", "sum") and x.size:
+        return _scaled(logistic_loss_in_all(x, target), x.size, reduction)
     return _reduced("binary_cross_entropy_with_logits", logistic_loss(x, target), reduction)
 
 
