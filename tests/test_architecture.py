@@ -17,6 +17,7 @@ tensor + autodiff + ops
 random
 nn
 nets + optim + distributions + divergence + truth + testing + state + recipe + drawing
+profiling
 front
 learner
 density, autoregressive

@@ -23,6 +23,7 @@ from tinygen.autodiff.transforms import hessian, hvp, jacobian, jvp, stop_gradie
 from tinygen.device import Device, cuda_status, device
 from tinygen.ops import *
 from tinygen.ops import linalg
+from tinygen.profiling import profile
 from tinygen.state import load, save
 from tinygen.tensor import Tensor, from_dlpack, tensor
 

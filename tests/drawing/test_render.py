@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygen.drawing import Bars, Curves, Drawing, ImageRows, Maps, Paths, Scatter
+from tinygen.drawing import Bars, Curves, Drawing, ImageRows, Maps, Paths, Scatter, Stretch, Timeline
 from tinygen.drawing.images import image_grid
-from tinygen.drawing.render import INK, caption_of, render
+from tinygen.drawing.render import COLOURS, INK, caption_of, render
 
 RNG = np.random.default_rng(0)
 DRAWINGS: list[Drawing] = [
@@ -19,6 +19,9 @@ DRAWINGS: list[Drawing] = [
     Paths("paths", RNG.normal(size=(4, 6, 2))),
     Bars("bars", RNG.uniform(size=100), "code", "times used", {"even": 0.5}),
     Curves("curves", np.arange(5.0), {"bound": np.arange(5.0), "limit": np.ones(5)}, "k", "nats"),
+    Timeline(
+        "time", {"": (Stretch(3, 9, "all"),), "parts": (Stretch(3, 4, "a", "x"), Stretch(4, 9, "b"))}, ("x",), "ms"
+    ),
 ]
 
 
@@ -94,3 +97,24 @@ def test_ink_has_three_times_the_contrast_of_either_page(ground: tuple[int, int,
 def test_an_array_of_another_shape_is_named(wrong: Drawing) -> None:
     with pytest.raises(ValueError, match=r"render: an array of shape \(.*\) is needed, found \("):
         render(wrong)
+
+
+def test_a_timeline_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="render: a timeline has at least one stretch"):
+        render(Timeline("", {"empty": ()}))
+
+
+def test_a_stretch_has_the_colour_of_its_group_in_its_place() -> None:
+    lanes = {"a": (Stretch(0, 1, "", "x"), Stretch(1, 4, "", "y")), "b": (Stretch(0, 4, ""),)}
+    pixels = picture(Timeline("", lanes, ("y", "x"))).astype(int)
+    first, second = (
+        np.argwhere((np.abs(pixels[..., :3] - bytes_of(colour)) < 3).all(-1) & (pixels[..., 3] == 255))
+        for colour in COLOURS[:2]
+    )
+    y, x = (places[places[:, 0] < pixels.shape[0] / 2] for places in (first, second))  # above the legend
+    assert len(y) == pytest.approx(3 * len(x), rel=0.05)
+    assert x[:, 1].max() <= y[:, 1].min()
+
+
+def bytes_of(colour: str) -> np.ndarray:
+    return np.array(list(bytes.fromhex(colour[1:])))

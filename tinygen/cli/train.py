@@ -100,7 +100,12 @@ def run(args: Sequence[str]) -> int:
         return resume(parse(ResumeOptions, args, "tinygen train", "Go on with a run."), command(args))
     if args[0].startswith("-"):
         raise UsageError(f"train takes the model first, then options: tinygen train ddpm {args[0]}")
-    name, rest = args[0], args[1:]
+    name = args[0]
+    return start(name, *parse_for(name, args[1:], f"tinygen train {name}"), command(args))
+
+
+def parse_for(name: str, args: Sequence[str], program: str) -> tuple[TrainOptions, Any]:
+    """How to train, and the options of the model `name`."""
     model_config = config_class(name)
     flat = tyro.conf.arg(name="")
     both = dataclasses.make_dataclass(
@@ -108,8 +113,8 @@ def run(args: Sequence[str]) -> int:
         [("train", Annotated[TrainOptions, flat]), ("model", Annotated[model_config, flat])],
         frozen=True,
     )
-    options: Any = parse(both, rest, f"tinygen train {name}", described(model_config))
-    return start(name, options.train, options.model, command(args))
+    options: Any = parse(both, args, program, described(model_config))
+    return options.train, options.model
 
 
 def command(args: Sequence[str]) -> str:

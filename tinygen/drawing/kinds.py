@@ -5,6 +5,7 @@ are scaled as data sets are, in [-1, 1]; points are in the plane.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy.typing as npt
 
@@ -75,4 +76,25 @@ class Curves:
     ylabel: str = ""
 
 
-Drawing = ImageRows | Scatter | Maps | Paths | Bars | Curves
+class Stretch(NamedTuple):
+    """A piece of a lane; its name is written where there is room. Those of a group have a colour, of "" none."""
+
+    start: float
+    stop: float
+    name: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What happened when, in named lanes, one below the other: a training step by module and by operation."""
+
+    caption: str
+    lanes: dict[str, tuple[Stretch, ...]]
+    """Name -> its pieces, none of which overlap."""
+    groups: tuple[str, ...] = ()
+    """In the order of their colours."""
+    xlabel: str = ""
+
+
+Drawing = ImageRows | Scatter | Maps | Paths | Bars | Curves | Timeline

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from tinygen.drawing.images import image_grid
-from tinygen.drawing.kinds import Bars, Curves, Drawing, ImageRows, Maps, Paths, Scatter
+from tinygen.drawing.kinds import Bars, Curves, Drawing, ImageRows, Maps, Paths, Scatter, Timeline
 
 PER_INCH = 200
 """Pixels of the file; half as many of the page. A page is about 9 inches wide, an image in a row 0.7 at most."""
@@ -27,7 +27,7 @@ def render(drawing: Drawing) -> bytes:
     """The PNG of a drawing, at most 1800 pixels wide, with its caption as the file's title.
 
     Raises:
-        ValueError: an array of another shape than the drawing's kind has.
+        ValueError: an array of another shape than the drawing's kind has, or a timeline of nothing.
     """
     draw = cast(Callable[[Any], Any], _DRAWN_BY[type(drawing)])
     buffer = io.BytesIO()
@@ -147,6 +147,36 @@ def _curves(drawing: Curves) -> Any:
     return _named(figure, axes, drawing.xlabel, drawing.ylabel, len(drawing.lines) > 1)
 
 
+def _timeline(drawing: Timeline) -> Any:
+    from matplotlib.patches import Patch
+
+    stretches = [stretch for lane in drawing.lanes.values() for stretch in lane]
+    if not stretches:
+        raise ValueError("render: a timeline has at least one stretch")
+    begin, end = min(s.start for s in stretches), max(s.stop for s in stretches)
+    colours = dict(zip(drawing.groups, _colours(len(drawing.groups))))
+    figure, axes = _axes(WIDE, 0.8 + 0.34 * len(drawing.lanes))
+    per_letter = 0.075 * (end - begin) / (WIDE - 1.2)  # of the axis, at this size of letters
+    for row, lane in enumerate(drawing.lanes.values()):
+        for group in dict.fromkeys(s.group for s in lane):
+            places = [(s.start - begin, s.stop - s.start) for s in lane if s.group == group]
+            look = (
+                {"facecolors": colours[group]} if group else {"facecolors": LINE, "edgecolors": INK, "linewidth": 0.3}
+            )
+            axes.broken_barh(places, (row - 0.42, 0.84), **look)
+        for s in lane:
+            if s.name and s.stop - s.start > per_letter * (len(s.name) + 1):
+                axes.text((s.start + s.stop) / 2 - begin, row, s.name, ha="center", va="center", color=INK, fontsize=7)
+    axes.set_xlim(0, end - begin)
+    axes.set_ylim(len(drawing.lanes) - 0.5, -0.5)
+    axes.set_yticks(range(len(drawing.lanes)), list(drawing.lanes))
+    axes.grid(axis="y", visible=False)
+    if colours:
+        _legend(axes, handles=[Patch(color=colour, label=group) for group, colour in colours.items()])
+    axes.set_xlabel(drawing.xlabel, color=INK, fontsize=9)
+    return figure
+
+
 _DRAWN_BY = {
     ImageRows: _image_rows,
     Scatter: _scatter,
@@ -154,6 +184,7 @@ _DRAWN_BY = {
     Paths: _paths,
     Bars: _bars,
     Curves: _curves,
+    Timeline: _timeline,
 }
 
 
@@ -195,12 +226,13 @@ def _named(figure: Any, axes: Any, xlabel: str, ylabel: str, legend: bool) -> An
     return figure
 
 
-def _legend(axes: Any, markerscale: float = 1.0) -> None:
-    """Below the axes, where it hides nothing."""
-    count = len(axes.get_legend_handles_labels()[0])
+def _legend(axes: Any, markerscale: float = 1.0, handles: list[Any] | None = None) -> None:
+    """Below the axes, where it hides nothing; of what is labelled there, or of `handles`."""
+    handles = axes.get_legend_handles_labels()[0] if handles is None else handles
     axes.figure.legend(
+        handles=handles,
         loc="outside lower center",
-        ncols=min(count, 5),
+        ncols=min(len(handles), 5),
         frameon=False,
         labelcolor=INK,
         fontsize=8,

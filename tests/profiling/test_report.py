@@ -1,0 +1,127 @@
+"""What a profile shows adds up, and is there as tables, as JSON and as a picture; the command says what is wrong."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import tinygen as tg
+from tinygen import nn
+from tinygen.cli import main
+from tinygen.drawing.render import caption_of
+from tinygen.profiling.ceilings import Ceilings
+from tinygen.profiling.cost import Cost
+from tinygen.profiling.profile import Operation, Profile
+from tinygen.profiling.report import HOW_TO_READ, content, tables
+from tinygen.profiling.timeline import timeline
+from tinygen.random import Generator
+
+
+@pytest.fixture(scope="module")
+def found() -> Profile:
+    """Two steps of a small network."""
+    rng = Generator(0)
+    model = nn.Sequential(nn.Linear(6, 8, rng=rng), nn.Tanh(), nn.Sequential(nn.Linear(8, 2, rng=rng)))
+    optimiser = tg.optim.Adam(model.parameters())
+    with tg.profile(model) as profile:
+        for _ in range(2):
+            optimiser.zero_grad()
+            tg.mean(tg.square(model(rng.normal((4, 6))))).backward()
+            optimiser.step()
+            profile.step()
+    return profile
+
+
+def test_all_of_a_step_is_accounted_for(found: Profile) -> None:
+    figures = content(found)
+    spent = figures["seconds"]
+    rest = [spent[name] for name in ("python_and_tape", "profile")]
+    assert min(rest) > 0
+    assert sum(row["seconds"] for row in figures["operations"]) + sum(rest) == pytest.approx(spent["step"])
+    assert sum(spent[part] for part in ("forward", "backward", "update")) + sum(rest) == pytest.approx(spent["step"])
+    assert {row["operation"]: row["calls"] for row in figures["operations"] if row["part"] == "forward"}["matmul"] == 2
+    whole = figures["modules"][0]
+    assert (whole["path"], whole["kind"], whole["calls"]) == ("", "Sequential", 1)
+    assert whole["total"]["backward"] == pytest.approx(sum(row["own"]["backward"] for row in figures["modules"]))
+
+
+def test_a_ceiling_is_what_is_met_first() -> None:
+    """On a machine that copies 10 bytes a second and does 100 FLOP a second."""
+    ceilings = Ceilings(bandwidth=10, flop_rate=100, dtype="float32")
+    assert Operation("a", "forward", 1, 4.0, Cost(flop=100, bytes=20)).limit(ceilings) == ("memory", 0.5)
+    assert Operation("b", "forward", 1, 4.0, Cost(flop=300, bytes=20)).limit(ceilings) == ("arithmetic", 0.75)
+
+
+def test_ceilings_are_rates_of_this_machine(found: Profile) -> None:
+    assert found.ceilings.dtype == "float32"
+    assert found.ceilings.bandwidth > 1e8
+    assert found.ceilings.flop_rate > 1e8
+    assert found.ceilings is found.ceilings  # measured once
+
+
+def test_the_tables_name_operations_modules_and_how_to_read_them(found: Profile) -> None:
+    console = Console(width=140, record=True, file=None, quiet=False)
+    with console.capture() as shown:
+        for part in tables(found, "a small network"):
+            console.print(part)
+    text = shown.get()
+    for word in ("a small network", "matmul", "backward", "adam_update", "Python and the tape", "Linear", "GB/s"):
+        assert word in text
+    assert HOW_TO_READ[:60] in text
+
+
+def test_the_timeline_has_the_last_step_lane_by_lane(found: Profile) -> None:
+    lanes = timeline(found).lanes
+    assert list(lanes) == ["", "level 1", "level 2", "operations"]
+    assert (lanes[""][0].name, lanes[""][-1].name) == ("forward", "update")
+    assert [s.name for s in lanes["level 1"]] == ["0", "1", "2", "2", "1", "0"]  # forth and back
+    assert [s.name for s in lanes["level 2"]] == ["0", "0"]
+    assert len(lanes["operations"]) == len(found.last_step()) < len(found.events)
+    for lane in lanes.values():
+        assert all(s.start <= s.stop for s in lane)
+        assert all(before.stop <= after.start for before, after in itertools.pairwise(lane))
+
+
+def test_nothing_cannot_be_drawn() -> None:
+    with tg.profile() as empty:
+        pass
+    with pytest.raises(ValueError, match="there is nothing to draw: no operation ran"):
+        timeline(empty)
+
+
+# ---- the command
+
+
+def test_the_command_trains_a_few_steps_and_says_where_their_time_went(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["profile", "vae", "--steps", "2", "--batch-size", "8", "--out", str(tmp_path / "new")]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "vae on digits, batch 8, cpu: a step (mean of 2) takes" in printed
+    assert "How to read it" in printed
+    figures = json.loads((tmp_path / "new" / "profile.json").read_text())
+    assert figures["steps"] == 2
+    assert figures["machine"]["numpy"] == np.__version__
+    assert {row["part"] for row in figures["operations"]} == {"forward", "backward", "update"}
+    assert "vae on digits" in caption_of(tmp_path / "new" / "profile.png")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "profile takes a model: "),
+        (["--steps", "3"], "profile takes the model first, then options: tinygen profile ddpm --steps"),
+        (["vea"], "did you mean vae?"),
+        (["vae", "--stepz", "3"], "takes no --stepz: did you mean --steps?"),
+        (["vae", "--steps", "0"], "--steps is at least 1, not 0"),
+    ],
+)
+def test_wrong_usage_is_one_line(args: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", *args]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

@@ -1,0 +1,214 @@
+"""What an operation costs at least: FLOP and bytes, from its arguments and its result.
+
+A FLOP is an addition, a multiplication, or a function such as exp: a product and a sum count two. Products with the
+zeros of a border are counted, as they are by everybody else. The bytes are those of every array taken and made, each
+once: what no kernel can do without, and all that a perfect one moves. A result that is a view of an argument moves
+none.
+
+Held by tests/profiling/test_cost.py, to counts by hand and to loops that count.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygen.kernels.array_module import xp
+from tinygen.kernels.expression import ARGUMENT
+
+
+class Cost(NamedTuple):
+    """FLOP and bytes."""
+
+    flop: int
+    bytes: int
+
+    def __add__(self, other: "Cost") -> "Cost":  # type: ignore[override]
+        return Cost(self.flop + other.flop, self.bytes + other.bytes)
+
+
+NOTHING = Cost(0, 0)
+
+
+# -- FLOP ----------------------------------------------------------------------------------------------------
+
+
+def _entries(value: Any) -> int:
+    """How many numbers there are in an array, or in all of a list."""
+    return sum(map(_entries, value)) if isinstance(value, list | tuple) else getattr(value, "size", 0)
+
+
+def _added(bias: Any, y: Any) -> int:
+    return 0 if bias is None else y.size
+
+
+def _conv2d(y: Any, x: Any, w: Any, bias: Any, *options: Any) -> int:
+    """Each output is a sum over (C / groups, KH, KW)."""
+    return 2 * y.size * math.prod(w.shape[1:]) + _added(bias, y)
+
+
+def _conv2d_input_grad(y: Any, x: Any, w: Any, bias: Any, *options: Any) -> int:
+    """Each input goes into (K / groups, KH, KW) sums."""
+    return 2 * x.size * math.prod(w.shape[1:]) + _added(bias, y)
+
+
+def _conv2d_weight_grad(y: Any, x: Any, g: Any, *options: Any) -> int:
+    """Each entry of the cotangent goes into (C / groups, KH, KW) sums."""
+    return 2 * g.size * math.prod(y.shape[1:])
+
+
+def _matmul(y: Any, a: Any, b: Any) -> int:
+    return 2 * y.size * a.shape[-1]
+
+
+def _pairs(q: Any, k: Any, is_causal: bool) -> int:
+    """How many pairs of a query and a key there are; causal, query i has keys 0 to i."""
+    queries, keys = q.shape[-2], k.shape[-2]
+    each = sum(min(i + 1, keys) for i in range(queries)) if is_causal else queries * keys
+    return math.prod(q.shape[:-2]) * each
+
+
+def _attention(y: Any, q: Any, k: Any, v: Any, mask: Any, is_causal: bool, scale: float) -> int:
+    """A pair takes the products q k and p v, and 4 for the softmax."""
+    return _pairs(q, k, is_causal) * (2 * q.shape[-1] + 2 * v.shape[-1] + 4)
+
+
+def _attention_backward(
+    made: Any, g: Any, q: Any, k: Any, v: Any, y: Any, lse: Any, mask: Any, is_causal: bool, scale: float
+) -> int:
+    """A pair takes q k again, g v, and its part of dq, dk and dv; and 4 for the softmax."""
+    return _pairs(q, k, is_causal) * (6 * q.shape[-1] + 4 * v.shape[-1] + 4)
+
+
+def _einsum(y: Any, arrays: Any, spec: str) -> int:
+    """A product of all the arrays, and a sum, for every value of all the indices."""
+    sizes: dict[str, int] = {}
+    for names, array in zip(spec.split("->")[0].split(","), arrays):
+        sizes.update(zip(names, array.shape))
+    return len(arrays) * math.prod(sizes.values())
+
+
+def _fused(y: Any, chain: Any, arrays: Any, shape: tuple[int, ...]) -> int:
+    """Every function of the chain, at every entry; and a sum where it is added up."""
+    return math.prod(shape) * (sum(e.name != ARGUMENT for e in chain.steps) + (chain.total is not None))
+
+
+def _nearest_code(y: Any, z: Any, codebook: Any) -> int:
+    """A difference, its square and a sum for each number of every row and code."""
+    return 3 * z.size * len(codebook)
+
+
+def _of_matrix(third: float) -> Callable[..., int]:
+    """That many thirds of n^3 for each matrix (..., n, n)."""
+    return lambda y, a, *rest: round(a.size * a.shape[-1] * third / 3)
+
+
+def _solve(y: Any, a: Any, b: Any) -> int:
+    return round(2 / 3 * a.size * a.shape[-1]) + 2 * y.size * a.shape[-1]
+
+
+FLOP: dict[str, Callable[..., int]] = {
+    "conv2d": _conv2d,
+    "conv_transpose2d": _conv2d_input_grad,
+    "conv2d_input_grad": _conv2d_input_grad,
+    "conv2d_weight": _conv2d_weight_grad,
+    "conv2d_weight_grad": _conv2d_weight_grad,
+    "matmul": _matmul,
+    "einsum": _einsum,
+    "fused": _fused,
+    "nearest_code": _nearest_code,
+    "attention": _attention,
+    "attention_backward": _attention_backward,
+    "inv": _of_matrix(6),
+    "det": _of_matrix(2),
+    "_logabsdet": _of_matrix(2),
+    "cholesky": _of_matrix(1),
+    "solve": _solve,
+}
+"""Operations and kernels that are more than so many FLOP an entry."""
+
+PER_ENTRY: dict[str, int] = {
+    **dict.fromkeys(("batch_norm", "group_norm", "layer_norm"), 8),
+    **dict.fromkeys(("batch_norm_backward", "group_norm_backward", "layer_norm_backward"), 14),
+    "rms_norm": 5,
+    "rms_norm_backward": 10,
+    **dict.fromkeys(("softmax", "log_softmax", "logsumexp", "cross_entropy"), 5),
+    **dict.fromkeys(("softmax_backward", "log_softmax_backward", "cross_entropy_backward"), 4),
+    **dict.fromkeys(("sum", "max", "min", "any", "all", "argmax", "argmin", "count_nonzero", "cumulative_sum"), 1),
+    **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min", "add_to", "scale_all", "scatter_add"), 1),
+    **dict.fromkeys(("sum_windows", "max_pool2d", "place_chosen", "add_rows"), 1),
+    **dict.fromkeys(("vector_norm", "sum_of_squares", "gradient_norm"), 2),
+    "squared_distance": 3,
+    **dict.fromkeys(("adam_update", "adam_update_all"), 14),
+    **dict.fromkeys(("ema_update", "ema_update_all"), 3),
+}
+"""FLOP for each entry of the first argument. Elementwise operations that are not here count one an entry made."""
+
+
+def flop(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> int:
+    """The FLOP of one call; 0 where nothing is known, as of indexing, which computes nothing."""
+    if name in FLOP:
+        first = made[0] if isinstance(made, tuple) else made
+        return FLOP[name](first, *args)
+    if name in PER_ENTRY:
+        return PER_ENTRY[name] * _entries(args[0])
+    return _entries(made) if elementwise else 0
+
+
+# -- bytes ---------------------------------------------------------------------------------------------------
+
+WRITTEN_IN_PLACE: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("adam_update", "adam_update_all"), (0, 2, 3)),
+    **dict.fromkeys(("ema_update", "ema_update_all", "add_to", "scale_all"), (0,)),
+}
+"""Which of the arguments are written over what was read: their bytes count twice."""
+
+
+def arrays_of(values: Iterable[Any]) -> list[Any]:
+    """The arrays among some values, those inside lists and tuples too."""
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, list | tuple):
+            found += arrays_of(value)
+        elif hasattr(value, "nbytes") and hasattr(value, "strides"):
+            found.append(value)
+    return found
+
+
+def size_in_memory(array: Any) -> int:
+    """The bytes that are there: an axis along which an array is repeated (broadcast) is there once."""
+    return array.itemsize * math.prod(n for n, stride in zip(array.shape, array.strides) if stride)
+
+
+def moved(name: str, made: Any, args: tuple[Any, ...]) -> int:
+    """The bytes of one call."""
+    taken = {id(a): a for a in arrays_of(args)}
+    new = [a for a in arrays_of([made]) if id(a) not in taken]
+    if len(new) == 1 and any(_is_view(new[0], a) for a in taken.values()):
+        return 0
+    again = arrays_of(args[i] for i in WRITTEN_IN_PLACE.get(name, ()))
+    return sum(map(size_in_memory, [*taken.values(), *new, *again]))
+
+
+def _is_view(array: Any, of: Any) -> bool:
+    module = xp(array)
+    return array.base is not None and xp(of) is module and module.may_share_memory(array, of)
+
+
+def cost(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> Cost:
+    """What one call of an operation or a kernel costs at least, of raw arrays and what they made."""
+    return Cost(flop(name, elementwise, made, args), moved(name, made, args))
+
+
+def cost_of_chain(chain: Any, made: Any, args: tuple[Any, ...]) -> Cost:
+    """Of a fused operation."""
+    shape = np.broadcast_shapes(*(a.shape for a in args if hasattr(a, "shape")))
+    return cost("fused", False, made, (chain, args, shape))
+
+
+def cost_of_arithmetic(made: Any, args: tuple[Any, ...]) -> Cost:
+    """Of a gradient that is plain arithmetic on arrays: one FLOP an entry for each argument after the first."""
+    if any(made is a for a in args):
+        return NOTHING
+    return Cost(_entries(made) * (len(args) - 1), moved("", made, args))
