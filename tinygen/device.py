@@ -77,7 +77,7 @@ def device(name: "str | Device | None" = None) -> Device:
 
 
 def device_of(array: Any) -> Device:
-    return CPU if isinstance(array, np.ndarray) else Device("cuda", array.device.id)
+    return CPU if isinstance(array, np.ndarray | np.generic) else Device("cuda", array.device.id)
 
 
 def transfer(array: Any, to: Device) -> Any:

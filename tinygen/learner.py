@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinygen import optim
+from tinygen.parallel import average_figures, average_gradients
 from tinygen.recipe import Recipe
 
 Batch = Mapping[str, np.ndarray]
@@ -71,9 +72,10 @@ class SingleLearner:
         """One step of Adam. Returns "loss", the model's terms, "grad_norm" (before clipping) and "lr"."""
         self.optimiser.zero_grad()
         loss, terms = self.model.loss(batch, rng)
-        figures = {"loss": float(loss)} | {name: float(value) for name, value in terms.items()}
+        figures = average_figures({"loss": float(loss)} | {name: float(value) for name, value in terms.items()})
         check_finite(figures)
         loss.backward()
+        average_gradients(self.parameters)
         norm = float(optim.clip_grad_norm_(self.parameters, self.recipe.grad_clip or math.inf))
         check_finite({"the gradient's norm": norm})
         lr = self.recipe.lr * self.warmup(self.steps_done)

@@ -8,7 +8,10 @@ list` starts at once.
 
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
+
+from tinygen import parallel
 
 # command -> (module with `run(args)`, what it does)
 COMMANDS = {
@@ -17,7 +20,6 @@ COMMANDS = {
     "eval": ("tinygen.cli.evaluate", "measure a trained run"),
     "verify": ("tinygen.cli.verify", "measure every closed form that the project is held to"),
     "bench": ("tinygen.cli.bench", "time operations and training steps beside other libraries"),
-    "profile": ("tinygen.cli.profile", "show where the time of a training step goes"),
     "list": ("tinygen.cli.listing", "the models there are"),
     "data": ("tinygen.cli.data", "the data sets there are, and where they lie"),
 }
@@ -54,10 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("stopped", 1)
     except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
+        if parallel.world().size > 1:
+            parallel.world().fail("", 0)
         sys.stderr.close()
         return 0
     except OSError as error:
         return _complain(f"{error.filename or args[0]}: {error.strerror or error}", 1)
+    except parallel.PeerFailed as error:
+        parallel.world().fail(str(error), error.code)
+    except Exception:
+        ranks = parallel.world()
+        if ranks.size == 1:
+            raise
+        ranks.fail(f"tinygen: rank {ranks.rank} failed:\n{traceback.format_exc()}", 1)
 
 
 def _run(args: list[str]) -> int:
@@ -72,5 +83,9 @@ def _run(args: list[str]) -> int:
 
 
 def _complain(text: str, code: int) -> int:
-    print(f"tinygen: {' '.join(text.split())}", file=sys.stderr)
+    """Prints what is wrong; of ranks that work together, one does, and all end."""
+    message = f"tinygen: {' '.join(text.split())}"
+    if parallel.world().size > 1:
+        parallel.world().fail(message, code)
+    print(message, file=sys.stderr)
     return code

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from tinygen import parallel
 from tinygen.cli.options import parse
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training.contract import Recipe, RunError, UsageError
@@ -88,7 +89,17 @@ class ResumeOptions:
 
 
 def run(args: Sequence[str]) -> int:
-    """The command; returns the exit code."""
+    """The command; returns the exit code. Of several ranks that mpirun has started all run it together."""
+    try:
+        ranks = parallel.join()
+    except parallel.NotTogether as error:
+        raise UsageError(str(error)) from None
+    code = _run(args)
+    ranks.leave()
+    return code
+
+
+def _run(args: Sequence[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         if args:
             print(USAGE.format(models=", ".join(MODELS)))
@@ -134,20 +145,31 @@ def start(name: str, options: TrainOptions, model_config: Any, command: str) -> 
     from tinygen.training.assemble import assemble, count_parameters
 
     config = configure(name, options, model_config, command)
-    path = options.out or default_path(name, config.data)
-    check_free(path)
+
+    def free_path() -> Path:
+        path = options.out or default_path(name, config.data)
+        check_free(path)
+        return path
+
+    ranks = parallel.world()
+    path = ranks.led(free_path)
     parts = assemble(config)
-    record = {**config.provenance, "parameters": count_parameters(parts.model)}
+    record = {**config.provenance, "ranks": ranks.size, "parameters": count_parameters(parts.model)}
     config = dataclasses.replace(config, provenance=record)
     try:
-        directory = RunDirectory.create(path, config)
+        directory = ranks.led(lambda: RunDirectory.create(path, config))
     except OSError as error:
         raise RunError(f"{path} cannot be made a run directory: {error.strerror or error}") from error
     return _train(directory, config, parts)
 
 
 def resume(options: ResumeOptions, command: str) -> int:
-    """Go on with a run; `command` is recorded where it changes what the run was started with."""
+    """Go on with a run, on any number of ranks."""
+    return _train(*parallel.world().led(lambda: opened(options, command)))
+
+
+def opened(options: ResumeOptions, command: str) -> tuple[RunDirectory, RunConfig]:
+    """The run to go on with; `command` is recorded where it changes what the run was started with."""
     directory = RunDirectory.open(options.resume)
     config = directory.read_config()
     changes = {name: value for name in ("steps", "lr") if (value := getattr(options, name)) is not None}
@@ -161,7 +183,7 @@ def resume(options: ResumeOptions, command: str) -> int:
             raise UsageError(f"--steps counts from the start: at least {at}, where the run is, not {options.steps}")
         with directory.locked():
             directory.write_config(config)
-    return _train(directory, config)
+    return directory, config
 
 
 def configure(name: str, options: TrainOptions, model_config: Any, command: str) -> RunConfig:

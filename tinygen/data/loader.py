@@ -25,6 +25,9 @@ class Loader:
     With `drop_last` the examples that do not fill a batch are left out of that epoch, otherwise the last
     batch is smaller. Without `shuffle` the order is the data set's. Raises `ValueError` when the data set
     does not fill one batch and `drop_last` is set.
+
+    `part` (r, n) gives the r-th of n equal parts of each batch, in order, for ranks that share it; where the
+    loader stands is the same for all of them. Raises `ValueError` when there is no such part.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Loader:
         generator: Generator,
         drop_last: bool = True,
         shuffle: bool = True,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: a batch has at least 1 example")
@@ -42,7 +46,11 @@ class Loader:
                 f"batch_size={batch_size}: {dataset.name} ({dataset.split}) fills no batch with its "
                 f"{len(dataset)} examples; take at most {len(dataset)}"
             )
+        rank, parts = part
+        if not 0 <= rank < parts or batch_size % parts or (parts > 1 and not drop_last):
+            raise ValueError(f"a batch of {batch_size} has no equal part {rank} of {parts}, in every batch")
         self.dataset = dataset
+        self._part = slice(rank * (batch_size // parts), (rank + 1) * (batch_size // parts) if parts > 1 else None)
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.shuffle = shuffle
@@ -65,7 +73,7 @@ class Loader:
 
     def __next__(self) -> Batch:
         start = self._position * self.batch_size
-        batch = self.dataset.batch(self._order[start : start + self.batch_size])
+        batch = self.dataset.batch(self._order[start : start + self.batch_size][self._part])
         self._position += 1
         if self._position == self.batches_per_epoch:
             self._begin_epoch(self._epoch + 1)

@@ -17,6 +17,7 @@ from tinygen import optim
 from tinygen.autodiff.backward import grad
 from tinygen.gan.penalties import clip_weights_
 from tinygen.learner import Batch, NonFinite, check_finite, evaluating
+from tinygen.parallel import average_figures, average_gradients
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
 
@@ -50,10 +51,14 @@ class Player:
         self.steps_done = 0
 
     def step(self, name: str, loss: Tensor) -> float:
-        """Descends `loss` once; the gradient's norm before clipping. Raises NonFinite before anything is moved."""
-        check_finite({name: float(loss)})
+        """Descends the finite `loss` once; the gradient's norm before clipping.
+
+        Raises:
+            NonFinite: the gradient is not finite; nothing has moved.
+        """
         for parameter, gradient in zip(self.parameters, grad(loss, self.parameters)):
             parameter.grad = gradient
+        average_gradients(self.parameters)
         norm = float(optim.clip_grad_norm_(self.parameters, self.recipe.grad_clip or math.inf))
         check_finite({f"the norm of the gradient of {name}": norm})
         for group in self.optimiser.param_groups:
@@ -95,7 +100,7 @@ class TwoPlayers:
             NonFinite: a loss or gradient of either is not finite; then neither has moved.
         """
         loss, terms = self.model.discriminator_loss(batch, rng)
-        figures = {"loss": float(loss)} | {name: float(value) for name, value in terms.items()}
+        figures = average_figures({"loss": float(loss)} | {name: float(value) for name, value in terms.items()})
         check_finite(figures)
         its_turn = (self.discriminator.steps_done + 1) % self.options.critic_steps == 0
         before = copy.deepcopy(self._discriminator_state()) if its_turn else None
@@ -106,7 +111,8 @@ class TwoPlayers:
             return figures
         try:
             own = self.model.generator_loss(batch, rng)
-            figures["generator"] = float(own)
+            figures |= average_figures({"generator": float(own)})
+            check_finite({"the generator's loss": figures["generator"]})
             figures["gradient_generator"] = self.generator.step("the generator's loss", own)
         except NonFinite:
             self._take_over_discriminator(before)

@@ -4,6 +4,7 @@ contract.py        what a model is asked for
 registry.py        the models by name
 assemble.py        from a configuration to data, model, learner, order, randomness
 loop.py            steps, log, pictures, checkpoints; going on after a stop, a kill, a failure
+follower.py        the loop on ranks that keep no records
 run_directory.py   what lies where; config.json
 checkpoint.py      everything a run needs to go on, verified
 tree.py            nested states as arrays by name and JSON

@@ -8,6 +8,7 @@ the same noise, which makes them comparable.
 from dataclasses import dataclass
 from typing import Any
 
+from tinygen import parallel
 from tinygen.learner import learner_of
 from tinygen.training.contract import Learner, Prepares, UsageError
 from tinygen.training.registry import config_class
@@ -31,29 +32,41 @@ class Parts:
 def assemble(config: RunConfig) -> Parts:
     """Load the data and build everything else for `config`, at step 0.
 
+    Of a run on several ranks each assembles it all, and its loader gives its part of every batch.
+
     Raises UsageError for a data set or options that do not exist or do not fit each other.
     """
     from tinygen import data
     from tinygen.random import Generator
 
+    ranks = parallel.world()
+    check_divides(config.recipe.batch_size, ranks.size)
     initial, order, noise, pictures = Generator(config.seed).split(4)
     make = config_class(config.model)
     try:
-        dataset = data.load(config.data, size=config.image_size)
+        dataset = ranks.in_turn(lambda: data.load(config.data, size=config.image_size))
         classes = len(dataset.classes) or None
         model = make(**config.options).build(dataset.shape, classes, initial)
         if isinstance(model, Prepares):
             model.prepare(dataset)
-        loader = data.Loader(dataset, config.recipe.batch_size, order)
+        loader = data.Loader(dataset, config.recipe.batch_size, order, part=(ranks.rank, ranks.size))
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     except MemoryError as error:
         raise UsageError(f"a {config.model} with these options does not fit into memory: {error}") from error
     try:
-        model.to(config.device)
+        model.to(parallel.own_device(config.device))
     except RuntimeError as error:
         raise UsageError(f"the run is on {config.device}: {error}") from error
     return Parts(dataset, model, learner_of(model, config.recipe), loader, noise, pictures)
+
+
+def check_divides(batch_size: int, ranks: int) -> None:
+    """Raise UsageError unless each of the ranks has as many examples of a batch as the others."""
+    less = batch_size // ranks * ranks
+    if less != batch_size:
+        near = f"{less} or {less + ranks}" if less else f"{ranks}"
+        raise UsageError(f"--batch-size {batch_size} does not divide among {ranks} ranks: {near} would")
 
 
 def fresh(generator: Any) -> Any:

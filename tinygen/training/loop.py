@@ -4,6 +4,9 @@ A run that was killed at any moment ends with the same bits as one that was not:
 learner (weights, optimiser, averages), the generator of the steps' noise, the loader's place in the data,
 and the counters; the log is cut back to it. `tests/training/test_run_killed.py` kills runs at random moments and
 compares.
+
+Of ranks that train together (`tinygen.parallel`) each runs this loop with its part of the batches. The first keeps the
+records, lock, checkpoints, log and pictures; the others are `follower.Follower`.
 """
 
 import errno
@@ -11,11 +14,13 @@ import re
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tinygen import parallel
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training.assemble import Parts, assemble, fresh
 from tinygen.training.checkpoint import Checkpoint
@@ -45,11 +50,13 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
 
     Raises UsageError (another process is there, a checkpoint of another model) and RunError (NaN, full disk).
     """
+    from tinygen.training.follower import Follower
+
     keep_memory()
-    with directory.locked():
-        run = Run(directory, config, progress, parts or assemble(config))
+    ranks = parallel.world()
+    with directory.locked() if ranks.first else nullcontext():
+        run = (Run if ranks.first else Follower)(directory, config, progress, parts or assemble(config), ranks)
         try:
-            directory.sweep()
             run.restore()
             with Stop().listening() as stop, np.errstate(all="ignore"):  # what is not finite is found and named
                 return run.loop(stop)
@@ -66,11 +73,19 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
 class Run:
     """A run in progress: the parts, the counters, and where the last good checkpoint lies."""
 
-    def __init__(self, directory: RunDirectory, config: RunConfig, progress: Progress, parts: Parts) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: RunConfig,
+        progress: Progress,
+        parts: Parts,
+        ranks: parallel.Communicator,
+    ) -> None:
         self.directory = directory
         self.config = config
         self.progress = progress
         self.parts = parts
+        self.ranks = ranks
         self.step = 0
         self.current = 0
         self.seconds = 0.0
@@ -83,26 +98,35 @@ class Run:
     def loop(self, stop: Stop) -> Outcome:
         """Steps until the last one or until a stop is asked for; drawings if it was the last; the report."""
         steps = self.config.recipe.steps
-        log = MetricsLog(self.directory.metrics_file, after=self.step)
+        log = self.log()
         try:
             if self.saved is None:
                 self.save(log)
             meter = Meter(self.step, steps)
             self.draw(stop)  # what was due when the run was stopped
-            while self.step < steps and not stop.requested:
+            while self.step < steps and not self.ranks.any(stop.requested):
                 self.one_step(meter)
                 if self.due(self.config.log_every):
                     log.append({"step": self.step, "seconds": round(self.seconds, 3), **self.window.means()})
-                if self.due(self.config.save_every) or self.due(self.config.recipe.sample_every) or stop.requested:
+                due = self.due(self.config.save_every) or self.due(self.config.recipe.sample_every)
+                if due or self.ranks.any(stop.requested):
                     self.save(log)
                 meter.exclude(self.draw(stop))
         finally:
             log.close()
-        if self.step >= steps:
+        self.conclude(stop)
+        return Outcome(self.step, self.step >= steps, self.seconds)
+
+    def conclude(self, stop: Stop) -> None:
+        """Drawings of a run that is at its end, and the report."""
+        if self.step >= self.config.recipe.steps:
             self.progress.drawing()
             stop.optional(self._drawings)
         write_report(self.directory)
-        return Outcome(self.step, self.step >= steps, self.seconds)
+
+    def log(self) -> MetricsLog:
+        """metrics.jsonl, to append to, with the lines of the steps up to now."""
+        return MetricsLog(self.directory.metrics_file, after=self.step)
 
     def due(self, every: int) -> bool:
         """Whether what is done every so many steps, and after the last one, is to be done now."""
@@ -114,13 +138,19 @@ class Run:
         self.current = self.step + 1
         batch = next(self.parts.loader)
         before = self.parts.rng.state
-        self._redo = lambda: self._step_again(batch, before)
-        figures = self.parts.learner.step(batch, self.parts.rng)
+        self._redo = lambda: self._take_step(batch, parallel.Echo(self.ranks.rank, self.ranks.size), before)
+        figures = self._take_step(batch, self.ranks)
         self.step += 1
         self.seconds += time.perf_counter() - started
         self.window.add(figures)
         meter.update(self.step, figures["loss"])
         self.progress.step(meter, figures)
+
+    def _take_step(self, batch: Any, ranks: parallel.Communicator, rng_state: Any = None) -> dict[str, float]:
+        if rng_state is not None:
+            self.parts.rng.state = rng_state
+        with parallel.shared_step(ranks, len(batch["x"]), self.parts.model):
+            return self.parts.learner.step(batch, parallel.own_rows(self.parts.rng))
 
     def draw(self, stop: Stop) -> float:
         """Draw a picture of samples where one is due and missing, and the report with it; seconds spent.
@@ -160,31 +190,44 @@ class Run:
             "window": self.window.sums,
         }
         checkpoints.save(self.directory.checkpoints, Checkpoint(self.step, self.config.owner, state))
+        self.saved_now()
+
+    def saved_now(self) -> None:
+        """All ranks know that there is a checkpoint of this step."""
+        self.ranks.barrier()
         self.saved = self.step
+        self.ranks.in_case_of_death(f"tinygen: a rank was killed; {self.way_on()}")
 
     def restore(self) -> None:
-        """Take over the newest good checkpoint, if there is any, and say which ones were damaged.
+        """Take over the newest good checkpoint, if there is any, and say which ones were damaged."""
+        found = self.ranks.led(self.newest)
+        if found is None:
+            return
+        take_over(self.parts, found, self.config)
+        self.ranks.led(lambda: self.drop_pictures(found.step))
+        state = found.state
+        self.step = self.current = found.step
+        self.seconds = state["seconds"]
+        self.window = Window(state["window"])
+        self.saved_now()
+        more = "" if self.step < self.config.recipe.steps else ", where it was finished; --steps N trains on to N"
+        self.progress.note(f"going on from step {self.step} ({found.path}){more}")
 
-        Pictures of later steps go, as the log's later lines do: those steps are taken again.
-        """
+    def newest(self) -> Checkpoint | None:
+        """The newest good checkpoint; what is half written goes, what is damaged is set aside."""
+        self.directory.sweep()
 
         def damaged(path: Any, why: str) -> None:
             self.progress.note(f"damaged checkpoint, set aside: {why}")
             checkpoints.set_aside(path)
 
-        found = checkpoints.load_newest(self.directory.checkpoints, damaged)
-        if found is None:
-            return
-        take_over(self.parts, found, self.config)
-        state = found.state
-        self.step = self.current = self.saved = found.step
-        self.seconds = state["seconds"]
-        self.window = Window(state["window"])
+        return checkpoints.load_newest(self.directory.checkpoints, damaged)
+
+    def drop_pictures(self, after: int) -> None:
+        """Pictures of later steps go, as the log's later lines do: those steps are taken again."""
         for picture in self.directory.pictures():
-            if step_of(picture) > self.step:
+            if step_of(picture) > after:
                 picture.unlink()
-        more = "" if self.step < self.config.recipe.steps else ", where it was finished; --steps N trains on to N"
-        self.progress.note(f"going on from step {self.step} ({found.path}){more}")
 
     # -- what is said when it fails --------------------------------------------------------------------------
 
@@ -213,10 +256,6 @@ class Run:
         except FloatingPointError as error:
             return f" ({re.split(', (?:recorded )?at ', str(error))[0]})"  # the line is one of ours
         return ""
-
-    def _step_again(self, batch: Any, rng_state: Any) -> None:
-        self.parts.rng.state = rng_state
-        self.parts.learner.step(batch, self.parts.rng)
 
 
 def take_over(parts: Parts, found: Checkpoint, config: RunConfig) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygen.files import TEMPORARY, write_atomically
+from tinygen.parallel import restart_command
 from tinygen.training.contract import Recipe, UsageError
 
 FORMAT = 1
@@ -229,8 +230,8 @@ def _tuples(value: Any) -> Any:
 
 
 def resume_command(path: Path) -> str:
-    """What to type to go on with the run at `path`."""
+    """What to type to go on with the run at `path`, on as many ranks."""
     import shlex
 
     program = "tinygen" if Path(sys.argv[0]).stem == "tinygen" else "python -m tinygen"
-    return f"{program} train --resume {shlex.quote(str(path))}"
+    return f"{restart_command()}{program} train --resume {shlex.quote(str(path))}"

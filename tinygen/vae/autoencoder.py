@@ -18,6 +18,7 @@ from tinygen import nn, ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.drawing import Drawing
 from tinygen.ops.creation import eye, zeros
+from tinygen.parallel import gathered
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
@@ -67,9 +68,9 @@ class Autoencoder(nn.Module):
     def _follow(self, code: Tensor) -> None:
         """Moves the running moments of the codes towards this batch's."""
         with no_grad():
-            centred = code - self.code_mean
+            centred = gathered(code) - self.code_mean
             self.code_covariance._assign(
-                ((1 - _MOMENTUM) * self.code_covariance + _MOMENTUM / len(code) * (centred.T @ centred))._data
+                ((1 - _MOMENTUM) * self.code_covariance + _MOMENTUM / len(centred) * (centred.T @ centred))._data
             )
             self.code_mean._assign((self.code_mean + _MOMENTUM * centred.mean(axis=0))._data)
 

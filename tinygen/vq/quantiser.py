@@ -14,6 +14,7 @@ from tinygen import kernels, nn, ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.nn import init
 from tinygen.ops.creation import ones, zeros
+from tinygen.parallel import common, gathered
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
@@ -103,8 +104,8 @@ class Quantiser(nn.Module):
     @no_grad()
     def start(self, z: Any, rng: Generator) -> None:
         """Puts the codes on vectors z (N, D, ...) by k-means: distinct vectors at random, then Lloyd's steps."""
-        vectors = _rows(z)
-        chosen = np.asarray(rng.permutation(len(vectors), device="cpu"))
+        vectors = gathered(_rows(z))
+        chosen = np.asarray(common(rng).permutation(len(vectors), device="cpu"))
         book = np.resize(vectors[chosen], (self.codes, self.width))  # fewer vectors than codes: some twice
         for _ in range(LLOYD_STEPS):
             self.codebook._assign(book)
@@ -117,7 +118,7 @@ class Quantiser(nn.Module):
     @no_grad()
     def follow(self, z: Any, indices: np.ndarray, rng: Generator) -> None:
         """Takes in which codes the vectors z (N, D, ...) chose: averages, the codebook, revival (appendix A.1)."""
-        vectors = _rows(z)
+        vectors, indices = gathered(_rows(z)), gathered(indices)
         new_counts, new_sums = self._assigned(vectors, indices)
         counts = self.decay * np.asarray(self.counts) + (1 - self.decay) * new_counts
         sums = self.decay * np.asarray(self.sums) + (1 - self.decay) * new_sums
@@ -125,7 +126,7 @@ class Quantiser(nn.Module):
         equal = counts.sum() / self.codes
         dead = np.flatnonzero(counts < self.revival * equal)
         if len(dead):
-            chosen = np.asarray(rng.integers(0, len(vectors), len(dead), "cpu"))
+            chosen = np.asarray(common(rng).integers(0, len(vectors), len(dead), "cpu"))
             book[dead], counts[dead], sums[dead] = vectors[chosen], equal, vectors[chosen] * equal
         self._write(book, counts, sums)
 

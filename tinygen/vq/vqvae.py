@@ -19,6 +19,7 @@ from tinygen.autoregressive.gated import GatedPixelCNN
 from tinygen.drawing import Bars, Drawing, ImageRows
 from tinygen.learner import Learner, check_finite
 from tinygen.nets.convolutional import resolutions
+from tinygen.parallel import gathered
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
@@ -67,7 +68,7 @@ class QuantisedAutoencoder(nn.Module):
         return loss, {
             "reconstruction": reconstruction,
             "quantisation": quantised.commitment_loss,
-            "perplexity": perplexity(usage(quantised.indices, self.quantiser.codes)),
+            "perplexity": perplexity(usage(gathered(quantised.indices), self.quantiser.codes)),
         }
 
     @no_grad()

@@ -16,6 +16,7 @@ from tinygen.ops import normalisation as ops
 from tinygen.ops.elementwise import sqrt
 from tinygen.ops.linalg import floating, same_dtype
 from tinygen.ops.manipulation import as_tensor
+from tinygen.parallel import average, batch_norm_of_all, share
 from tinygen.tensor import ArrayLike, Tensor
 
 Optional = ArrayLike | None
@@ -58,6 +59,7 @@ def batch_norm(
 
     In training by the batch's own mean and biased variance, and the running statistics, tensors or arrays (C,)
     where given, move in place by `momentum` towards the mean and the unbiased variance; else by the running ones.
+    In a step that ranks share (`tinygen.parallel`) the batch is that of all ranks.
 
     Raises:
         ValueError: shapes that do not fit, one value per channel in training, no statistics out of training.
@@ -70,6 +72,8 @@ def batch_norm(
         if mean is None or var is None:
             raise ValueError("batch_norm: out of training it needs running_mean and running_var")
         return _by_running(x, mean, var, weight, bias, eps)
+    if share() is not None:
+        return batch_norm_of_all(x, weight, bias, eps, mean, var, momentum)
     if x.size == x.shape[1]:
         raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {x.shape}")
     return ops.batch_norm(x, weight, bias, eps, mean, var, momentum)
@@ -132,8 +136,8 @@ def instance_norm(
         raise ValueError(f"instance_norm: more than one value per channel is needed, found shape {x.shape}")
     if mean is not None and var is not None:
         axes, values = tuple(range(2, x.ndim)), x._data.astype(mean.dtype, copy=False)
-        _move(mean, values.mean(axis=axes).mean(axis=0), momentum)
-        _move(var, values.var(axis=axes).mean(axis=0) * (n / (n - 1)), momentum)
+        _move(mean, average(values.mean(axis=axes).mean(axis=0)), momentum)
+        _move(var, average(values.var(axis=axes).mean(axis=0)) * (n / (n - 1)), momentum)
     return ops.group_norm(x, weight, bias, x.shape[1], eps, False)
 
 
