@@ -1,7 +1,7 @@
 """bfloat16 in operations, and the switch of mixed precision: what takes bfloat16, and what gives it.
 
 bfloat16 is the upper half of a float32: its range, with 8 bits of significand, so that rounding changes a number by
-2^-9 of its size at most (Kalamkar et al. 2019, "A study of BFLOAT16 for deep learning training"). It halves memory and
+2^-8 of its size at most (Kalamkar et al. 2019, "A study of BFLOAT16 for deep learning training"). It halves memory and
 its traffic; arithmetic is in float32 or wider, and an operation rounds once, at its end. What an operation makes of it
 does not depend on the switch:
 
