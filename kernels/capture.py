@@ -49,7 +49,8 @@ class Recording:
 
     def constant(self, table: np.ndarray) -> Array:
         with self._aside:
-            copy = cupy().asarray(table)
+            copy = cupy().empty(table.shape, table.dtype)
+            copy.set(np.ascontiguousarray(table), stream=self._aside)
             self._aside.synchronize()
         self.kept.append(copy)
         return copy

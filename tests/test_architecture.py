@@ -15,6 +15,7 @@ kernels
 device + files
 tensor + autodiff + ops
 random
+capture
 parallel
 nn
 nets + optim + distributions + divergence + truth + testing + state + recipe + drawing

@@ -20,6 +20,7 @@ from tinygen.autodiff.mixed_precision import mixed_precision
 from tinygen.autodiff.primitive import joint, primitive
 from tinygen.autodiff.tape import no_grad
 from tinygen.autodiff.transforms import hessian, hvp, jacobian, jvp, stop_gradient, vjp
+from tinygen.capture import CaptureError, capture, captured_steps
 from tinygen.device import Device, cuda_status, device
 from tinygen.ops import *
 from tinygen.ops import linalg

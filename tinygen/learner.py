@@ -1,20 +1,25 @@
 """What a learner is, and the default one: one optimiser (Adam) on one loss, averaged weights beside it.
 
-Everything that is not finite stops the step before a weight is touched, so a run that fails is still at its
-last good state. The learning rate rises linearly over `recipe.warmup` steps and is constant after.
+Nothing that is not finite reaches a weight: a step moves them only if its loss, its terms and its gradient's norm are
+finite, so a run that fails is still at its last good state. The learning rate rises linearly over `recipe.warmup`
+steps and is constant after.
 Adam: Kingma and Ba, arXiv:1412.6980, algorithm 1. Held by `tests/test_learner.py`.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 
 from tinygen import optim
-from tinygen.parallel import average_figures, average_gradients
+from tinygen.capture import Captured, checks_captures
+from tinygen.device import CPU, device_of, transfer
+from tinygen.kernels.array_module import xp
+from tinygen.parallel import average, average_gradients, share
 from tinygen.recipe import Recipe
+from tinygen.tensor import Tensor, asarray
 
 Batch = Mapping[str, np.ndarray]
 """{"x": (N, ...) float32} and, where the data set has classes, {"y": (N,) int64}."""
@@ -56,10 +61,41 @@ def learner_of(model: Any, recipe: Recipe) -> Learner:
     return own(recipe) if own is not None else SingleLearner(model, recipe)
 
 
-class SingleLearner:
-    """Adam on `model.loss`, gradient clipping, warm-up, and an exponential moving average of the weights."""
+class Figures:
+    """What a step is judged by: named numbers, in one array where the step ran, so that they are read at once.
 
-    def __init__(self, model: Any, recipe: Recipe) -> None:
+    With several processes each is the mean over all of them.
+
+    Args:
+        terms: scalars: tensors, arrays, numbers; the first is where the others shall be.
+    """
+
+    def __init__(self, terms: Mapping[str, Any]) -> None:
+        self.names = tuple(terms)
+        scalars = [asarray(value) for value in terms.values()]
+        first, device = scalars[0], device_of(scalars[0])
+        if device == CPU:
+            values = np.array([float(value) for value in scalars])
+        else:
+            rows = [transfer(value, device).astype(first.dtype, copy=False).reshape(1) for value in scalars]
+            values = xp(first).concatenate(rows).astype(np.float64)
+        self.values = average(values)
+
+    def read(self) -> dict[str, float]:
+        """The numbers, for which the host waits."""
+        return dict(zip(self.names, transfer(self.values, CPU).tolist()))
+
+
+class SingleLearner:
+    """Adam on `model.loss`, gradient clipping, warm-up, and an exponential moving average of the weights.
+
+    On a CUDA device the step is captured where it can be (`tinygen.capture`).
+
+    Args:
+        then: what follows the update in each step, given the figures' values: does nothing unless all are finite.
+    """
+
+    def __init__(self, model: Any, recipe: Recipe, then: Callable[[Any], None] | None = None) -> None:
         self.model = model
         self.recipe = recipe
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -67,24 +103,37 @@ class SingleLearner:
         self.ema = optim.EMA(model, recipe.ema_decay)
         self.warmup = optim.linear_warmup(recipe.warmup)
         self.steps_done = 0
+        self.then = then
+        self.move = captured(self._move, self.parameters[0], self)
 
     def step(self, batch: Batch, rng: Any) -> dict[str, float]:
         """One step of Adam. Returns "loss", the model's terms, "grad_norm" (before clipping) and "lr"."""
-        self.optimiser.zero_grad()
-        loss, terms = self.model.loss(batch, rng)
-        figures = average_figures({"loss": float(loss)} | {name: float(value) for name, value in terms.items()})
-        check_finite(figures)
-        loss.backward()
-        average_gradients(self.parameters)
-        norm = float(optim.clip_grad_norm_(self.parameters, self.recipe.grad_clip or math.inf))
-        check_finite({"the gradient's norm": norm})
         lr = self.recipe.lr * self.warmup(self.steps_done)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
-        self.optimiser.step()
-        self.ema.update()
+        moved = self.move(batch, rng)
+        figures = moved.read()
+        try:
+            check_finite(figures)
+        except NonFinite:
+            self.optimiser.not_taken(moved.values)
+            raise
         self.steps_done += 1
-        return figures | {"grad_norm": norm, "lr": lr}
+        return figures | {"lr": lr}
+
+    def _move(self, batch: Batch, rng: Any) -> Figures:
+        """The step on the device, which waits for nothing: it moves the weights if all figures are finite."""
+        self.optimiser.zero_grad()
+        loss, terms = self.model.loss(batch, rng)
+        loss.backward()
+        average_gradients(self.parameters)
+        norm = optim.clip_to_norm_(self.parameters, self.recipe.grad_clip or None)
+        figures = Figures({"loss": loss, **terms, "grad_norm": norm})
+        self.optimiser.step(when=figures.values)
+        self.ema.update(when=figures.values)
+        if self.then is not None:
+            self.then(figures.values)
+        return figures
 
     def averaged(self) -> AbstractContextManager[Any]:
         """The model in evaluation mode with its averaged weights, within the block."""
@@ -121,8 +170,18 @@ def evaluating(model: Any, average: optim.EMA) -> Iterator[Any]:
             model.train()
 
 
+def captured(step: Callable[..., Any], like: Tensor, learner: Any) -> Callable[..., Any]:
+    """A learner's step as a graph where it can be one, on the device where `like` is; not one that ranks share."""
+    graphs = Captured(step, like, None, (learner,) if checks_captures() else ())
+    return lambda *args: graphs(*args) if share() is None else step(*args)
+
+
+NORMS = {"grad_norm": "the gradient's norm"}
+"""What a figure is called when it is not finite, where its name does not say it."""
+
+
 def check_finite(figures: Mapping[str, float]) -> None:
     """Raise NonFinite for the first figure that is NaN or infinite."""
     for name, value in figures.items():
         if not math.isfinite(value):
-            raise NonFinite(name, value)
+            raise NonFinite(NORMS.get(name, name), value)

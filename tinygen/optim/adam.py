@@ -10,6 +10,7 @@ from typing import Any
 
 from tinygen import kernels
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.update import refused
 from tinygen.optim.optimiser import Optimiser, Parameters, State, in_range
 
 
@@ -48,6 +49,8 @@ class Adam(Optimiser):
     def _update_all(
         self, params: list[Any], gradients: list[Any], states: list[State], group: dict[str, Any], when: Any
     ) -> None:
+        if refused(when):
+            return
         alike: dict[Any, list[int]] = {}  # of one dtype, and as many steps old: one launch for these
         for i, (p, state) in enumerate(zip(params, states)):
             if not state:
@@ -79,10 +82,11 @@ class Adam(Optimiser):
             "decoupled": self.decoupled,
         }
 
-    def not_taken(self) -> None:
-        for position, p in enumerate(self.parameters()):
-            if p.grad is not None:
-                self.state[position]["step"] -= 1
+    def not_taken(self, when: Any) -> None:
+        if not refused(when):  # then the device alone knew, and the host has counted
+            for position, p in enumerate(self.parameters()):
+                if p.grad is not None:
+                    self.state[position]["step"] -= 1
 
 
 class AdamW(Adam):

@@ -119,8 +119,8 @@ class Optimiser:
                 for array in params:
                     guard.written(array)
 
-    def not_taken(self) -> None:
-        """The last step met numbers that were not finite: it does not count."""
+    def not_taken(self, when: Any) -> None:
+        """To be called after a step whose `when` was not all finite: it does not count."""
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": by parameter's position, "param_groups": options}: arrays and plain values.
@@ -146,13 +146,25 @@ class Optimiser:
         if sizes != found:
             raise ValueError(f"{who}: the state is of groups of {found} parameters, this one has {sizes}")
         parameters = self.parameters()
-        taken: dict[int, dict[str, Any]] = {}
+        taken: dict[int, State] = {}
         for key, values in state["state"].items():
             p = parameters[int(key)]._data
             taken[int(key)] = {name: _taken(who, name, value, p) for name, value in values.items()}
-        self.state = taken
+        self._take_over(taken)
         for group, given in zip(self.param_groups, state["param_groups"]):
             group.update({name: value for name, value in given.items() if name != "params"})
+
+    def _take_over(self, taken: dict[int, State]) -> None:
+        """`taken` as the state, in the memory of the one there is where it fits: captured steps go on to use that."""
+        for position, own in self.state.items():
+            new = taken.pop(position, {})
+            for name, value in own.items():
+                if hasattr(value, "shape"):
+                    value[...] = new.get(name, 0)
+                else:
+                    own[name] = new.get(name, 0)
+            own |= {name: new[name] for name in new.keys() - own.keys()}
+        self.state |= taken
 
 
 def _as_it_is_at_each_step(group: Mapping[str, Any], like: Any) -> Any:

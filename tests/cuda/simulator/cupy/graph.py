@@ -79,7 +79,7 @@ class Stream:
 
     def run(self, operation: Callable[[], Any], used: Any) -> None:
         """An operation that writes into memory that is there: now, or in the replays."""
-        from simulator.arrays import operands
+        from simulator.cupy.arrays import operands
 
         with np.errstate(all="ignore"):
             operation() if self.graph is None else self.graph.add(operation, operands(used))
@@ -146,9 +146,9 @@ class Session:
         self.stream.synchronize()
         self.reads += 1
 
-    def upload(self, stream: Stream | None = None) -> None:
-        """An array of the host goes to the device, by way of pinned memory that is soon used for others."""
-        if self.pinned is not None:
+    def upload(self, stream: Stream | None = None, pinned: bool = True) -> None:
+        """An array of the host goes to the device, maybe by way of pinned memory that is soon used for others."""
+        if pinned and self.pinned is not None:
             self.pinned(0)
         if (stream or self.stream).is_capturing():
             raise Fault("a graph would copy from memory of the host that is another's by then")

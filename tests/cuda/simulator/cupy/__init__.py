@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 from simulator import DEVICE, RawModule
-from simulator import graph as graphs
-from simulator.arrays import _library, call, ndarray, unwrapped
-from simulator.graph import SESSION, Graph, MemoryPool, Stream, poisoned, using_allocator
+from simulator.cupy import graph as graphs
+from simulator.cupy.arrays import _library, call, ndarray, unwrapped
+from simulator.cupy.graph import SESSION, Graph, MemoryPool, Stream, poisoned, using_allocator
 from tinygen.device import cuda_status
 
 READS = {"nonzero", "flatnonzero", "argwhere", "unique", "bincount", "repeat"}  # how large the result is, is a value
@@ -108,6 +107,9 @@ class _Cupy:
 
         return function
 
+    def get_default_pinned_memory_pool(self) -> Any:
+        return SimpleNamespace(malloc=None)
+
     def asnumpy(self, array: Any) -> np.ndarray:
         return array.get() if isinstance(array, ndarray) else np.asarray(array)
 
@@ -133,6 +135,9 @@ class _Cupy:
         return made
 
 
+CUPY: Any = _Cupy()
+
+
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
@@ -143,9 +148,12 @@ def as_cupy() -> Iterator[graphs.Session]:
     """Within the block `import cupy` is the simulated device; gives its state."""
     cuda_status.cache_clear()
     SESSION.reads = SESSION.uploads = 0
+    before, sys.modules["cupy"] = sys.modules.get("cupy"), CUPY
     try:
-        with mock.patch.dict(sys.modules, {"cupy": _Cupy()}):
-            yield SESSION
+        yield SESSION
     finally:
+        sys.modules.pop("cupy")
+        if before is not None:
+            sys.modules["cupy"] = before
         SESSION.alive.clear()
         cuda_status.cache_clear()

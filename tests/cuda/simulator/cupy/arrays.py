@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.graph import SESSION, Fault
+from simulator.cupy.graph import SESSION, Fault
 
 
 class ndarray:
@@ -99,7 +99,7 @@ class ndarray:
         self[...] = value
 
     def set(self, host: np.ndarray, stream: Any = None) -> None:
-        SESSION.upload(stream)
+        SESSION.upload(stream, pinned=False)
         if host.shape != self.shape or host.dtype != self.dtype:
             raise ValueError(f"set: {host.dtype} {host.shape} into {self.dtype} {self.shape}")
         self._host[...] = host
