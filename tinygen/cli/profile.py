@@ -46,13 +46,15 @@ def measure(name: str, options: TrainOptions, model_config: Any, said: str) -> i
     from tinygen.profiling.report import tables
     from tinygen.training.assemble import assemble
     from tinygen.training.memory import keep_memory
+    from tinygen.training.precision import computing_in
 
     config = configure(name, options, model_config, said)
     keep_memory()
     parts = assemble(config)
 
     def step() -> None:
-        parts.learner.step(next(parts.loader), parts.rng)
+        with computing_in(options.precision):
+            parts.learner.step(next(parts.loader), parts.rng)
 
     try:
         with np.errstate(all="ignore"):

@@ -15,6 +15,7 @@ from tinygen import parallel
 from tinygen.cli.options import parse
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training.contract import Recipe, RunError, UsageError
+from tinygen.training.precision import Precision
 from tinygen.training.registry import MODELS, config_class
 from tinygen.training.run_directory import (
     RunConfig,
@@ -62,6 +63,8 @@ class TrainOptions:
     """Determines everything that is random: the same seed gives the same bits."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto: CUDA where it works, else the CPU."""
+    precision: Precision = "float32"
+    """What steps compute with: tf32 rounds the factors of products on a GPU; bf16 keeps activations in 16 bits too."""
     out: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/MODEL-DATA-DATE-TIME)")
     ] = None
@@ -207,6 +210,7 @@ def configure(name: str, options: TrainOptions, model_config: Any, command: str)
         device=device,
         recipe=recipe,
         image_size=options.image_size,
+        precision=options.precision,
         save_every=options.save_every,
         log_every=options.log_every,
         provenance=provenance(command),

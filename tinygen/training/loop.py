@@ -29,6 +29,7 @@ from tinygen.training.gallery import make_drawings
 from tinygen.training.memory import keep_memory
 from tinygen.training.metrics_log import MetricsLog, Window
 from tinygen.training.pictures import can_draw, save_samples
+from tinygen.training.precision import computing_in
 from tinygen.training.progress import Meter, Progress
 from tinygen.training.report import write_report
 from tinygen.training.run_directory import RunConfig, RunDirectory, resume_command, step_of
@@ -149,7 +150,8 @@ class Run:
     def _take_step(self, batch: Any, ranks: parallel.Communicator, rng_state: Any = None) -> dict[str, float]:
         if rng_state is not None:
             self.parts.rng.state = rng_state
-        with parallel.shared_step(ranks, len(batch["x"]), self.parts.model):
+        precision = computing_in(self.config.precision)
+        with precision, parallel.shared_step(ranks, len(batch["x"]), self.parts.model):
             return self.parts.learner.step(batch, parallel.own_rows(self.parts.rng))
 
     def draw(self, stop: Stop) -> float:

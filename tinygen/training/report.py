@@ -49,7 +49,14 @@ def render(directory: RunDirectory, config: RunConfig, records: Sequence[Mapping
         drawings=_drawings(directory.drawing_files()),
         evaluation=_evaluation(directory.evaluation_file),
         curve=curves.svg_curve(records) if records else "<p>No step has been logged yet.</p>",
-        recipe=_table({"seed": config.seed, "device": config.device, **_spoken(vars(config.recipe))}),
+        recipe=_table(
+            {
+                "seed": config.seed,
+                "device": config.device,
+                "precision": config.precision,
+                **_spoken(vars(config.recipe)),
+            }
+        ),
         options=_table(_spoken(config.options)),
         versions=_table({**config.provenance.get("versions", {}), "machine": config.provenance.get("machine", "")}),
         command=html.escape(command),

@@ -28,6 +28,7 @@ from typing import Any
 from tinygen.files import TEMPORARY, write_atomically
 from tinygen.parallel import restart_command
 from tinygen.training.contract import Recipe, UsageError
+from tinygen.training.precision import Precision
 
 FORMAT = 1
 
@@ -46,6 +47,7 @@ class RunConfig:
     recipe: Recipe
     image_size: int | None = None
     """Side in pixels that the images of a folder are resized to; None takes them as they are."""
+    precision: Precision = "float32"
     save_every: int = 200
     log_every: int = 10
     provenance: dict[str, Any] = field(default_factory=dict)
