@@ -77,7 +77,9 @@ class World:
         return self._here, [value]
 
     def everybody(self, value: Any) -> list[Any]:
-        return [(value[0], f"0000:0{gpu}:00.0") for gpu in self._taken[:-1]] + [value]
+        found = [(value[0], f"0000:0{gpu}:00.0") for gpu in self._taken]
+        assert found[self.rank] == value
+        return found
 
     def tell(self, value: Any) -> Any:
         return value or (1, 2, 3)  # what the first rank told
