@@ -68,9 +68,10 @@ class Figures:
 
     Args:
         terms: scalars: tensors, arrays, numbers; the first is where the others shall be.
+        after: figures that come first.
     """
 
-    def __init__(self, terms: Mapping[str, Any]) -> None:
+    def __init__(self, terms: Mapping[str, Any], after: "Figures | None" = None) -> None:
         self.names = tuple(terms)
         scalars = [asarray(value) for value in terms.values()]
         first, device = scalars[0], device_of(scalars[0])
@@ -80,6 +81,9 @@ class Figures:
             rows = [transfer(value, device).astype(first.dtype, copy=False).reshape(1) for value in scalars]
             values = xp(first).concatenate(rows).astype(np.float64)
         self.values = average(values)
+        if after is not None:
+            self.names = after.names + self.names
+            self.values = xp(self.values).concatenate([after.values, self.values])
 
     def read(self) -> dict[str, float]:
         """The numbers, for which the host waits."""
@@ -114,7 +118,7 @@ class SingleLearner:
         moved = self.move(batch, rng)
         figures = moved.read()
         try:
-            check_finite(figures)
+            check_finite(figures, {"grad_norm": "the gradient's norm"})
         except NonFinite:
             self.optimiser.not_taken(moved.values)
             raise
@@ -176,12 +180,8 @@ def captured(step: Callable[..., Any], like: Tensor, learner: Any) -> Callable[.
     return lambda *args: graphs(*args) if share() is None else step(*args)
 
 
-NORMS = {"grad_norm": "the gradient's norm"}
-"""What a figure is called when it is not finite, where its name does not say it."""
-
-
-def check_finite(figures: Mapping[str, float]) -> None:
-    """Raise NonFinite for the first figure that is NaN or infinite."""
+def check_finite(figures: Mapping[str, float], called: Mapping[str, str] | None = None) -> None:
+    """Raise NonFinite for the first figure that is NaN or infinite, by what it is `called` where that says more."""
     for name, value in figures.items():
         if not math.isfinite(value):
-            raise NonFinite(NORMS.get(name, name), value)
+            raise NonFinite((called or {}).get(name, name), value)

@@ -6,20 +6,27 @@ fresh data, then one of the generator). A run's steps are the discriminator's.
 Held by tests/gan/test_two_players.py and tests/gan/test_gan_run.py.
 """
 
-import copy
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tinygen import optim
+from tinygen import kernels, optim
+from tinygen.autodiff import guard
 from tinygen.autodiff.backward import grad
 from tinygen.gan.penalties import clip_weights_
-from tinygen.learner import Batch, NonFinite, check_finite, evaluating
-from tinygen.parallel import average_figures, average_gradients
+from tinygen.kernels.array_module import xp
+from tinygen.learner import Batch, Figures, NonFinite, captured, check_finite, evaluating
+from tinygen.parallel import average_gradients
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
+
+CALLED = {
+    "generator": "the generator's loss",
+    "gradient_discriminator": "the norm of the gradient of loss",
+    "gradient_generator": "the norm of the gradient of the generator's loss",
+}
+"""What the figures are called where one is not finite."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +57,41 @@ class Player:
         self.warmup = optim.linear_warmup(recipe.warmup)
         self.steps_done = 0
 
-    def step(self, name: str, loss: Tensor) -> float:
-        """Descends the finite `loss` once; the gradient's norm before clipping.
+    def set_rate(self) -> None:
+        """The learning rate of the step that comes."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.lr * self.warmup(self.steps_done)
 
-        Raises:
-            NonFinite: the gradient is not finite; nothing has moved.
-        """
+    def step(self, loss: Tensor, terms: dict[str, Any], norm: str, after: Figures | None = None) -> Figures:
+        """Descends `loss` once, if all figures are finite: those `after` which it comes, its terms, its `norm`."""
         for parameter, gradient in zip(self.parameters, grad(loss, self.parameters)):
             parameter.grad = gradient
         average_gradients(self.parameters)
-        norm = float(optim.clip_grad_norm_(self.parameters, self.recipe.grad_clip or math.inf))
-        check_finite({f"the norm of the gradient of {name}": norm})
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.lr * self.warmup(self.steps_done)
-        self.optimiser.step()
-        self.steps_done += 1
-        return norm
+        length = optim.clip_to_norm_(self.parameters, self.recipe.grad_clip or None)
+        figures = Figures({**terms, norm: length}, after)
+        self.optimiser.step(when=figures.values)
+        return figures
+
+    def arrays(self) -> list[Any]:
+        """The arrays of what a step changes: weights, running statistics, the optimiser's."""
+        moments = [v for state in self.optimiser.state.values() for v in state.values() if hasattr(v, "shape")]
+        return [value._data for _, value in self.network.named_state()] + moments
+
+    def copies(self) -> list[tuple[Any, Any]]:
+        """Each of `arrays` with a copy, made in one launch for those of a dtype."""
+        arrays = self.arrays()
+        pairs = [(a, xp(a).empty_like(a)) for a in arrays]
+        for dtype in {a.dtype for a in arrays}:
+            alike = [pair for pair in pairs if pair[0].dtype == dtype]
+            kernels.ema_update_all([c for _, c in alike], [a for a, _ in alike], 0.0)  # type: ignore[attr-defined]
+        return pairs
+
+    def go_back(self, copies: list[tuple[Any, Any]]) -> None:
+        """What `copies` gave, again; 0 for the optimiser's arrays that were not there then."""
+        held = {id(array): copy for array, copy in copies}
+        for array in self.arrays():
+            array[...] = held.get(id(array), 0)
+            guard.written(array)
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimiser": self.optimiser.state_dict(), "steps_done": self.steps_done}
@@ -89,6 +115,7 @@ class TwoPlayers:
         self.generator = Player(model.generator, recipe, options)
         self.discriminator = Player(model.discriminator, recipe, options)
         self.ema = optim.EMA(model.generator, recipe.ema_decay)
+        self.move = captured(self._move, self.generator.parameters[0], self)
 
     def step(self, batch: Batch, rng: Any) -> dict[str, float]:
         """One step of the discriminator, and the generator's where it is its turn.
@@ -99,26 +126,37 @@ class TwoPlayers:
         Raises:
             NonFinite: a loss or gradient of either is not finite; then neither has moved.
         """
-        loss, terms = self.model.discriminator_loss(batch, rng)
-        figures = average_figures({"loss": float(loss)} | {name: float(value) for name, value in terms.items()})
-        check_finite(figures)
         its_turn = (self.discriminator.steps_done + 1) % self.options.critic_steps == 0
-        before = copy.deepcopy(self._discriminator_state()) if its_turn else None
-        figures["gradient_discriminator"] = self.discriminator.step("loss", loss)
-        if self.options.clip:
-            clip_weights_(self.discriminator.parameters, self.options.clip)
-        if before is None:
-            return figures
+        players = [self.discriminator, self.generator][: 1 + its_turn]
+        for player in players:
+            player.set_rate()
+        first, last, before = self.move(batch, rng, its_turn)
+        figures = last.read()
         try:
-            own = self.model.generator_loss(batch, rng)
-            figures |= average_figures({"generator": float(own)})
-            check_finite({"the generator's loss": figures["generator"]})
-            figures["gradient_generator"] = self.generator.step("the generator's loss", own)
+            check_finite(figures, CALLED)
         except NonFinite:
-            self._take_over_discriminator(before)
+            if before is not None:
+                self.discriminator.go_back(before)
+                self.generator.optimiser.not_taken(last.values)
+            self.discriminator.optimiser.not_taken(first.values)
             raise
-        self.ema.update()
+        for player in players:
+            player.steps_done += 1
         return figures
+
+    def _move(self, batch: Batch, rng: Any, its_turn: bool) -> tuple[Figures, Figures, list[tuple[Any, Any]] | None]:
+        """The step on the device, which waits for nothing: the figures so far, all of them, and what was before."""
+        loss, terms = self.model.discriminator_loss(batch, rng)
+        before = self.discriminator.copies() if its_turn else None
+        first = self.discriminator.step(loss, {"loss": loss, **terms}, "gradient_discriminator")
+        if self.options.clip:
+            clip_weights_(self.discriminator.parameters, self.options.clip, first.values)
+        if not its_turn:
+            return first, first, None
+        own = self.model.generator_loss(batch, rng)
+        last = self.generator.step(own, {"generator": own}, "gradient_generator", first)
+        self.ema.update(when=last.values)
+        return first, last, before
 
     def averaged(self) -> AbstractContextManager[Any]:
         """The model in evaluation mode with the generator's averaged weights, within the block."""
@@ -139,11 +177,3 @@ class TwoPlayers:
         self.ema.load_state_dict(state["ema"])
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
-
-    def _discriminator_state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self.model.discriminator.state_dict(), self.discriminator.optimiser.state_dict()
-
-    def _take_over_discriminator(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
-        self.model.discriminator.load_state_dict(state[0])
-        self.discriminator.optimiser.load_state_dict(state[1])
-        self.discriminator.steps_done -= 1

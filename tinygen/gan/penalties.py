@@ -5,6 +5,7 @@ tests/gan/test_penalties.py.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from tinygen.autodiff import guard
 from tinygen.autodiff.backward import grad
 from tinygen.autodiff.tape import recording
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.update import refused
 from tinygen.ops import linalg
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
@@ -21,16 +23,23 @@ Critic = Callable[[Tensor], Tensor]
 """Examples (N, ...) to logits (N,)."""
 
 
-def clip_weights_(parameters: Iterable[Tensor], bound: float) -> None:
+def clip_weights_(parameters: Iterable[Tensor], bound: float, when: Any = None) -> None:
     """Every entry into [-bound, bound], in place (Arjovsky et al. 2017, algorithm 1).
+
+    Args:
+        when: as for `Optimiser.step`: unless all these numbers are finite the weights stay.
 
     Raises:
         ValueError: a bound that is not above 0.
     """
     if not bound > 0:
         raise ValueError(f"clip_weights_: the bound must be above 0, not {bound}")
+    if refused(when):
+        return
+    most = bound if when is None else xp(when).where(xp(when).isfinite(when).all(), bound, np.inf)
     for p in parameters:
-        xp(p._data).clip(p._data, -bound, bound, out=p._data)
+        own = most if when is None else most.astype(p.dtype)
+        xp(p._data).clip(p._data, -own, own, out=p._data)
         guard.written(p._data)
 
 
