@@ -23,21 +23,21 @@
 //
 //   static const bool ALONG_DEPTH; static const int CHUNK;    // 1, or 16 bytes where every piece is aligned
 //   struct Side;  Side side_at(Index i) const;                // what is to be known of a row of A, a column of B: made
-//                                                             // once for each that this thread loads, kept in registers
+//                                                             // once for each that a thread loads, kept in registers
 //   struct Depth; Depth depth_at(Index k) const;              // of a depth: made for each tile anew
 //   void copy(stored* to, const Side&, const Depth&) const;   // the piece that starts there, by `bring<CHUNK>`
 //
 // and is asked for i and k beyond its operand, too: there it brings zeros. (i and k of a piece are multiples of CHUNK.)
 // `Matrix` below is the loader of a plain matrix.
 //
-// FINISH is called for each element of C within rows and columns, once: finish(row, column, sum), `sum` a real. `Result`
-// below writes it down, with a bias.
+// FINISH is called for each element of C within rows and columns, once: finish(row, column, sum), `sum` a real.
+// `Result` below writes it down, with a bias.
 //
 // ARITHMETIC says how numbers are multiplied; sums are float32 (float64 for float64), one after the other in the order
 // of k. Errors for u = 2^-24, 2^-11, 2^-8 (float32, TF32, bfloat16): |error| <= (2 u + depth 2^-23) (|A| |B|) at worst.
 //
-// The depth may be cut into parts, each by a block of its own (gridDim.y), where C has few tiles and the depth is large:
-// `Result` then writes sums of parts, which parts.cu adds up, always in one order.
+// The depth may be cut into parts, each by a block of its own (gridDim.y), where C has few tiles and the depth is
+// large: `Result` then writes sums of parts, which parts.cu adds up, always in one order.
 #pragma once
 #include "common.cuh"
 #include "ptx.cuh"
@@ -50,10 +50,13 @@ static_assert(THREADS == 32 * WARPS_M * WARPS_N, "a thread for each lane");
 //
 // The lanes of a warp read elements (lane / 4, lane % 4) at a time, of which no two may lie in one of the 32 banks (a
 // bank serves one of the 4-byte words w, w + 32, w + 64, ... at a time). A gap of 16 bytes between the rows of the
-// tile, or of 32 bytes by k, shifts each by 4, or 8, banks against the one before: all 32 differ.
-template <int SIDE, bool ALONG_DEPTH>
+// tile, or of 32 bytes by k, shifts each by 4, or 8, banks against the one before: all 32 differ. Of bfloat16 the lanes
+// read eight rows of 16 bytes at a time, for which 16 do in either case.
+template <int SIDE, bool ALONG>
 struct Tile {
-  static const int STRIDE = ALONG_DEPTH ? BLOCK_K + 16 / sizeof(stored) : SIDE + 32 / sizeof(stored);
+  static const bool ALONG_DEPTH = ALONG;
+  static const int GAP = (ALONG_DEPTH || sizeof(stored) == 2 ? 16 : 32) / sizeof(stored);
+  static const int STRIDE = (ALONG_DEPTH ? BLOCK_K : SIDE) + GAP;
   static const int SIZE = (ALONG_DEPTH ? SIDE : BLOCK_K) * STRIDE;
   stored* memory;
 
@@ -62,8 +65,10 @@ struct Tile {
   }
 };
 
-// ---- arithmetic: small products C (M, N) += A (M, K) B (K, N) by a warp. Lane l holds elements of C at (row(e), column(e)),
-// e < SUMS; and what `left` and `right` give it of A and B. `i` and `k` are the first of a tile's.
+// ---- arithmetic: small products C (M, N) += A (M, K) B (K, N) by a warp
+//
+// A lane holds the elements of C at (row(e), column(e)), e < SUMS, and what `left` and `right` give it of A and B, of
+// which `i` and `k` are the first in the tile.
 
 // Multiply-adds one by one, in float32 or float64.
 struct Simt {
@@ -115,26 +120,50 @@ struct Tf32 : TensorCore {
   }
 };
 
-// Numbers are rounded to 8 significant bits. The instruction has depths 2t and 2t + 1 in one register: it is given t and
-// t + 4, for A and B alike, as the order of a sum's terms is free and the banks that serve TF32 then serve here.
+// Numbers are rounded to 8 significant bits. The instruction has depths 2t and 2t + 1 in one register: it is given t
+// and t + 4, for A and B alike, as the order of a sum's terms is free and the banks that serve TF32 then serve here.
 struct Bf16 : TensorCore {
   static const int K = 16;
   struct Left { unsigned at[4]; };
   struct Right { unsigned at[2]; };
 
-  __device__ static __forceinline__ unsigned pack(float low, float high) { return pack_bf16(low, high); }
-  __device__ static __forceinline__ unsigned pack(bfloat16 low, bfloat16 high) { return low.bits | (unsigned)high.bits << 16; }
-
   template <class T>
   __device__ static __forceinline__ Left left(const T& tile, int i, int k) {
     int g = i + lane() / 4, t = k + lane() % 4;
-    return {pack(tile(g, t), tile(g, t + 4)), pack(tile(g + 8, t), tile(g + 8, t + 4)),
-            pack(tile(g, t + 8), tile(g, t + 12)), pack(tile(g + 8, t + 8), tile(g + 8, t + 12))};
+    return {pack_bf16(tile(g, t), tile(g, t + 4)), pack_bf16(tile(g + 8, t), tile(g + 8, t + 4)),
+            pack_bf16(tile(g, t + 8), tile(g, t + 12)), pack_bf16(tile(g + 8, t + 8), tile(g + 8, t + 12))};
   }
   template <class T>
   __device__ static __forceinline__ Right right(const T& tile, int i, int k) {
     int g = i + lane() / 4, t = k + lane() % 4;
-    return {pack(tile(g, t), tile(g, t + 4)), pack(tile(g, t + 8), tile(g, t + 12))};
+    return {pack_bf16(tile(g, t), tile(g, t + 4)), pack_bf16(tile(g, t + 8), tile(g, t + 12))};
+  }
+  __device__ static __forceinline__ void multiply(float (&sum)[SUMS], const Left& a, const Right& b) {
+    mma_bf16(sum, a.at, b.at);
+  }
+};
+
+// Numbers that lie in memory as bfloat16: their fragments are loaded as matrices of 8 x 8, of which each lane brings
+// a row. In a tile by k these rows are depths, which makes the matrices those of the transpose.
+struct StoredBf16 : TensorCore {
+  static const int K = 16;
+  struct Left { unsigned at[4]; };
+  struct Right { unsigned at[2]; };
+
+  template <class T>
+  __device__ static __forceinline__ Left left(const T& tile, int i, int k) {
+    int r = lane() % 8, below = lane() / 8 % 2 * 8, behind = lane() / 16 * 8;
+    Left f;
+    load_matrices<!T::ALONG_DEPTH>(f.at, &tile(i + below + (T::ALONG_DEPTH ? r : 0),
+                                               k + behind + (T::ALONG_DEPTH ? 0 : r)));
+    return f;
+  }
+  template <class T>
+  __device__ static __forceinline__ Right right(const T& tile, int i, int k) {
+    int r = lane() % 8, behind = lane() / 8 % 2 * 8;
+    Right f;
+    load_matrices<!T::ALONG_DEPTH>(f.at, &tile(i + (T::ALONG_DEPTH ? r : 0), k + behind + (T::ALONG_DEPTH ? 0 : r)));
+    return f;
   }
   __device__ static __forceinline__ void multiply(float (&sum)[SUMS], const Left& a, const Right& b) {
     mma_bf16(sum, a.at, b.at);
@@ -204,7 +233,7 @@ struct Supply {
   }
 };
 
-// The loader of a matrix in memory: element (i, k) at i * depth + k if ALONG, else at k * size + i. Pieces are of COUNT.
+// The loader of a matrix in memory: element (i, k) at i * depth + k if ALONG, else at k * size + i. Pieces have COUNT.
 template <bool ALONG, int COUNT>
 struct Matrix {
   static const bool ALONG_DEPTH = ALONG;

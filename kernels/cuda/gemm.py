@@ -57,25 +57,26 @@ class Plan:
     arithmetic: str  # a struct of gemm.cuh
 
 
-def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1) -> Plan:
+def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1, largest: Tile = LARGE) -> Plan:
     """The plan for arrays of `dtype`: the largest tiles that C fills and of which, with parts, there are enough.
 
-    It does not depend on the card, so neither do the results.
+    It does not depend on the card, so neither do the results. `largest`: of the tiles for which the loaders leave
+    registers.
     """
     tiles = lambda tile: ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns) * batch
     larger = () if dtype == "float64" else (LARGE, MEDIUM)  # of whose sums a thread has no room for so many
-    filled = (t for t in larger if rows > t.rows // 2 and columns > t.columns // 2)
+    filled = (t for t in larger if t.rows <= largest.rows and rows > t.rows // 2 and columns > t.columns // 2)
     tile = next((t for t in filled if tiles(t) * max(depth // DEEP, 1) >= BLOCKS), SMALL)
     count, most = tiles(tile), max(depth // SHALLOW, 1)
     parts = min(ceil_div(2 * BLOCKS, count), most) if 0 < count < BLOCKS else 1
-    return Plan(dtype, rows, columns, depth, batch, tile, parts, _arithmetic(dtype))
+    return Plan(dtype, rows, columns, depth, batch, tile, parts, multiplication(dtype))
 
 
-def _arithmetic(dtype: Any) -> str:
+def multiplication(dtype: Any) -> str:
     """Which struct of gemm.cuh multiplies elements of `dtype`."""
     if dtype == "float32":
         return {"float32": "Simt", "tf32": "Tf32", "bf16": "Bf16"}[current_precision()]
-    return "Simt" if dtype == "float64" else "Bf16"  # of bfloat16 nothing is rounded
+    return "Simt" if dtype == "float64" else "StoredBf16"
 
 
 def constants(plan: Plan) -> dict[str, str | int]:
@@ -91,7 +92,8 @@ def constants(plan: Plan) -> dict[str, str | int]:
 def shared_bytes(plan: Plan, along_depth: tuple[bool, bool]) -> int:
     """The size of all stages: `Tile` in gemm.cuh, of A and of B."""
     tile, size = plan.tile, plan.dtype.itemsize
-    one = lambda side, along: side * (tile.depth * size + 16) if along else tile.depth * (side * size + 32)
+    gap = 16 if size == 2 else 32
+    one = lambda side, along: side * (tile.depth * size + 16) if along else tile.depth * (side * size + gap)
     return tile.stages * (one(tile.rows, along_depth[0]) + one(tile.columns, along_depth[1]))
 
 

@@ -37,6 +37,19 @@ def test_tiles_that_are_full_and_tiles_that_are_not(tile, precision, monkeypatch
         agree(simulated("product").matmul(a, b), a, b, TOLERANCE[precision])
 
 
+@pytest.mark.parametrize(
+    ("left", "right"), [(np.asarray, np.asarray), (by_columns, by_columns)], ids=["rows", "columns"]
+)
+@pytest.mark.parametrize("depth", [72, 37])
+def test_bfloat16_in_memory_is_multiplied_as_it_is(depth, left, right):
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=size).astype(bfloat16()) for size in ((40, depth), (depth, 48)))
+    found = simulated("product").matmul(left(a), right(b))
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    assert found.dtype == bfloat16()
+    assert (np.abs(found.astype(np.float64) - exact) <= 2.0**-8 * np.abs(exact) + 1e-5).all()
+
+
 @pytest.mark.parametrize("parts", [2, 3, 7])
 def test_parts_of_the_depth_and_parts_that_are_empty(parts, monkeypatch):
     monkeypatch.setattr(gemm, "choose", lambda *args, choose=gemm.choose: replace(choose(*args), parts=parts))
@@ -65,25 +78,28 @@ extern "C" __global__ void offsets(Index* y) {
   Tile<BLOCK_M, false> by_depth{memory};
   y[threadIdx.x] = (char*)&by_side(lane() / 4, lane() % 4) - (char*)memory;
   y[threadIdx.x + 32] = (char*)&by_depth(lane() / 4, lane() % 4) - (char*)memory;
+  y[threadIdx.x + 64] = (char*)&by_side(lane(), 0) - (char*)memory;
+  y[threadIdx.x + 96] = (char*)&by_depth(0, lane()) - (char*)memory;
 }"""
 
 
 @pytest.mark.parametrize("dtype", [np.dtype("f4"), np.dtype("f8"), bfloat16()], ids=str)
 @pytest.mark.parametrize("tile", TILES)
 def test_no_two_lanes_ask_for_different_words_of_one_bank(tile, dtype, monkeypatch, tmp_path):
-    plan = gemm.Plan(dtype, 1, 1, 1, 1, TILES[tile], 1, "Bf16" if dtype.itemsize == 2 else "Simt")
+    plan = gemm.Plan(dtype, 1, 1, 1, 1, TILES[tile], 1, "StoredBf16" if dtype.itemsize == 2 else "Simt")
     for path in launch.HERE.glob("*.cuh"):
         (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "offsets.cu").write_text(OFFSETS)
     monkeypatch.setattr(launch, "HERE", tmp_path)
     module = RawModule(launch.source("offsets"), launch.options("offsets", dtype, gemm.constants(plan)))
-    offsets = np.zeros(64, np.int64)
+    offsets = np.zeros((4, 32), np.int64)
     module.get_function("offsets")((1,), (32,), (offsets,), shared_mem=48 * 1024)
-    if dtype.itemsize < 8:  # the tensor cores' fragments, in either layout
-        assert one_word_of_each_bank(offsets[:32], dtype.itemsize)
-        assert one_word_of_each_bank(offsets[32:], dtype.itemsize)
-    if dtype.itemsize > 2:  # eight rows, of each 16 bytes of the depth
-        assert one_word_of_each_bank(offsets[:32:4], 16)
+    if dtype.itemsize == 4:  # the tensor cores' fragments, in either layout
+        assert one_word_of_each_bank(offsets[0], 4)
+        assert one_word_of_each_bank(offsets[1], 4)
+    assert one_word_of_each_bank(offsets[2, :8], 16)  # eight rows, of each 16 bytes of the depth
+    if dtype.itemsize == 2:  # or of the side
+        assert one_word_of_each_bank(offsets[3, :8], 16)
 
 
 def one_word_of_each_bank(offsets, size):

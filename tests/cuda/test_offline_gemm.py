@@ -20,7 +20,7 @@ PRODUCTS = [  # dtype, tile, arithmetic, along depth, elements at a time
     *(("float32", tile, arithmetic, ROWS, 4) for tile in TILES for arithmetic in ("Simt", "Tf32", "Bf16")),
     *(("float32", "large", arithmetic, COLUMNS, 1) for arithmetic in ("Simt", "Tf32")),
     *(("float64", "small", "Simt", along, 2) for along in (ROWS, COLUMNS)),
-    ("bfloat16", "large", "Bf16", ROWS, 8),
+    *(("bfloat16", tile, "StoredBf16", along, 8) for tile in ("large", "small") for along in (ROWS, COLUMNS)),
 ]
 
 

@@ -42,8 +42,8 @@ def run(kernel, *arrays, device="forward", block=32, shared=0):
 def test_every_instruction_has_a_counterpart():
     names = re.compile(r"^(?:__device__ __forceinline__|inline\b.*?)\s+(?:void|unsigned) (\w+)\(", re.M)
     real = set(names.findall((launch.HERE / "ptx.cuh").read_text()))
-    assert real == set(names.findall((HERE / "ptx.h").read_text()))
-    assert {"mma_tf32", "mma_bf16", "copy_async"} < real
+    assert real - {"shared_address"} == set(names.findall((HERE / "ptx.h").read_text()))
+    assert {"mma_tf32", "mma_bf16", "load_matrices", "copy_async"} < real
 
 
 # ---- products
@@ -122,6 +122,52 @@ def test_all_lanes_must_come():
     }"""
     with pytest.raises(Fault, match=r"test\.cu:5: deadlock in a warp operation"):
         run(kernel, np.zeros(1, np.float32))
+
+
+# ---- matrices
+
+MATRICES = """(const unsigned short* x, unsigned* y) {
+  extern __shared__ __align__(16) short s[];
+  for (int i = threadIdx.x; i < 8 * 8 * COUNT; i += 32) s[i] = x[i];
+  __syncthreads();
+  unsigned r[COUNT];
+  load_matrices<TRANSPOSED>(r, s + 8 * (threadIdx.x % (8 * COUNT)));
+  for (int q = 0; q < COUNT; q++) y[COUNT * threadIdx.x + q] = r[q];
+}"""
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("transposed", ["false", "true"])
+def test_matrices_are_loaded_as_fragments(transposed, count, device):
+    """PTX ISA, "Matrix fragment of ldmatrix": lane l has elements 2 (l % 4) and the next of row l / 4."""
+    x = np.arange(64 * count, dtype=np.uint16).reshape(count, 8, 8)
+    y = np.zeros((32, count), np.uint32)
+    run(
+        MATRICES.replace("COUNT", str(count)).replace("TRANSPOSED", transposed), x, y, device=device, shared=128 * count
+    )
+    expected = x.swapaxes(1, 2) if transposed == "true" else x
+    for half in range(2):
+        np.testing.assert_array_equal(y >> 16 * half & 0xFFFF, expected[:, GROUP, 2 * MEMBER + half].T)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("s + 8 * l + 1", "a row of a matrix at no multiple of 16"),
+        ("(short*)y", "a row of a matrix that is not in shared"),
+    ],
+)
+def test_rows_of_matrices_that_cannot_be_loaded(row, message):
+    kernel = f"""(float* y) {{
+      extern __shared__ __align__(16) short s[];
+      int l = threadIdx.x % 8;
+      unsigned r[4];
+      load_matrices<false>(r, {row});
+    }}"""
+    with pytest.raises(Fault, match=rf"test\.cu:5: {message}"):
+        run(kernel, np.zeros(32, np.float32), shared=256)
 
 
 # ---- rounding

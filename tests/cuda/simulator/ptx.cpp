@@ -65,19 +65,47 @@ void mma_bf16(float* d, const unsigned* a, const unsigned* b, Place place) {
   }, place);
 }
 
-// ---- copies
+// ---- shared memory
 
 static bool within(const char* p, int bytes, const char* first, const char* last) {
   return first <= p && p + bytes <= last;
 }
 
+static bool is_shared(const void* address, int bytes) {
+  auto* p = static_cast<const char*>(address);
+  return within(p, bytes, dynamic_shared, dynamic_shared + dynamic_shared_bytes) ||
+         within(p, bytes, __start_block_shared, __stop_block_shared);
+}
+
+struct Matrices { unsigned* r; int count; bool transposed; const void* row; };
+
+void load_matrices(unsigned* r, int count, bool transposed, const void* row, Place place) {
+  Matrices own{r, count, transposed, row};
+  if (int(current->lane) < 8 * count) {
+    if (reinterpret_cast<uintptr_t>(row) % 16) return fail(place, "a row of a matrix at no multiple of 16 bytes");
+    if (!is_shared(row, 16)) return fail(place, "a row of a matrix that is not in shared memory");
+  }
+  meet(~0u, &own, [](void** lanes, unsigned) {
+    auto* all = static_cast<Matrices*>(lanes[0]);
+    for (int q = 0; q < all->count; q++) {
+      uint16_t m[8][8];
+      for (int i = 0; i < 8; i++) memcpy(m[i], static_cast<Matrices*>(lanes[8 * q + i])->row, 16);
+      for (int lane = 0; lane < 32; lane++) {
+        int i = lane / 4, j = lane % 4 * 2;
+        unsigned low = all->transposed ? m[j][i] : m[i][j], high = all->transposed ? m[j + 1][i] : m[i][j + 1];
+        static_cast<Matrices*>(lanes[lane])->r[q] = low | high << 16;
+      }
+    }
+  }, place);
+}
+
+// ---- copies
+
 void begin_copy(void* to, const void* from, int bytes, bool inside, Place place) {
   auto* target = static_cast<char*>(to);
   if (reinterpret_cast<uintptr_t>(to) % bytes || reinterpret_cast<uintptr_t>(from) % bytes)
     return fail(place, "a copy from or to an address that is no multiple of its size");
-  if (!within(target, bytes, dynamic_shared, dynamic_shared + dynamic_shared_bytes) &&
-      !within(target, bytes, __start_block_shared, __stop_block_shared))
-    return fail(place, "a copy to what is not shared memory");
+  if (!is_shared(to, bytes)) return fail(place, "a copy to what is not shared memory");
   memset(to, 0xff, bytes);
   current->copies.push_back({target, static_cast<const char*>(from), bytes, inside, current->groups});
 }

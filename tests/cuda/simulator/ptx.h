@@ -12,6 +12,7 @@ struct Caller {
 
 void mma_tf32(float* d, const unsigned* a, const unsigned* b, Place place);
 void mma_bf16(float* d, const unsigned* a, const unsigned* b, Place place);
+void load_matrices(unsigned* r, int count, bool transposed, const void* row, Place place);
 void begin_copy(void* to, const void* from, int bytes, bool inside, Place place);
 void end_copies(unsigned newest);
 
@@ -20,7 +21,8 @@ void end_copies(unsigned newest);
 inline unsigned round_to_tf32(float x) {
   unsigned bits;
   memcpy(&bits, &x, 4);
-  return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000u) & ~0x1fffu;
+  if (x != x) return 0x7fffffffu;
+  return std::isinf(x) ? bits : (bits + 0x1000u) & ~0x1fffu;
 }
 
 inline unsigned pack_bf16(float low, float high) {
@@ -38,6 +40,12 @@ inline void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[
 
 inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], simulator::Caller caller = {}) {
   simulator::mma_bf16(d, a, b, caller.place);
+}
+
+template <bool TRANSPOSED, int COUNT>
+inline void load_matrices(unsigned (&r)[COUNT], const void* row, simulator::Caller caller = {}) {
+  static_assert(COUNT == 2 || COUNT == 4, "two or four matrices");
+  simulator::load_matrices(r, COUNT, TRANSPOSED, row, caller.place);
 }
 
 template <int BYTES>
