@@ -20,10 +20,10 @@ import numpy as np
 
 OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 COMPARISONS = {"less": "<", "less_equal": "<=", "equal": "=="}  # 1 or 0
+COSTLY = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "normal_cdf")
 FUNCTIONS = {  # name -> how many operands
     "where": 3,  # the second where the first is not 0, else the third
-    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "abs", "floor", "ceil", "trunc", "rint"), 1),
-    **dict.fromkeys(("sigmoid", "softplus", "normal_cdf"), 1),
+    **dict.fromkeys((*COSTLY, "sqrt", "abs", "floor", "ceil", "trunc", "rint"), 1),
 }
 ARGUMENT = "argument"
 
@@ -106,6 +106,11 @@ class Chain:
     def reads(self) -> tuple[int, ...]:
         """The places of the arguments that are read."""
         return tuple(sorted(e.operands[0] for e in self.steps if e.name == ARGUMENT))  # type: ignore[type-var]
+
+    @cached_property
+    def is_costly(self) -> bool:
+        """Whether arithmetic counts beside the memory's time."""
+        return any(e.name in COSTLY for e in self.steps)
 
 
 # ---- formulas as text

@@ -25,7 +25,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL = 16384  # entries below which a second thread costs more than it saves
+_SERIAL, _COSTLY = 65536, 16384  # entries worth a thread: of arithmetic alone, and with exp and its kin
 
 
 def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
@@ -35,7 +35,7 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
         return definition.fused(chain, arrays, shape)
     loops, read = loops_over(given, shape, first_apart=chain.total == "examples")
     work, numbers = _prepared(chain, loops)
-    parts = thread_count(loops.count, _SERIAL) if loops.count >= 2 * _SERIAL else 1
+    parts = thread_count(loops.count, _COSTLY if chain.is_costly else _SERIAL)
     if chain.total:
         sums = np.empty(shape[0] if chain.total == "examples" else parts)
         launch(work, parts, *read, sums, sums.size, *numbers)

@@ -30,8 +30,8 @@ MUTANTS = [
     Mutant(
         "noise is scaled by its variance",
         DIFFUSION + "process.py",
-        "at(np.sqrt(1.0 - a), t, x_0) * noise",
-        "at(1.0 - a, t, x_0) * noise",
+        "at(np.sqrt(1.0 - a), t, x_0), noise",
+        "at(1.0 - a, t, x_0), noise",
         "diffusion.forward_process",
     ),
     Mutant(
@@ -94,8 +94,8 @@ MUTANTS = [
     Mutant(
         "L_simple with a half in front",
         DIFFUSION + "objective.py",
-        "return ((predicted - noise) ** 2)",
-        "return 0.5 * ((predicted - noise) ** 2)",
+        "return squared_distance_by_example(predicted, noise)",
+        "return 0.5 * squared_distance_by_example(predicted, noise)",
         "diffusion.least_simple_loss",
     ),
     Mutant(
@@ -245,8 +245,8 @@ MUTANTS = [
     Mutant(
         "an affine coupling inverted in the wrong order",
         FLOW + "coupling.py",
-        "return (y - t) * exp(-s)",
-        "return y * exp(-s) - t",
+        "return (y - (1.0 - mask) * t) * exp(-_bounded(s, mask))",
+        "return y * exp(-_bounded(s, mask)) - (1.0 - mask) * t",
         "flow.inverse",
     ),
     Mutant(

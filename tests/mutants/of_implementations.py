@@ -47,8 +47,8 @@ MUTANTS = [
     Mutant(
         "log-det with the wrong sign",
         "tinygen/flow/coupling.py",
-        "return x * exp(s) + t, per_example(s)",
-        "return x * exp(s) + t, -per_example(s)",
+        "return _stretched(x, s, t, self.mask), _log_stretch(s, self.mask)",
+        "return _stretched(x, s, t, self.mask), -_log_stretch(s, self.mask)",
         "flow.log_determinant flow.inverse",
     ),
     Mutant(
@@ -103,8 +103,8 @@ MUTANTS = [
     Mutant(
         "timestep off by one",
         "tinygen/diffusion/process.py",
-        "    a = schedule.alpha_bar\n    return at(np.sqrt(a), t, x_0) * x_0",
-        "    a = np.concatenate([[1.0], schedule.alpha_bar[:-1]])\n    return at(np.sqrt(a), t, x_0) * x_0",
+        "    a = schedule.alpha_bar\n    return _mixed(at(np.sqrt(a), t, x_0), x_0",
+        "    a = np.concatenate([[1.0], schedule.alpha_bar[:-1]])\n    return _mixed(at(np.sqrt(a), t, x_0), x_0",
         "diffusion.forward_process diffusion.time_zero_is_the_data",
     ),
     Mutant(
@@ -201,7 +201,7 @@ MUTANTS = [
     Mutant(
         "NaN leaking through the untaken branch of where",
         "tinygen/autodiff/backward.py",
-        "if passed is not None and op.elementwise:",
+        "if passed is not None and (op.elementwise or isinstance(op, Fused)):",
         "if False:",
         "engine.untaken_branch",
     ),

@@ -118,8 +118,8 @@ MUTANTS = [
     Mutant(
         "squared error averaged over the dimensions",
         AUTOENCODER,
-        "ops.sum(((x - reconstruction) ** 2)",
-        "ops.mean(((x - reconstruction) ** 2)",
+        "return squared_distance_by_example(x, reconstruction)",
+        "return squared_distance_by_example(x, reconstruction) * (len(x) / x.size)",
         "vae.linear_autoencoder vae.linear_denoiser",
     ),
     Mutant(

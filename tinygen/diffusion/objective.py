@@ -4,6 +4,7 @@ Held by tinygen.checks.diffusion (12, 16): on Gaussian data the least loss at ea
 alpha_bar s^2 / V, and importance-sampled times leave the expectation unchanged.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 from tinygen.device import Device
 from tinygen.diffusion.process import q_sample
 from tinygen.diffusion.schedule import Schedule
+from tinygen.ops.losses import squared_distance_by_example
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
@@ -49,7 +51,7 @@ def importance_times(schedule: Schedule, n: int, rng: Generator, probability: np
 def noise_errors(denoise: Denoiser, schedule: Schedule, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """|e - e_theta(x_t, t)|^2, the mean over the dimensions of each example: (N,)."""
     predicted = denoise(q_sample(schedule, x_0, t, noise), t)
-    return ((predicted - noise) ** 2).reshape(x_0.shape[0], -1).mean(axis=1)
+    return squared_distance_by_example(predicted, noise) * (1.0 / math.prod(x_0.shape[1:]))
 
 
 def simple_loss(denoise: Denoiser, schedule: Schedule, x_0: Tensor, rng: Generator) -> Tensor:

@@ -7,6 +7,7 @@ Held by tinygen.checks.diffusion (11): composing the steps, and conditioning the
 
 import numpy as np
 
+from tinygen.autodiff.fusion import fused
 from tinygen.diffusion.schedule import Schedule, at
 from tinygen.tensor import Tensor
 
@@ -14,13 +15,13 @@ from tinygen.tensor import Tensor
 def q_step(schedule: Schedule, x_before: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """One step of noising, a sample of q(x_t | x_{t-1}) (eq. 2); t (N,) from 1."""
     beta = schedule.beta
-    return at(np.sqrt(1.0 - beta), t, x_before) * x_before + at(np.sqrt(beta), t, x_before) * noise
+    return _mixed(at(np.sqrt(1.0 - beta), t, x_before), x_before, at(np.sqrt(beta), t, x_before), noise)
 
 
 def q_sample(schedule: Schedule, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise, a sample of q(x_t | x_0) (eq. 4)."""
     a = schedule.alpha_bar
-    return at(np.sqrt(a), t, x_0) * x_0 + at(np.sqrt(1.0 - a), t, x_0) * noise
+    return _mixed(at(np.sqrt(a), t, x_0), x_0, at(np.sqrt(1.0 - a), t, x_0), noise)
 
 
 def q_posterior_mean(schedule: Schedule, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
@@ -30,4 +31,9 @@ def q_posterior_mean(schedule: Schedule, x_0: Tensor, x_t: Tensor, t: Tensor) ->
     rest = np.where(a < 1.0, 1.0 - a, 1.0)
     of_x_0 = np.sqrt(before) * beta / rest
     of_x_t = np.sqrt(1.0 - beta) * (1.0 - before) / rest
-    return at(of_x_0, t, x_0) * x_0 + at(of_x_t, t, x_t) * x_t
+    return _mixed(at(of_x_0, t, x_0), x_0, at(of_x_t, t, x_t), x_t)
+
+
+@fused
+def _mixed(a: Tensor, x: Tensor, b: Tensor, y: Tensor) -> Tensor:
+    return a * x + b * y

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import ops
+from tinygen.autodiff.fusion import fused
 from tinygen.distributions.distribution import Distribution
 from tinygen.distributions.parameters import as_dtype, of_one_dtype, require, weighted
 from tinygen.kernels.array_module import xp
@@ -26,6 +27,12 @@ def _one_of(who: str, probs: ArrayLike | None, logits: ArrayLike | None) -> tupl
     return given, probs is not None
 
 
+@fused
+def _log_prob_of_logits(logits: Tensor, x: Tensor) -> Tensor:
+    """log sigmoid(logits) where x is 1, log sigmoid(-logits) where it is 0."""
+    return -ops.softplus((1.0 - 2.0 * x) * logits)
+
+
 class Bernoulli(Distribution):
     """1 with probability `probs`, else 0; logits = log p / (1 - p).
 
@@ -40,11 +47,25 @@ class Bernoulli(Distribution):
         array = given._data
         if direct:
             require(self.name, "probs", given, (array >= 0) & (array <= 1), "from 0 to 1")
-            self.probs, self.log_p, self.log_q = given, given.log(), ops.log1p(-given)
         else:
             require(self.name, "logits", given, ~xp(array).isnan(array), "a number")
-            self.probs, self.log_p, self.log_q = ops.sigmoid(given), -ops.softplus(-given), -ops.softplus(given)
+        self._given, self._direct = given, direct
         super().__init__(given, given.shape)
+
+    @property
+    def probs(self) -> Tensor:
+        """The probability p of 1."""
+        return self._given if self._direct else ops.sigmoid(self._given)
+
+    @property
+    def log_p(self) -> Tensor:
+        """log p."""
+        return self._given.log() if self._direct else -ops.softplus(-self._given)
+
+    @property
+    def log_q(self) -> Tensor:
+        """log(1 - p)."""
+        return ops.log1p(-self._given) if self._direct else -ops.softplus(self._given)
 
     def log_prob(self, x: ArrayLike) -> Tensor:
         """log p where x is 1, log(1 - p) where it is 0.
@@ -54,6 +75,8 @@ class Bernoulli(Distribution):
         """
         x = self._value(x)
         require(self.name, "x", x, (x._data == 0) | (x._data == 1), "0 or 1")
+        if not self._direct:
+            return _log_prob_of_logits(self._given, x.detach())
         return ops.where(x == 1, self.log_p, self.log_q)
 
     def sample(self, rng: Generator, shape: Shape = ()) -> Tensor:

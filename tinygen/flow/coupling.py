@@ -12,7 +12,8 @@ Held by tinygen.checks.flow (33) and tests/flow/test_coupling.py.
 import numpy as np
 
 from tinygen import nn
-from tinygen.flow.contract import Flow, no_change, per_example
+from tinygen.autodiff.fusion import fused
+from tinygen.flow.contract import Flow, no_change
 from tinygen.ops.elementwise import exp, tanh
 from tinygen.tensor import Tensor
 
@@ -60,14 +61,33 @@ class AffineCoupling(_Coupling):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         s, t = self._moves(x)
-        return x * exp(s) + t, per_example(s)
+        return _stretched(x, s, t, self.mask), _log_stretch(s, self.mask)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         s, t = self._moves(y)
-        return (y - t) * exp(-s), -per_example(s)
+        return _restored(y, s, t, self.mask), -_log_stretch(s, self.mask)
 
     def _moves(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """s and t, both 0 at what is kept; x and y agree there, so either will do."""
+        """s before its bound, and t, of every entry; x and y agree at what is kept, so either will do."""
         h = self.net(self.mask * x)
-        half, changed = h.shape[1] // 2, 1.0 - self.mask
-        return changed * (2.0 * tanh(0.5 * h[:, :half])), changed * h[:, half:]
+        half = h.shape[1] // 2
+        return h[:, :half], h[:, half:]
+
+
+def _bounded(s: Tensor, mask: Tensor) -> Tensor:
+    return (1.0 - mask) * (2.0 * tanh(0.5 * s))
+
+
+@fused
+def _stretched(x: Tensor, s: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+    return x * exp(_bounded(s, mask)) + (1.0 - mask) * t
+
+
+@fused
+def _restored(y: Tensor, s: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+    return (y - (1.0 - mask) * t) * exp(-_bounded(s, mask))
+
+
+@fused(total="examples")
+def _log_stretch(s: Tensor, mask: Tensor) -> Tensor:
+    return _bounded(s, mask)

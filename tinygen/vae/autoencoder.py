@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygen import nn, ops
+from tinygen import nn
 from tinygen.autodiff.tape import no_grad
 from tinygen.drawing import Drawing
 from tinygen.ops.creation import eye, zeros
+from tinygen.ops.losses import squared_distance_by_example
 from tinygen.parallel import gathered
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
@@ -125,7 +126,7 @@ class Autoencoder(nn.Module):
 
 def squared_errors(x: Tensor, reconstruction: Tensor) -> Tensor:
     """|x - r|^2 summed over the dimensions of each example: (N,)."""
-    return ops.sum(((x - reconstruction) ** 2).reshape(len(x), -1), 1)
+    return squared_distance_by_example(x, reconstruction)
 
 
 @dataclass(frozen=True)

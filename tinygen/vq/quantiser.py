@@ -14,6 +14,7 @@ from tinygen import kernels, nn, ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.nn import init
 from tinygen.ops.creation import ones, zeros
+from tinygen.ops.losses import squared_distance
 from tinygen.parallel import common, gathered
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
@@ -165,4 +166,4 @@ def _means(counts: np.ndarray, sums: np.ndarray, book: np.ndarray) -> np.ndarray
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    return ops.sum((a - b) ** 2) * (1.0 / len(a))
+    return squared_distance(a, b) * (1.0 / len(a))
