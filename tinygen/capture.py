@@ -106,6 +106,11 @@ class Captured:
                 return self.step(*_placed(args, where))
         return self._compared(graph, args, where) if self.check else graph.replay(args)
 
+    def plain(self, *args: Any) -> Any:
+        """The step itself, its arguments where they belong: what `tg.profile` runs in place of a graph."""
+        where = self._where(args)
+        return self.step(*(args if where == CPU else _placed(args, where)))
+
     def _where(self, args: Any) -> Device:
         if isinstance(self.device, Tensor):
             return self.device.device

@@ -5,7 +5,7 @@ zeros of a border are counted, as they are by everybody else. The bytes are thos
 once: what no kernel can do without, and all that a perfect one moves. A result that is a view of an argument moves
 none.
 
-Held by tests/profiling/test_cost.py, to counts by hand and to loops that count.
+Held by tests/profiling/test_profile_cost.py, to counts by hand and to loops that count.
 """
 
 import math

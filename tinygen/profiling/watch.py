@@ -7,13 +7,14 @@ the clock. So nothing of the engine knows of profiles, and without one they cost
     backward._made             the gradient of one node: what runs within belongs to its operation and its module
     primitive.recorded         remembers in which module a node was made
     the methods of modules     which module is at work
+    Captured.__call__          a replay would show nothing: the plain step runs instead
 
 The clock is read before and after what computes, of nested calls around the outermost, so that nothing is counted
 twice; what is left of the time is Python, the tape, and NumPy outside of operations. On a CUDA device the host waits
 for every operation to end: the times are the device's, one operation after the other, and the whole takes longer than
-it would without waiting. (A captured step cannot be watched: profile it before it is captured.)
+it would without waiting. A captured step runs as the plain step that it is a recording of.
 
-Only the thread that opened the profile is watched. Held by tests/profiling/test_watch.py.
+Only the thread that opened the profile is watched. Held by tests/profiling/test_profile_watch.py.
 """
 
 import inspect
@@ -31,6 +32,7 @@ from tinygen.autodiff import backward, primitive
 from tinygen.autodiff.fusion import Fused
 from tinygen.autodiff.primitive import Kept, Primitive, Rule
 from tinygen.autodiff.tape import Node, mode
+from tinygen.capture import Captured
 from tinygen.kernels.array_module import xp
 from tinygen.nn.module import Module
 from tinygen.profiling.cost import Cost, arrays_of, cost, cost_of_arithmetic, cost_of_chain
@@ -104,6 +106,7 @@ class Watch:
             self._swap_everywhere(kernels.load, self._load(kernels.load))
             self._swap_everywhere(primitive.recorded, self._recorded(primitive.recorded))
             self._swap_everywhere(backward._made, self._made(backward._made))
+            self._swap(Captured, "__call__", Captured.plain)
             for kind, name, method in methods(self._model):
                 self._swap(kind, name, self._entered(method))
         except BaseException:
@@ -273,6 +276,8 @@ def _bare(made: Any) -> Any:
 
 def _finish(*values: Any) -> None:
     """Waits for the device that holds the arrays among the values, where there is one."""
+    if "cupy" not in sys.modules:
+        return
     module = next((xp(array) for array in arrays_of(map(_bare, values)) if xp(array) is not np), None)
     if module is not None:
         module.cuda.get_current_stream().synchronize()

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from simulator import needs_compiler
+from simulator.cupy import as_cupy
+from simulator.cupy.graph import Stream
 
 import tinygen as tg
 from tinygen import nn
@@ -287,3 +290,35 @@ def test_other_threads_are_not_watched() -> None:
 def none_running() -> Iterator[None]:
     yield
     assert "forward" not in vars(Primitive)
+
+
+# ---- a device that runs behind the host
+
+
+@needs_compiler
+def test_on_a_device_every_operation_is_waited_for(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the simulated one nothing takes time but to wait: each event is one wait."""
+    with as_cupy():
+        monkeypatch.setattr(Stream, "synchronize", lambda stream: clock.passes(1))
+        model = Twice().to("cuda")
+        optimiser = tg.optim.Adam(model.parameters())
+        x = data().to("cuda")
+        with tg.profile(model) as found:
+            model.loss(x).backward()
+            optimiser.step()
+    assert {e.part for e in found.events} == {"forward", "backward", "update"}
+    assert {e.stop - e.start for e in found.events} == {MILLISECOND}
+    assert found.rest == pytest.approx(0)
+
+
+@needs_compiler
+def test_a_captured_step_is_watched_as_the_plain_step_that_it_is() -> None:
+    with as_cupy():
+        step = tg.capture(lambda x: tg.exp(tg.tanh(x)))
+        x = data().to("cuda")
+        for _ in range(3):
+            step(x)  # plain, recorded, replayed
+        with tg.profile() as found:
+            step(x)
+        assert [e.what for e in found.events] == ["tanh", "exp"]
+        assert [g is not None for g in step.graphs.values()] == [True]
