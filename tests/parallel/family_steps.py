@@ -1,17 +1,21 @@
 """Some steps of every family on the ranks of this run, in float64; each rank writes its weights and figures.
 
-`python family_steps.py FOLDER`, alone or below mpirun.
+`python family_steps.py FOLDER`, alone or below mpirun. Two ranks also train a DCGAN with each of `MISTAKES`.
 """
 
 import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from tinygen import parallel
 from tinygen.learner import learner_of
+from tinygen.nn.functional import normalisation
+from tinygen.parallel.generator import OwnRows
+from tinygen.parallel.step import Share
 from tinygen.recipe import Recipe
 from tinygen.training.assemble import assemble
 from tinygen.training.memory import keep_memory
@@ -38,6 +42,16 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+# What a rank may get wrong -> what makes it so. DCGAN has gradients, noise and batch statistics.
+MISTAKES: dict[str, Any] = {
+    "sums in place of means": patch.object(Share, "mean", lambda part, array: part.ranks.all_reduce(array) or array),
+    "every rank the noise of the first": patch.object(
+        OwnRows, "_next", lambda rng, n: rng.whole._next(rng.part.ranks.size * n)
+    ),
+    "batch statistics of a rank's part": patch.object(normalisation, "share", lambda: None),
+}
+
+
 def steps(model: str, options: dict[str, Any], data: str) -> tuple[Any, list[dict[str, float]]]:
     """The model after its steps, and what each reported."""
     ranks = parallel.world()
@@ -53,14 +67,20 @@ def steps(model: str, options: dict[str, Any], data: str) -> tuple[Any, list[dic
     return parts.model, figures
 
 
+def write(path: Path, model: Any, figures: list[dict[str, float]]) -> None:
+    weights = {name: np.asarray(value) for name, value in model.state_dict().items()}
+    reported = {f"step {i}, {name}": value for i, given in enumerate(figures) for name, value in given.items()}
+    np.savez(path, **weights, **reported)
+
+
 def main(folder: Path) -> None:
     keep_memory()
     ranks = parallel.join()
     for family, case in FAMILIES.items():
-        model, figures = steps(*case)
-        weights = {name: np.asarray(value) for name, value in model.state_dict().items()}
-        reported = {f"step {i}, {name}": value for i, given in enumerate(figures) for name, value in given.items()}
-        np.savez(folder / f"{family}.{ranks.rank}.npz", **weights, **reported)
+        write(folder / f"{family}.{ranks.rank}.npz", *steps(*case))
+    for mistake, planted in MISTAKES.items() if ranks.size == 2 else ():
+        with planted:
+            write(folder / f"{mistake}.{ranks.rank}.npz", *steps(*FAMILIES["dcgan"]))
     ranks.leave()
 
 

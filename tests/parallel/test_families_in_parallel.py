@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from family_steps import FAMILIES
+from family_steps import FAMILIES, MISTAKES
 from mpi_runs import HERE, needs_mpi, run
 
 pytestmark = needs_mpi
@@ -26,12 +26,22 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return found
 
 
+def assert_same(alone: Path, together: list[Path]) -> None:
+    first, others = np.load(together[0]), [np.load(path) for path in together[1:]]
+    for name, value in np.load(alone).items():
+        for other in others:
+            np.testing.assert_array_equal(other[name], first[name], err_msg=name)
+        np.testing.assert_allclose(first[name], value, rtol=1e-6, atol=1e-6, err_msg=name)
+
+
 @pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_ranks_take_the_step_of_one_process(folders, family, ranks):
-    alone = np.load(folders[1] / f"{family}.0.npz")
-    together = [np.load(folders[ranks] / f"{family}.{rank}.npz") for rank in range(ranks)]
-    for name, value in alone.items():
-        for one in together:
-            np.testing.assert_array_equal(one[name], together[0][name], err_msg=name)
-        np.testing.assert_allclose(together[0][name], value, rtol=1e-6, atol=1e-6, err_msg=name)
+    own = [folders[ranks] / f"{family}.{rank}.npz" for rank in range(ranks)]
+    assert_same(folders[1] / f"{family}.0.npz", own)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_would_be_seen(folders, mistake):
+    with pytest.raises(AssertionError, match=r"Not equal to tolerance|Arrays are not equal"):
+        assert_same(folders[1] / "dcgan.0.npz", [folders[2] / f"{mistake}.{rank}.npz" for rank in range(2)])

@@ -36,6 +36,12 @@ class Share:
     rows: int
     """Examples of each rank; rank r has rows r * rows to (r + 1) * rows - 1 of the batch."""
 
+    def mean(self, array: Any) -> Any:
+        """The mean over the ranks, in place of a contiguous floating array and returned."""
+        self.ranks.all_reduce(array)
+        array /= self.ranks.size
+        return array
+
 
 _share: Share | None = None
 
@@ -84,9 +90,7 @@ def _generators(model: Any) -> Iterator[tuple[dict[str, Any], str, Any]]:
 @primitive(x=lambda g: mean_over_ranks(g), name="mean_over_ranks")
 def _mean(x: Any) -> Any:
     assert _share is not None
-    total = xp(x).ascontiguousarray(x).copy()
-    _share.ranks.all_reduce(total)
-    return total / _share.ranks.size
+    return _share.mean(xp(x).array(x, order="C"))
 
 
 def mean_over_ranks(x: Tensor) -> Tensor:
@@ -103,9 +107,7 @@ def average_figures(figures: Mapping[str, float]) -> dict[str, float]:
     """Each figure's mean over the ranks: of a mean over examples, that over the whole batch."""
     if _share is None:
         return dict(figures)
-    values = np.array(list(figures.values()), np.float64)
-    _share.ranks.all_reduce(values)
-    return dict(zip(figures, (values / _share.ranks.size).tolist()))
+    return dict(zip(figures, _share.mean(np.array(list(figures.values()), np.float64)).tolist()))
 
 
 def average_gradients(parameters: Iterable[Tensor]) -> None:
@@ -113,12 +115,10 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
     if _share is None:
         return
     for bucket in _buckets([p.grad._data for p in parameters if p.grad is not None]):
-        total = xp(bucket[0]).concatenate([g.ravel() for g in bucket])
-        _share.ranks.all_reduce(total)
-        total /= _share.ranks.size
+        mean = _share.mean(xp(bucket[0]).concatenate([g.ravel() for g in bucket]))
         start = 0
         for g in bucket:
-            g[...] = total[start : start + g.size].reshape(g.shape)
+            g[...] = mean[start : start + g.size].reshape(g.shape)
             guard.written(g)
             start += g.size
 
