@@ -18,6 +18,8 @@ To be read in this order, each for one idea more:
     philox.cu                      the same bits as on the CPU
 
 launch.py compiles and starts them. Held to the definitions without a GPU by tests/kernels/ and tests/cuda/: run thread
-by thread on the CPU, in three orders, and compiled for sm_80 and sm_90 within budgets of registers; on a GPU by
-`pytest -m gpu`.
+by thread on the CPU, in three orders, once more under address and undefined-behaviour sanitisers (`pytest -m
+sanitisers`), and compiled for sm_80 and sm_90 within budgets of registers; on a GPU by `pytest -m gpu`.
+
+Three of them are in kernels/numba_cuda/ once more, in Python's words.
 """
