@@ -10,6 +10,7 @@ The memory that the recording takes comes from a pool of its own, which lives as
 it. On the CPU a captured step is the plain call. Held by tests/cuda/test_capture.py.
 """
 
+import copy
 import os
 import traceback
 import warnings
@@ -168,7 +169,7 @@ class _Graph:
 
     def _stand_in(self, generator: Generator) -> Generator:
         """A generator of the graph's own: each replay puts it where the one that is given is."""
-        self._generators.append(Generator(0))
+        self._generators.append(copy.copy(generator))
         return self._generators[-1]
 
     def replay(self, args: Any) -> Any:

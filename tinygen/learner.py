@@ -17,7 +17,7 @@ from tinygen import optim
 from tinygen.capture import Captured, checks_captures
 from tinygen.device import CPU, device_of, transfer
 from tinygen.kernels.array_module import xp
-from tinygen.parallel import average, average_gradients, share
+from tinygen.parallel import average, average_gradients
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor, asarray
 
@@ -174,10 +174,9 @@ def evaluating(model: Any, average: optim.EMA) -> Iterator[Any]:
             model.train()
 
 
-def captured(step: Callable[..., Any], like: Tensor, learner: Any) -> Callable[..., Any]:
-    """A learner's step as a graph where it can be one, on the device where `like` is; not one that ranks share."""
-    graphs = Captured(step, like, None, (learner,) if checks_captures() else ())
-    return lambda *args: graphs(*args) if share() is None else step(*args)
+def captured(step: Callable[..., Any], like: Tensor, learner: Any) -> Captured:
+    """A learner's step as a graph where it can be one, on the device where `like` is."""
+    return Captured(step, like, None, (learner,) if checks_captures() else ())
 
 
 def check_finite(figures: Mapping[str, float], called: Mapping[str, str] | None = None) -> None:

@@ -11,6 +11,7 @@ and a draw of another shape raises, as does a permutation, which could be meant 
 Held by tests/parallel/test_sharded_generator.py.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -54,6 +55,13 @@ class OwnRows(Generator):
     def __init__(self, whole: Generator, part: Share, axis: int = 0) -> None:
         self.whole, self.part, self.axis = whole, part, axis
         self._key = whole.key
+
+    def __repr__(self) -> str:
+        return f"OwnRows({self.whole!r}, rank {self.part.ranks.rank} of {self.part.ranks.size})"
+
+    def __copy__(self) -> "OwnRows":
+        """One of its own at the same place, as a captured step keeps it."""
+        return OwnRows(copy.copy(self.whole), self.part, self.axis)
 
     @property
     def counter(self) -> int:

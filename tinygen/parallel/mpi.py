@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from mpi4py import MPI
 
+from tinygen.kernels.capture import CaptureError, capturing
 from tinygen.parallel.communicator import Communicator, PeerFailed
 from tinygen.parallel.last_words import LastWords
 
@@ -38,6 +39,8 @@ class Processes(Communicator):
 
     def all_reduce(self, array: Any) -> None:
         if isinstance(array, np.ndarray):
+            if capturing():
+                raise CaptureError("ranks would talk through the host")
             self._wait(self._all.Iallreduce(MPI.IN_PLACE, array))
         else:
             self.gpus.all_reduce(array)

@@ -113,4 +113,4 @@ def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: Generator 
     if p == 1.0:
         return x * 0.0
     kept: Any = rng.uniform(x.shape, arithmetic(x.dtype), x.device)._data >= p
-    return where(kept, x * (1.0 / (1.0 - p)), 0.0)
+    return where(Tensor(kept), x * (1.0 / (1.0 - p)), 0.0)
