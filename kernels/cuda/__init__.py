@@ -11,7 +11,9 @@ To be read in this order, each for one idea more:
     normalisation_channels.cu      work too large for a block: parts, put together by a second kernel
     reduction.cu                   the same for any axes: by thread, by warp, by block
     attention.cu                   tiles of shared memory that all rows of a block use; a softmax that goes along
-    ptx.cuh, gemm.cuh, product.cu  tensor cores, and copies that go on meanwhile: the matrix product; parts.cu, its rest
+    ptx.cuh, fragments.cuh         tensor cores
+    gemm.cuh, product.cu, parts.cu the matrix product: tiles that are copied while others are multiplied
+    patches.cuh, convolution.cu    the product of a matrix that is never there, but gathered from an image
     codebook.cu                    the same tiles, and the nearest of all that passed
     chunks.cuh, update.cu          many small arrays in one launch
     block.cuh, norm.cu             a sum over a whole block; one over all gradients

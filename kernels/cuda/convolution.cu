@@ -7,13 +7,12 @@
 #include "patches.cuh"
 
 // The loader of the filters, packed (taps, width, size) by packing.cu, at those taps which a cell sees.
-template <class P>
 struct Filters {
   static const bool ALONG_DEPTH = false;
   static const int CHUNK = 16 / sizeof(stored);
   const stored* packed;
   int size, kernel_w;
-  const P& patches;
+  const Cells& cells;
 
   struct Side { const stored* start; bool inside; };
   struct Depth { Index offset; bool inside; };
@@ -21,11 +20,11 @@ struct Filters {
   __device__ __forceinline__ Side side_at(Index column) const { return {packed + column, column < size}; }
 
   __device__ __forceinline__ Depth depth_at(Index k) const {
-    if (k >= patches.depth()) return {0, false};
-    const Axis &down = patches.down, &across = patches.across;
-    int tap = (int)k / patches.width;
-    int i = down.first + tap / across.taps * down.apart, j = across.first + tap % across.taps * across.apart;
-    return {((i * kernel_w + j) * (Index)patches.width + (int)k % patches.width) * size, true};
+    if (k >= cells.depth) return {0, false};
+    int tap = (int)k / cells.width, channel = (int)k % cells.width;
+    int i = cells.down.first + tap / cells.across.taps * cells.down.apart;
+    int j = cells.across.first + tap % cells.across.taps * cells.across.apart;
+    return {((i * kernel_w + j) * (Index)cells.width + channel) * size, true};
   }
 
   __device__ __forceinline__ void copy(stored* to, const Side& side, const Depth& at) const {
@@ -39,15 +38,16 @@ struct Pixels {
   real* part;
   const real* bias;
   Index channels, first;  // of a pixel, and of those the first that is written
-  Axis down, across;
+  const Cells& cells;
 
   __device__ __forceinline__ void operator()(Index row, Index column, real sum) const {
+    const Axis &down = cells.down, &across = cells.across;
     Index pixel = row, channel = first + column;
     if (down.write * across.write > 1) {
-      int h = row / across.cells % down.cells * down.write + down.phase;
-      int w = row % across.cells * across.write + across.phase;
+      int place = (int)row / across.cells;
+      int h = place % down.cells * down.write + down.phase, w = (int)row % across.cells * across.write + across.phase;
       if (h >= down.target || w >= across.target) return;  // the last cell of an axis is not there in every phase
-      pixel = (row / across.cells / down.cells * down.target + h) * across.target + w;
+      pixel = (place / down.cells * down.target + h) * (Index)across.target + w;
     }
     if (part) part[pixel * channels + channel] = sum;
     else whole[pixel * channels + channel] = bias ? sum + bias[channel] : sum;
@@ -61,15 +61,20 @@ convolve(stored* __restrict__ y, real* __restrict__ parts, const real* __restric
          Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w, Index target_h,
          Index target_w) {
   extern __shared__ __align__(16) stored memory[];
+  __shared__ Cells cells;
   Place at = place(rows, columns, depth);
   Index group = at.batch % groups, phase = at.batch / groups, phases = is_gradient ? stride_w : 1;
-  Axis down = axis(is_gradient, phase / phases, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
-  Axis across = axis(is_gradient, phase % phases, kernel_w, stride_w, padding_w, dilation_w, source_w, target_w);
-  Patches<WIDTH> left{x + group * width, (int)(groups * width), (int)width, down, across, rows};
-  Filters<Patches<WIDTH>> right{filters + group * kernel_h * kernel_w * width * size, (int)size, (int)kernel_w, left};
-  at.last = min(at.last, left.depth());  // `depth` is that of the phase with most taps
+  if (threadIdx.x == 0) {
+    Axis down = axis(is_gradient, phase / phases, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
+    Axis across = axis(is_gradient, phase % phases, kernel_w, stride_w, padding_w, dilation_w, source_w, target_w);
+    cells = {down, across, (int)(groups * width), (int)width, rows, (Index)down.taps * across.taps * width};
+  }
+  __syncthreads();
+  at.last = min(at.last, cells.depth);  // `depth` is that of the phase with most taps
   at.first = min(at.first, at.last);
-  Index images = rows / (down.cells * (Index)across.cells), channels = groups * columns;
+  Patches<WIDTH> left{x + group * width, cells};
+  Filters right{filters + group * kernel_h * kernel_w * width * size, (int)size, (int)kernel_w, cells};
+  Index channels = groups * columns, images = rows / (cells.down.cells * (Index)cells.across.cells);
   real* part = parts ? parts + blockIdx.y * images * target_h * target_w * channels : nullptr;
-  multiply(memory, left, right, at, rows, columns, Pixels{y, part, bias, channels, group * columns, down, across});
+  multiply(memory, left, right, at, rows, columns, Pixels{y, part, bias, channels, group * columns, cells});
 }

@@ -86,17 +86,24 @@ def _convolve(
     cells = prod(ceil_div(s, p) for s, p in zip(size, phases))
     taps = prod(ceil_div(k, s // gcd(s, d)) for k, s, d in zip(kernel_size, phases, dilation))  # at most, of a phase
     filters = _packed(w, x.dtype, groups, is_gradient)
+    piece = _width(x, width)
+    sizes = (len(x) * cells, columns, taps * width, groups * prod(phases))
     gemm.product(
         "convolution/convolve",
-        gemm.choose(x.dtype, len(x) * cells, columns, taps * width, groups * prod(phases)),
+        gemm.choose(x.dtype, *sizes, largest(x.dtype, piece)),
         y,
         None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(x.dtype)),
         *(x, filters, int(is_gradient), groups, width, filters.shape[-1]),
         *(*kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *size),
         along_depth=(True, False),
-        constants_of_loaders={"WIDTH": _width(x, width)},
+        constants_of_loaders={"WIDTH": piece},
     )
     return y.transpose(0, 3, 1, 2)
+
+
+def largest(dtype: Any, piece: int) -> gemm.Tile:
+    """The largest tile for which a thread of `convolve` has registers: fewer for single channels, or multiply-adds."""
+    return gemm.MEDIUM if piece == 1 or gemm.multiplication(dtype) == "Simt" else gemm.LARGE
 
 
 def _packed(w: Array, dtype: Any, groups: int, is_gradient: bool) -> Array:

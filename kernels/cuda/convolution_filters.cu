@@ -59,13 +59,17 @@ filter_gradient(stored* __restrict__ dw, real* __restrict__ parts, const real* _
                 Index kernel_h, Index kernel_w, Index stride_h, Index stride_w, Index padding_h, Index padding_w,
                 Index dilation_h, Index dilation_w, Index source_h, Index source_w, Index target_h, Index target_w) {
   extern __shared__ __align__(16) stored memory[];
+  __shared__ Cells cells;
+  if (threadIdx.x == 0) {
+    Axis down = axis(false, 0, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
+    Axis across = axis(false, 0, kernel_w, stride_w, padding_w, dilation_w, source_w, target_w);
+    cells = {down, across, (int)(groups * width), (int)width, depth, columns};
+  }
+  __syncthreads();
   Place at = place(rows, columns, depth);
-  Axis down = axis(false, 0, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
-  Axis across = axis(false, 0, kernel_w, stride_w, padding_w, dilation_w, source_w, target_w);
-  Index group = at.batch;
+  Index group = at.batch, size = rows * columns;
   Cotangent left{g + group * rows, groups * rows, rows, depth};
-  Turned right{{x + group * width, (int)(groups * width), (int)width, down, across, depth}};
-  Index size = rows * columns;
+  Turned right{{x + group * width, cells}};
   real* part = parts ? parts + (blockIdx.y * groups + group) * size : nullptr;
   multiply(memory, left, right, at, rows, columns,
            Taps{dw + group * size, part, (int)width, (int)(kernel_h * kernel_w)});

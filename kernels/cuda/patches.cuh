@@ -37,39 +37,47 @@ __device__ __forceinline__ Axis axis(bool is_gradient, int phase, int kernel, in
   return {(target + stride - 1) / stride, stride, phase, 1, base, -dilation / common, first, apart, taps, source, target};
 }
 
+// What the threads of a block are to know of a convolution. It lies in shared memory: there are registers for little
+// beside the sums.
+struct Cells {
+  Axis down, across;
+  int channels, width;  // of a pixel of the source, and those used
+  Index rows;           // cells of all images
+  Index depth;          // taps and channels that each of them sees
+};
+
 const int OUTSIDE = -(1 << 30);  // no pixel, wherever one goes from here
 
 // The loader of a matrix with a row for each cell of all images, and a column for each tap and channel: what the cell
-// sees. Pieces of COUNT channels.
+// sees. Pieces of COUNT channels. There are fewer than 2^31 pixels.
 template <int COUNT>
 struct Patches {
   static const bool ALONG_DEPTH = true;
   static const int CHUNK = COUNT;
-  const stored* image;   // the first channel that is used
-  int channels, width;   // of a pixel, and those used
-  Axis down, across;
-  Index rows;
+  const stored* image;  // the first channel that is used
+  const Cells& cells;
 
-  struct Side { const stored* start; int h, w; };
-  struct Depth { Index offset; int h, w; };
-
-  __device__ __forceinline__ Index depth() const { return (Index)down.taps * across.taps * width; }
+  struct Side { int pixel, h, w; };
+  struct Depth { int pixel, h, w, channel; };
 
   __device__ __forceinline__ Side side_at(Index row) const {
-    if (row >= rows) return {image, OUTSIDE, 0};
-    int h = row / across.cells % down.cells * down.read + down.base, w = row % across.cells * across.read + across.base;
-    Index n = row / across.cells / down.cells;
-    return {image + ((n * down.source + h) * across.source + w) * channels, h, w};
+    if (row >= cells.rows) return {0, OUTSIDE, 0};
+    const Axis &down = cells.down, &across = cells.across;
+    int place = (int)row / across.cells, n = place / down.cells;
+    int h = place % down.cells * down.read + down.base, w = (int)row % across.cells * across.read + across.base;
+    return {(n * down.source + h) * across.source + w, h, w};
   }
 
   __device__ __forceinline__ Depth depth_at(Index k) const {
-    if (k >= depth()) return {0, OUTSIDE, 0};
-    int tap = (int)k / width, h = tap / across.taps * down.step, w = tap % across.taps * across.step;
-    return {(h * (Index)across.source + w) * channels + (int)k % width, h, w};
+    if (k >= cells.depth) return {0, OUTSIDE, 0, 0};
+    int tap = (int)k / cells.width, channel = (int)k % cells.width;
+    int h = tap / cells.across.taps * cells.down.step, w = tap % cells.across.taps * cells.across.step;
+    return {h * cells.across.source + w, h, w, channel};
   }
 
   __device__ __forceinline__ void copy(stored* to, const Side& side, const Depth& at) const {
     int h = side.h + at.h, w = side.w + at.w;
-    bring<CHUNK>(to, side.start + at.offset, 0 <= h && h < down.source && 0 <= w && w < across.source);
+    bool inside = 0 <= h && h < cells.down.source && 0 <= w && w < cells.across.source;
+    bring<CHUNK>(to, image + ((side.pixel + at.pixel) * (Index)cells.channels + at.channel), inside);
   }
 };

@@ -42,3 +42,30 @@ def test_products_spill_nothing(dtype, tile, arithmetic, along, width):
         (kernel,) = kernels.values()
         assert kernel.local == 0
         assert kernel.registers <= REGISTERS[tile]
+
+
+CONVOLUTIONS = [  # dtype, tile, arithmetic, elements at a time: what convolution.py chooses, where it is tightest
+    ("float32", "large", "Tf32", 4),
+    ("float32", "medium", "Simt", 1),
+    ("float32", "small", "Simt", 1),
+    ("float64", "small", "Simt", 1),
+    ("bfloat16", "large", "StoredBf16", 8),
+]
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dtype", "tile", "arithmetic", "width"), CONVOLUTIONS)
+def test_convolutions_spill_nothing(dtype, tile, arithmetic, width):
+    forms = (
+        ("convolution", (1, 0), {"WIDTH": width}),
+        ("convolution_filters", (0, 0), {"WIDTH_G": 1, "WIDTH_X": width}),
+    )
+    for file, along, names in forms:
+        shared, used = usage(file, dtype, tile, arithmetic, along, names)
+        assert shared <= 99 * 1024
+        assert dtype == "float64" or (shared + 1024 + 256) * TILES[tile].blocks <= 228 * 1024
+        for kernels in used:
+            (kernel,) = kernels.values()
+            assert kernel.local == 0, (file, kernel)
+            assert kernel.registers <= REGISTERS[tile], (file, kernel)
+            assert kernel.shared <= 256  # what the threads are to know of the convolution

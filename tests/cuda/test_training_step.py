@@ -18,12 +18,13 @@ MODELS = {
     "vae": ({"latent": 3, "hidden": (16,)}, "normal adam ema"),
     "ddpm": (
         {"timesteps": 8, "channels": 16, "multipliers": (1, 2), "heads": 2},
-        "normal attention backward_queries backward_keys channel_moments normalise channel_sums input_gradient",
+        "normal convolve filter_gradient attention backward_queries backward_keys "
+        "channel_moments normalise channel_sums input_gradient",
     ),
     "realnvp": ({"hidden": 4, "couplings": 2}, "uniform relu_map relu_backward_map adam ema"),
-    "dcgan": ({}, "normal channel_moments normalise channel_sums input_gradient adam ema"),
-    "vqvae": ({}, "relu_map relu_backward_map adam ema"),
-    "pixelcnn": ({}, "adam ema"),
+    "dcgan": ({}, "normal convolve filter_gradient channel_moments normalise channel_sums input_gradient adam ema"),
+    "vqvae": ({}, "convolve filter_gradient nearest_code add_rows_by_index relu_map relu_backward_map adam ema"),
+    "pixelcnn": ({}, "convolve filter_gradient adam ema"),
 }
 # What a batch normalisation follows has no gradient but rounding, of which Adam makes whole steps.
 NO_GRADIENT = {"dcgan": r"(up|down)\.\d\.bias|running_mean"}

@@ -1,4 +1,4 @@
-"""Convolution: the definition equals naive loops, its adjoints are adjoint, and the CPU kernels equal it.
+"""Convolution: the definition equals naive loops, its adjoints are adjoint, and the CPU's and CUDA's kernels equal it.
 
 Shapes are drawn to meet every branch: H != W, remainders of the output size, padding wider than the kernel,
 one-pixel images, one image, images not shared evenly by the threads, channels that fill no vector, groups.
@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from simulator import needs_compiler, simulated
+from simulator import version as simulated_version
 
 from tinygen.kernels.cpu import convolution as cpu
 from tinygen.kernels.cpu import convolution_grouped as grouped
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
+
+MODULES = [pytest.param(m, id=i) for m, i in ((definition, "definition"), (cpu, "cpu"))]
+MODULES.append(simulated_version("convolution"))
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,8 @@ def test_definition_is_the_sum_over_taps(case):
     np.testing.assert_allclose(got, naive(case, x, w, bias), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("module", [definition, cpu])
-@given(case=cases())
+@pytest.mark.parametrize("module", MODULES)
+@given(case=cases(channels=(1, 2, 3, 5, 17), most_images=3))
 def test_adjoints_are_adjoint(module, case):
     """<g, conv(x, w)> = <x, input_grad(g, w)> = <w, weight_grad(x, g)>: CHECKS 38."""
     x, w, _, _, g = replace(case, short=(0, 0)).arrays(np.float64)
@@ -129,8 +134,8 @@ def tolerance(case):
     return 1e-5 if winograd.suits(case.c, case.k, case.kernel, case.stride, case.dilation, case.groups) else 4e-6
 
 
-def check_against_definition(case, arrays):
-    got = case.three(cpu, *arrays)
+def check_against_definition(case, arrays, module=cpu):
+    got = case.three(module, *arrays)
     want = case.three(definition, *(a.astype(np.float64) for a in arrays))
     for a, b in zip(got, want):
         assert a.dtype == np.float32
@@ -169,6 +174,22 @@ def test_groups_of_few_channels_equal_the_definition(case, size, channels):
     check_against_definition(case, case.arrays(np.float32))
 
 
+@needs_compiler
+@settings(max_examples=12)
+@given(cases(channels=(1, 3, 4, 8, 20), most_images=2))
+@example(Case(2, 1, 32, (9, 9), (3, 3), padding=(1, 1)))
+@example(Case(1, 36, 33, (6, 5), (3, 3), padding=(1, 1)))
+@example(Case(2, 12, 8, (6, 6), (4, 4), (2, 2), (1, 1)))
+@example(Case(2, 6, 6, (7, 8), (3, 3), padding=(1, 1), groups=6))
+@example(
+    Case(1, 4, 3, (5, 20), (1, 2), (4, 5), dilation=(1, 10))
+)  # phases that no tap reaches; one that every tap does
+@example(Case(1, 2, 600, (3, 3), (3, 3), padding=(1, 1)))  # the gradient of the image is cut into parts
+@example(Case(3, 4, 4, (20, 20), (1, 1), short=(1, 1)))  # and here that of the filters
+def test_cuda_equals_definition(case):
+    check_against_definition(case, case.arrays(np.float32), simulated("convolution"))
+
+
 LAYOUTS = {
     "NCHW": lambda a: np.ascontiguousarray(a),
     "NHWC": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
@@ -183,17 +204,18 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("channels", [1, 48])
-def test_any_memory_layout_gives_the_same_numbers(layout, channels):
+@pytest.mark.parametrize("module", MODULES[1:])
+def test_any_memory_layout_gives_the_same_numbers(module, layout, channels):
     case = Case(3, channels, 2 * channels, (13, 11), (3, 2), (2, 1), (1, 0))
     x, w, bias, back_bias, g = case.arrays(np.float32)
-    want = case.three(cpu, x, w, bias, back_bias, g)
+    want = case.three(module, x, w, bias, back_bias, g)
     put = LAYOUTS[layout]
-    got = case.three(cpu, put(x), put(w), bias[::-1].copy()[::-1], back_bias, put(g))
+    got = case.three(module, put(x), put(w), bias[::-1].copy()[::-1], back_bias, put(g))
     for a, b in zip(got, want):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("module", [definition, cpu])
+@pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_no_images_give_no_images_and_no_weight_gradient(module, dtype):
     case = Case(0, 3, 4, (5, 6), (3, 3), padding=(1, 1))
@@ -261,7 +283,7 @@ def test_nan_reaches_the_outputs_that_see_it(stride, spread):
     assert got.sum() <= max(seen.sum(), 16 * spread * (stride == 1))
 
 
-@pytest.mark.parametrize("module", [definition, cpu])
+@pytest.mark.parametrize("module", MODULES)
 def test_a_wrong_shape_is_named(module):
     x, w = np.zeros((2, 4, 5, 5), np.float32), np.zeros((6, 3, 3, 3), np.float32)
     with pytest.raises(ValueError, match="needs 3 input channels"):

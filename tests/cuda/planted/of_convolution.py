@@ -1,0 +1,60 @@
+from planted.bug import Bug
+
+BUGS = [
+    Bug(
+        "a border narrower by one pixel",
+        "patches.cuh",
+        "{target, 1, 0, stride, -padding, dilation,",
+        "{target, 1, 0, stride, 1 - padding, dilation,",
+        "convolution",
+        "differs",
+    ),
+    Bug(
+        "the gradient forgets the dilation",
+        "patches.cuh",
+        "1, base, -dilation / common,",
+        "1, base, -1,",
+        "convolution",
+        "differs",
+    ),
+    Bug(
+        "every group sees the first one's channels",
+        "convolution.cu",
+        "left{x + group * width, cells}",
+        "left{x, cells}",
+        "convolution",
+        "differs",
+    ),
+    Bug(
+        "filters behind the last depth are what lies there",
+        "convolution.cu",
+        "    if (k >= cells.depth) return {0, false};\n",
+        "",
+        "convolution",
+        "differs|out of bounds",
+    ),
+    Bug(
+        "all phases are the first",
+        "convolution.cu",
+        "axis(is_gradient, phase % phases, kernel_w",
+        "axis(is_gradient, 0, kernel_w",
+        "convolution",
+        "differs",
+    ),
+    Bug(
+        "parts overwrite each other",
+        "convolution_filters.cu",
+        "parts + (blockIdx.y * groups + group) * size",
+        "parts + group * size",
+        "convolution",
+        "differs",
+    ),
+    Bug(
+        "what all threads need is used before the first has written it",
+        "convolution.cu",
+        "  __syncthreads();\n  at.last",
+        "  at.last",
+        "convolution",
+        "differs|division|undefined|deadlock|out of bounds",
+    ),
+]
