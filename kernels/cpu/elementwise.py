@@ -103,11 +103,16 @@ def _map(block, part, parts):
         store_vector(y, i, stop - i, _value(kind, load_vector(x, i, stop - i, 0)))
 
 
+@njit(cache=True)
+def _erf_part(x, y, start, stop):
+    for i in range(start, stop):
+        y[i] = math.erf(x[i])
+
+
 @njit(parallel=True, cache=True)
 def _erf(x, y, parts):
     for part in prange(parts):
-        for i in range(x.size * part // parts, x.size * (part + 1) // parts):
-            y[i] = math.erf(x[i])
+        _erf_part(x, y, x.size * part // parts, x.size * (part + 1) // parts)
 
 
 def _in_memory_order(a: Array, like: Array) -> Array:
@@ -143,5 +148,10 @@ def normal_cdf(x: Array) -> Array:
 def erf(x: Array) -> Array:
     """The error function, laid out in memory as x."""
     y = np.empty_like(x, subok=False)
-    _erf(_in_memory_order(x, y), y.ravel(order="K"), thread_count(x.size, _SERIAL))
+    arrays = _in_memory_order(x, y), y.ravel(order="K")
+    parts = thread_count(x.size, _SERIAL)
+    if parts == 1:  # no parallel region: it would wake every thread
+        _erf_part(*arrays, 0, x.size)
+    else:
+        _erf(*arrays, parts)
     return y

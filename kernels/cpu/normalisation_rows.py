@@ -12,26 +12,46 @@ from .normalisation_pixels import OPTIONS, njit
 from .packing import load_vector, store_vector, whole_vectors
 from .simd import LANES, vfill, vfma, vload, vstore, vsum, vzero
 
+_BLOCK = 1024  # entries of a row that are summed in float32
 _FLUSH = 512  # rows whose parameter gradients are summed in float32 before they move to float64
 
 
 @njit(**OPTIONS)
-def _normalise_row(x, y, start, size, weight, bias, eps, centred):
-    """One row's y; its mean and rstd."""
-    centre = np.float32(0)
-    if centred:
-        total = vzero()
-        for c in range(0, size, LANES):
-            total = total + load_vector(x, start + c, size - c, 0)
-        centre = vsum(total) / np.float32(size)
+def _total(x, start, size):
+    """The sum of some entries, in float32."""
+    total = vzero()
+    for c in range(0, size, LANES):
+        total = total + load_vector(x, start + c, size - c, 0)
+    return vsum(total)
+
+
+@njit(**OPTIONS)
+def _deviations(x, start, size, centre):
+    """The sums of x - centre and of its square, in float32."""
     m, total, squares = vfill(centre), vzero(), vzero()
     for c in range(0, size, LANES):
         d = load_vector(x, start + c, size - c, centre) - m
         total = total + d
         squares = vfma(d, d, squares)
-    correction = np.float64(vsum(total)) / size if centred else 0.0
-    variance = np.float64(vsum(squares)) / size - correction * correction
-    r = 1 / np.sqrt(variance + eps)
+    return vsum(total), vsum(squares)
+
+
+@njit(**OPTIONS)
+def _normalise_row(x, y, start, size, weight, bias, eps, centred):
+    """One row's y; its mean and rstd."""
+    total = one = two = 0.0
+    if centred:
+        for c in range(0, size, _BLOCK):
+            total += _total(x, start + c, min(_BLOCK, size - c))
+    centre = np.float32(total / size)
+    for c in range(0, size, _BLOCK):
+        s, q = _deviations(x, start + c, min(_BLOCK, size - c), centre)
+        one += s
+        two += q
+    correction, variance = one / size, two / size
+    if not centred:
+        correction = 0.0
+    m, r = vfill(centre), 1 / np.sqrt(variance - correction * correction + eps)
     scale, offset = vfill(r), vfill(-correction * r)
     for c in range(0, size, LANES):
         left = size - c

@@ -26,11 +26,14 @@ intrinsic: Any = numba.extending.intrinsic
 njit: Any = numba.njit
 
 
+_LEVELS = {"generic": "", "x86-64": "", "x86-64-v2": "", "x86-64-v3": "+avx", "x86-64-v4": "+avx,+avx512f"}
+
+
 def _features() -> frozenset[str]:
-    """The instruction sets that Numba will compile for, as LLVM names them."""
-    text = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
-    if config.CPU_NAME == "generic" and config.CPU_FEATURES is None:
-        text = ""
+    """The instruction sets that Numba will compile for, as LLVM names them: NUMBA_CPU_NAME's where that is a level."""
+    text = config.CPU_FEATURES or _LEVELS.get(config.CPU_NAME)
+    if text is None:
+        text = get_host_cpu_features()
     return frozenset(word[1:] for word in text.split(",") if word.startswith("+"))
 
 

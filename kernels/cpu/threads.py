@@ -32,8 +32,25 @@ if not ({"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & os.environ
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 
 
+_forked = False
+
+
+def _in_child() -> None:
+    """OpenMP's threads do not survive a fork, and its library ends a child that asks for them."""
+    global _forked
+    _forked = getattr(numba.np.ufunc.parallel, "_is_initialized", True)
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
 def thread_count(work: int | None = None, least: int = 1) -> int:
-    """Threads a kernel cuts its work into: Numba's, but no more than leaves each `least` units of `work`."""
+    """Threads a kernel cuts its work into: Numba's, but no more than leaves each `least` units of `work`.
+
+    One in a process forked off after the threads were started, such as a data loader's.
+    """
+    if _forked:
+        return 1
     threads = numba.get_num_threads()
     return threads if work is None else max(1, min(threads, work // least))
 

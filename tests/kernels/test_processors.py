@@ -1,0 +1,53 @@
+"""The CPU kernels on other processors than this one, with one thread, with more threads than cores, and after a fork.
+
+A new process is told to compile for an older processor, in a cache of its own, and runs the tests of this folder.
+"""
+
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygen.kernels.cpu import simd
+
+HERE = Path(__file__).parent
+LANES = "from tinygen.kernels.cpu.simd import LANES; print(LANES)"
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the processors named here are x86-64's")
+@pytest.mark.parametrize(("name", "lanes", "threads"), [("x86-64-v2", 4, 1), ("x86-64-v3", 8, 2 * os.cpu_count() + 1)])
+def test_every_kernel_at_another_width(name, lanes, threads, tmp_path):
+    if lanes > simd.LANES:
+        pytest.skip(f"this processor has vectors of {simd.LANES} lanes, {name} has {lanes}")
+    machine = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {**os.environ, **machine, "NUMBA_NUM_THREADS": str(threads)}
+    run = lambda *command: subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run("-c", LANES).stdout.strip() == str(lanes)
+    chosen = ["-k", "not cuda and not processors", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    done = run("-m", "pytest", "-q", "-x", str(HERE), *chosen)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def _convolved(seed):
+    from tinygen.kernels.cpu import convolution
+
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(size=(8, 32, 28, 28)).astype(np.float32), rng.normal(size=(32, 32, 3, 3)).astype(np.float32)
+    return float(np.abs(convolution.conv2d(x, w, None, (1, 1), (1, 1))).sum())
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def test_kernels_run_in_a_process_forked_off_after_they_have_run_here():
+    """As a data loader's workers are: OpenMP would end a child that asks for its threads."""
+    expected = [_convolved(seed) for seed in range(2)]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        found = pool.map_async(_convolved, range(2)).get(timeout=60)
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert _convolved(0) == expected[0]
