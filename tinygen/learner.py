@@ -97,9 +97,14 @@ class SingleLearner:
 
     Args:
         then: what follows the update in each step, given the figures' values: does nothing unless all are finite.
+
+    Attributes:
+        left: what `then` returned in the last step.
     """
 
-    def __init__(self, model: Any, recipe: Recipe, then: Callable[[Any], None] | None = None) -> None:
+    left: Any = None
+
+    def __init__(self, model: Any, recipe: Recipe, then: Callable[[Any], Any] | None = None) -> None:
         self.model = model
         self.recipe = recipe
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -115,7 +120,7 @@ class SingleLearner:
         lr = self.recipe.lr * self.warmup(self.steps_done)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
-        moved = self.move(batch, rng)
+        moved, self.left = self.move(batch, rng)
         figures = moved.read()
         try:
             check_finite(figures, {"grad_norm": "the gradient's norm"})
@@ -125,7 +130,7 @@ class SingleLearner:
         self.steps_done += 1
         return figures | {"lr": lr}
 
-    def _move(self, batch: Batch, rng: Any) -> Figures:
+    def _move(self, batch: Batch, rng: Any) -> tuple[Figures, Any]:
         """The step on the device, which waits for nothing: it moves the weights if all figures are finite."""
         self.optimiser.zero_grad()
         loss, terms = self.model.loss(batch, rng)
@@ -135,9 +140,7 @@ class SingleLearner:
         figures = Figures({"loss": loss, **terms, "grad_norm": norm})
         self.optimiser.step(when=figures.values)
         self.ema.update(when=figures.values)
-        if self.then is not None:
-            self.then(figures.values)
-        return figures
+        return figures, self.then(figures.values) if self.then is not None else None
 
     def averaged(self) -> AbstractContextManager[Any]:
         """The model in evaluation mode with its averaged weights, within the block."""

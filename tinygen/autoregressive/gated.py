@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from tinygen import nn, ops
-from tinygen.kernels.array_module import xp
 from tinygen.nets.classes import class_rows
+from tinygen.nets.inputs import as_input
 from tinygen.nn import functional as F
 from tinygen.ops.gate import gate
 from tinygen.random import Generator
-from tinygen.tensor import Tensor
+from tinygen.tensor import Tensor, asarray
 
 
 class GatedLayer(nn.Module):
@@ -146,8 +146,8 @@ class GatedPixelCNN(nn.Module):
 
     def planes(self, x: Any) -> Tensor:
         """One-hot planes (N, levels, H, W) of a grid of integers x (N, H, W); a border of zeros is no category."""
-        rows = F.one_hot(x, self.levels, self.outward.weight.dtype)
-        return rows.to(self.outward.weight.device).permute(0, 3, 1, 2)
+        weight = self.outward.weight
+        return F.one_hot(as_input(x, weight, asarray(x).dtype), self.levels, weight.dtype).permute(0, 3, 1, 2)
 
     def logits(self, planes: Tensor, cond: Tensor | None = None) -> Tensor:
         """Logits (N, levels, H, W) of each entry given those before it, for `planes` (N, levels, H, W).
@@ -172,9 +172,9 @@ class GatedPixelCNN(nn.Module):
             IndexError: entries out of range.
             ValueError: x has another number of axes.
         """
-        x = np.asarray(x)
-        if x.ndim != 3:
-            raise ValueError(f"a batch of grids is (N, H, W), not of shape {x.shape}")
-        logits = self.logits(self.planes(x), cond)
-        target = Tensor(xp(logits._data).asarray(x.astype(np.int64)))
+        grids = asarray(x)
+        if grids.ndim != 3:
+            raise ValueError(f"a batch of grids is (N, H, W), not of shape {grids.shape}")
+        logits = self.logits(self.planes(grids), cond)
+        target = as_input(grids, self.outward.weight, np.int64)
         return -ops.sum(F.cross_entropy(logits, target, reduction="none"), (1, 2))

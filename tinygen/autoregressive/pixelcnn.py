@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygen import nn
+from tinygen import nn, ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.autoregressive.ancestral import ancestral
 from tinygen.autoregressive.gated import GatedPixelCNN
 from tinygen.distributions.binarise import Binarise, binarised, check_binarise
 from tinygen.drawing import Drawing, ImageRows
+from tinygen.nets.inputs import as_input
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.tensor import Tensor
@@ -47,13 +48,13 @@ class PixelCNN(nn.Module):
         """Of how many classes `sample` can be told one; 0 for none."""
         return self.law.classes
 
-    def observed(self, x: Any, rng: Generator) -> np.ndarray:
+    def observed(self, x: Any, rng: Generator) -> Tensor:
         """What the law is of: integers (N, H, W) from images x (N, 1, H, W)."""
-        images = np.asarray(x)[:, 0]
+        images = as_input(x, self.law.outward.weight)[:, 0]
         if self.law.levels == 2:
-            return np.asarray(binarised(Tensor(images), self.binarise, rng) > 0.0).astype(np.int64)
+            return ops.astype(binarised(images, self.binarise, rng) > 0.0, np.int64)
         steps = self.law.levels - 1
-        return np.clip(np.rint((images + 1.0) * (0.5 * steps)), 0, steps).astype(np.int64)
+        return ops.astype(ops.clip(ops.round((images + 1.0) * (0.5 * steps)), 0, steps), np.int64)
 
     def images(self, k: np.ndarray) -> np.ndarray:
         """Images (N, 1, H, W) in [-1, 1] from integers k (N, H, W)."""
@@ -102,7 +103,7 @@ class PixelCNN(nn.Module):
     def drawings(self, dataset: Any, rng: Generator) -> list[Drawing]:
         """Held-out examples whose lower half is drawn anew."""
         batch = dataset.batch(slice(_COMPLETED))
-        k = self.observed(batch["x"], rng)
+        k = np.asarray(self.observed(batch["x"], rng))
         cond = self._given(batch)
         above = k[:, : self.size[0] // 2]
         completed = [ancestral(self.law, len(k), self.size, rng, cond, above) for _ in range(3)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tinygen.learner import Batch, SingleLearner
+from tinygen.learner import Batch, SingleLearner, captured
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 
@@ -22,7 +22,12 @@ class TwoPhases:
 
     def __init__(self, model: Any, recipe: Recipe) -> None:
         self.model = model
-        self.parts = {name: SingleLearner(getattr(model, name), recipe) for name in PARTS}
+        autoencoder, prior = (getattr(model, name) for name in PARTS)
+        self.parts = {
+            "autoencoder": SingleLearner(autoencoder, recipe, self._follow),
+            "prior": SingleLearner(prior, recipe),
+        }
+        self.coded = captured(model.coded, next(model.parameters()), self)
         self.change = max(1, round(recipe.steps * (1.0 - model.prior_share)))
         self.frozen = False
 
@@ -40,11 +45,17 @@ class TwoPhases:
         if not quantiser.started:
             quantiser.start(autoencoder.vectors(batch["x"]), rng)
         figures = self.parts["autoencoder"].step(batch, rng)
-        quantiser.follow(*autoencoder.seen, rng)
+        quantiser.revive(self.parts["autoencoder"].left, rng)
         return figures
 
+    def _follow(self, when: Any) -> Any:
+        """What is left of the step on the device: the codebook moves; the vectors that chose codes."""
+        z, indices = self.model.autoencoder.seen
+        self.model.autoencoder.quantiser.take_in(z, indices, when)
+        return z
+
     def _step_prior(self, batch: Batch, rng: Generator) -> dict[str, float]:
-        return self.parts["prior"].step(self.model.coded(batch), rng)
+        return self.parts["prior"].step(self.coded(batch), rng)
 
     @contextmanager
     def averaged(self) -> Iterator[Any]:

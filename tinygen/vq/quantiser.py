@@ -12,12 +12,15 @@ import numpy as np
 
 from tinygen import kernels, nn, ops
 from tinygen.autodiff.tape import no_grad
+from tinygen.device import device_of, transfer
+from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.update import refused
 from tinygen.nn import init
 from tinygen.ops.creation import ones, zeros
 from tinygen.ops.losses import squared_distance
 from tinygen.parallel import common, gathered
 from tinygen.random import Generator
-from tinygen.tensor import Tensor
+from tinygen.tensor import Tensor, asarray
 
 LLOYD_STEPS = 10  # of the k-means that a codebook starts from
 
@@ -27,8 +30,8 @@ class Quantised(NamedTuple):
 
     z: Tensor
     """The chosen codes in z's place, (N, D, ...), with the gradient of the identity in z and none in the codebook."""
-    indices: np.ndarray
-    """Which codes, int64 (N, ...)."""
+    indices: Any
+    """Which codes, an array int64 (N, ...), where z is."""
     codebook_loss: Tensor
     """|sg(z) - e|^2 summed over each example, the mean over the batch: moves the chosen codes and nothing else."""
     commitment_loss: Tensor
@@ -82,15 +85,13 @@ class Quantiser(nn.Module):
         self.register_buffer("sums", Tensor(book.numpy().copy()))
         self.register_buffer("started", zeros(()))
 
-    def nearest(self, z: Any) -> np.ndarray:
-        """The indices (N, ...) of the codes nearest to z (N, D, ...), eq. 1; the first of equals."""
-        vectors = _rows(z)
-        book = np.asarray(self.codebook)
-        scores = kernels.matmul(vectors, book.T) - 0.5 * (book * book).sum(axis=1)  # |z|^2 is the same for all codes
-        return scores.argmax(axis=1).reshape(z.shape[0], *z.shape[2:])
+    def nearest(self, z: Any) -> Any:
+        """The indices, an array (N, ...), of the codes nearest to z (N, D, ...), eq. 1; the first of equals."""
+        nearest = kernels.nearest_code(_rows(z), self.codebook._data)  # type: ignore[attr-defined]
+        return nearest.reshape(z.shape[0], *z.shape[2:])
 
-    def lookup(self, indices: np.ndarray) -> Tensor:
-        """The codes (N, D, ...) of indices (N, ...)."""
+    def lookup(self, indices: Any) -> Tensor:
+        """The codes (N, D, ...) of indices, an array (N, ...)."""
         return ops.moveaxis(ops.take(self.codebook, Tensor(indices), axis=0), -1, 1)
 
     def forward(self, z: Tensor) -> Quantised:
@@ -106,63 +107,90 @@ class Quantiser(nn.Module):
     def start(self, z: Any, rng: Generator) -> None:
         """Puts the codes on vectors z (N, D, ...) by k-means: distinct vectors at random, then Lloyd's steps."""
         vectors = gathered(_rows(z))
-        chosen = np.asarray(common(rng).permutation(len(vectors), device="cpu"))
-        book = np.resize(vectors[chosen], (self.codes, self.width))  # fewer vectors than codes: some twice
+        chosen = common(rng).permutation(len(vectors), device="cpu").numpy()
+        rows = transfer(np.resize(chosen, self.codes), device_of(vectors))  # fewer vectors than codes: some twice
+        book = vectors[rows]
         for _ in range(LLOYD_STEPS):
             self.codebook._assign(book)
             counts, sums = self._assigned(vectors, self.nearest(vectors))
             book = _means(counts, sums, book)
-        counts = np.full(self.codes, len(vectors) / self.codes, book.dtype)
-        self._write(book, counts, book * counts[:, None])
-        self.started._assign(np.ones((), self.started.dtype))
+        equal = len(vectors) / self.codes
+        self._write(book, xp(book).full(self.codes, equal, book.dtype), book * book.dtype.type(equal))
+        self.started._assign(1.0)
 
     @no_grad()
-    def follow(self, z: Any, indices: np.ndarray, rng: Generator) -> None:
-        """Takes in which codes the vectors z (N, D, ...) chose: averages, the codebook, revival (appendix A.1)."""
+    def follow(self, z: Any, indices: Any, rng: Generator) -> None:
+        """Takes in which codes the vectors z (N, D, ...) chose, and revives codes that are dead (appendix A.1)."""
+        self.take_in(z, indices)
+        self.revive(z, rng)
+
+    @no_grad()
+    def take_in(self, z: Any, indices: Any, when: Any = None) -> None:
+        """Moves the averages, and the codebook with them, by which codes the vectors z (N, D, ...) chose.
+
+        Args:
+            when: as for `Optimiser.step`: unless all these numbers are finite nothing changes.
+        """
         vectors, indices = gathered(_rows(z)), gathered(indices)
+        if refused(when):
+            return
         new_counts, new_sums = self._assigned(vectors, indices)
-        counts = self.decay * np.asarray(self.counts) + (1 - self.decay) * new_counts
-        sums = self.decay * np.asarray(self.sums) + (1 - self.decay) * new_sums
-        book = np.array(self.codebook) if self.learned else _means(counts, sums, np.asarray(self.codebook))
+        counts = self.decay * self.counts._data + (1 - self.decay) * new_counts
+        sums = self.decay * self.sums._data + (1 - self.decay) * new_sums
+        book = self.codebook._data
+        self._write(book if self.learned else _means(counts, sums, book), counts, sums, when)
+
+    @no_grad()
+    def revive(self, z: Any, rng: Generator) -> None:
+        """Puts codes that are dead on vectors of z (N, D, ...), at random; the host looks at the averages for them."""
+        counts = np.array(self.counts)
         equal = counts.sum() / self.codes
         dead = np.flatnonzero(counts < self.revival * equal)
         if len(dead):
+            vectors = np.asarray(Tensor(gathered(_rows(z))))
             chosen = np.asarray(common(rng).integers(0, len(vectors), len(dead), "cpu"))
+            book, sums = np.array(self.codebook), np.array(self.sums)
             book[dead], counts[dead], sums[dead] = vectors[chosen], equal, vectors[chosen] * equal
-        self._write(book, counts, sums)
+            self._write(book, counts, sums)
 
-    def _assigned(self, vectors: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _assigned(self, vectors: Any, indices: Any) -> tuple[Any, Any]:
         """How many of the vectors chose each code (K,), and their sums (K, D)."""
-        counts = np.bincount(indices.ravel(), minlength=self.codes).astype(vectors.dtype)
-        return counts, kernels.add_rows(vectors, indices.ravel(), self.codes)  # type: ignore[attr-defined]
+        sums = kernels.add_rows(vectors, indices.reshape(-1), self.codes)  # type: ignore[attr-defined]
+        return _counted(indices, self.codes, vectors.dtype), sums
 
-    def _write(self, book: np.ndarray, counts: np.ndarray, sums: np.ndarray) -> None:
-        dtype = self.codebook.dtype
-        self.codebook._assign(book.astype(dtype))
-        self.counts._assign(counts.astype(dtype))
-        self.sums._assign(sums.astype(dtype))
-
-
-def usage(indices: np.ndarray, codes: int) -> np.ndarray:
-    """The share of each code in `indices`, (codes,)."""
-    return np.bincount(np.asarray(indices).ravel(), minlength=codes) / np.asarray(indices).size
+    def _write(self, book: Any, counts: Any, sums: Any, when: Any = None) -> None:
+        for own, new in ((self.codebook, book), (self.counts, counts), (self.sums, sums)):
+            new = new.astype(own.dtype, copy=False)
+            own._assign(new if when is None else xp(when).where(xp(when).isfinite(when).all(), new, own._data))
 
 
-def perplexity(shares: np.ndarray) -> float:
+def usage(indices: Any, codes: int) -> Any:
+    """The share of each code in the array `indices`, (codes,)."""
+    return _counted(indices, codes, np.dtype(np.float64)) / indices.size
+
+
+def perplexity(shares: Any) -> Any:
     """exp of the entropy of the shares: how many codes, equally used, would be as varied; at most min(K, N)."""
-    used = shares[shares > 0]
-    return float(np.exp(-(used * np.log(used)).sum()))
+    module = xp(shares)
+    return module.exp(-(shares * module.log(module.where(shares > 0, shares, 1.0))).sum())
 
 
-def _rows(z: Any) -> np.ndarray:
-    """Vectors (N, D, ...) as rows (M, D)."""
-    array = np.moveaxis(np.asarray(z), 1, -1)
-    return np.ascontiguousarray(array).reshape(-1, array.shape[-1])
+def _counted(indices: Any, codes: int, dtype: np.dtype) -> Any:
+    """How often each code occurs, (codes,)."""
+    one_each = xp(indices).ones((indices.size, 1), dtype)
+    return kernels.add_rows(one_each, indices.reshape(-1), codes)[:, 0]  # type: ignore[attr-defined]
 
 
-def _means(counts: np.ndarray, sums: np.ndarray, book: np.ndarray) -> np.ndarray:
+def _rows(z: Any) -> Any:
+    """Vectors (N, D, ...) as rows, an array (M, D)."""
+    array = asarray(z)
+    return xp(array).ascontiguousarray(xp(array).moveaxis(array, 1, -1)).reshape(-1, array.shape[1])
+
+
+def _means(counts: Any, sums: Any, book: Any) -> Any:
     """sums / counts; where nothing was counted, the code as it is."""
-    return np.where(counts[:, None] > 0, sums / np.where(counts > 0, counts, 1.0)[:, None], book).astype(book.dtype)
+    where, counted = xp(book).where, counts[:, None] > 0
+    return where(counted, sums / where(counted, counts[:, None], 1.0), book).astype(book.dtype, copy=False)
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:

@@ -17,8 +17,10 @@ from tinygen.autodiff.tape import no_grad
 from tinygen.autoregressive.ancestral import ancestral
 from tinygen.autoregressive.gated import GatedPixelCNN
 from tinygen.drawing import Bars, Drawing, ImageRows
+from tinygen.kernels.capture import capturing
 from tinygen.learner import Learner, check_finite
 from tinygen.nets.convolutional import resolutions
+from tinygen.nets.inputs import as_input
 from tinygen.parallel import gathered
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
@@ -48,12 +50,11 @@ class QuantisedAutoencoder(nn.Module):
         if not 0 <= beta < math.inf:
             raise ValueError(f"beta is at least 0, not {beta}")
         self.encoder, self.quantiser, self.decoder, self.beta = encoder, quantiser, decoder, beta
-        self.seen: tuple[Tensor, np.ndarray] | None = None  # vectors and codes of the last loss, for the codebook
+        self.seen: tuple[Tensor, Any] | None = None  # vectors and codes of the last loss, for the codebook
 
     def tensor(self, x: Any) -> Tensor:
         """Images as a tensor of the model's dtype, where it is."""
-        like = next(self.parameters())
-        return Tensor(np.asarray(x, dtype=like.dtype)).to(like.device)
+        return as_input(x, next(self.parameters()))
 
     def loss(self, batch: Any, rng: Generator) -> tuple[Tensor, dict[str, Any]]:
         """Eq. 3; a codebook that follows moving averages has no term of its own there."""
@@ -79,17 +80,18 @@ class QuantisedAutoencoder(nn.Module):
             NonFinite: it is not finite.
         """
         z = self.encoder(self.tensor(x))
-        check_finite({"what leaves the encoder": float(ops.sum(z))})
+        if not capturing():
+            check_finite({"what leaves the encoder": float(ops.sum(z))})
         return z
 
-    def codes(self, x: Any) -> np.ndarray:
-        """Images x (N, C, H, W) as grids of codes, int64 (N, h, w). Raises NonFinite as `vectors` does."""
+    def codes(self, x: Any) -> Any:
+        """Images x (N, C, H, W) as grids of codes, an array int64 (N, h, w). Raises NonFinite as `vectors` does."""
         return self.quantiser.nearest(self.vectors(x))
 
     @no_grad()
-    def decode(self, codes: np.ndarray) -> Tensor:
-        """Images (N, C, H, W) from grids of codes (N, h, w)."""
-        return self.decoder(self.quantiser.lookup(codes))
+    def decode(self, codes: Any) -> Tensor:
+        """Images (N, C, H, W) from grids of codes, an array (N, h, w)."""
+        return self.decoder(self.quantiser.lookup(as_input(codes, self.quantiser.codebook, np.int64)._data))
 
 
 class CodePrior(nn.Module):
@@ -132,7 +134,7 @@ class VQVAE(nn.Module):
         """Of how many classes `sample` can be told one; 0 for none."""
         return self.prior.law.classes
 
-    def coded(self, batch: Any) -> dict[str, np.ndarray]:
+    def coded(self, batch: Any) -> dict[str, Any]:
         """A batch with codes in place of images."""
         return {**batch, "x": self.autoencoder.codes(batch["x"])}
 
@@ -155,14 +157,14 @@ class VQVAE(nn.Module):
                 difference = batch["x"] - np.asarray(self.autoencoder.decode(coded["x"]))
                 errors.append((difference**2).reshape(len(difference), -1).sum(axis=1))
                 nats.append(float(self.prior.loss(coded, rng)[0]) * len(difference))
-                codes.append(coded["x"])
+                codes.append(np.asarray(Tensor(coded["x"])))
         shares = usage(np.concatenate(codes), self.autoencoder.quantiser.codes)
         prior = sum(nats) / len(dataset)
         count = len(shares)
         return {
             "reconstruction": (float(np.concatenate(errors).mean()), "squared error an example"),
             "codes used": (float((shares > 0).sum()), f"of {count}"),
-            "perplexity of the codes": (perplexity(shares), f"of at most {count}"),
+            "perplexity of the codes": (float(perplexity(shares)), f"of at most {count}"),
             "prior, negative log-likelihood": (prior, "nats per image, of its codes, exact"),
             "prior, bits per code": (
                 prior / (math.prod(self.grid) * math.log(2.0)),
@@ -175,7 +177,7 @@ class VQVAE(nn.Module):
         x = dataset.batch(slice(_SHOWN))["x"]
         back = np.asarray(self.autoencoder.decode(self.autoencoder.codes(x)))
         codes = self.autoencoder.quantiser.codes
-        shares = usage(self.autoencoder.codes(dataset.batch(slice(1000))["x"]), codes)
+        shares = usage(np.asarray(Tensor(self.autoencoder.codes(dataset.batch(slice(1000))["x"]))), codes)
         return [
             ImageRows(
                 "Reconstructions: held-out examples as codes and back", np.stack([x, back]), ("original", "back")
