@@ -1,6 +1,7 @@
 """`tinygen bench`: libraries are compared before they are timed, and what is quoted is the median of paired ratios."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,8 +176,8 @@ def test_what_can_be_named_is_listed(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_whole_name_is_that_case_alone() -> None:
     from tinygen.cli.bench import BenchOptions, planned
 
-    assert planned(BenchOptions(("memory", "VAE"), ()))[1].cases == ["VAE"]
-    assert planned(BenchOptions(("memory", "vae"), ()))[1].cases == ["VAE", "VQ-VAE"]
+    assert planned(BenchOptions(("memory", "VAE"), against=()))[1].cases == ["VAE"]
+    assert planned(BenchOptions(("memory", "vae"), against=()))[1].cases == ["VAE", "VQ-VAE"]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,8 @@ def test_a_whole_name_is_that_case_alone() -> None:
         ("conv --rounds 0", "--rounds is at least 1, not 0"),
         ("conv --repeat 0", "--repeat is at least 1, not 0"),
         ("growth --repeat 2", "growth is fitted to one run"),
+        ("memory --device cuda", "memory is measured on the CPU: leave out --device cuda"),
+        ("conv --precision fp8", "--precision is float32 or tf32 or bfloat16, not 'fp8'"),
         ("conv --against trch", "unknown library 'trch': did you mean torch?"),
     ],
 )
@@ -207,3 +210,22 @@ def test_what_a_measure_cannot_do_is_one_line(
 ) -> None:
     assert main(["bench", measure, "--against", library]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_without_a_gpu_it_says_in_one_line_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["tinygen.device"], "cuda_status", lambda: (False, "no CUDA device was found"))
+    assert main(["bench", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err == "tinygen: --device cuda cannot be measured here: no CUDA device was found\n"
+
+
+def test_kernels_are_listed_for_cuda(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--device", "cuda", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "  softmax, gradient\n" in listed
+    assert "  tinygen, eager\n" in listed
+    assert main(["bench", "--device", "cuda", "--precision", "bfloat16", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "softmax" not in listed
+    assert "  attention, 196 places of 32\n" in listed

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import time
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +29,30 @@ def description(threads: int) -> dict[str, str]:
         "precision": "float32",
         **versions,
     }
+
+
+def of_cupy() -> dict[str, str]:
+    """The GPU that CuPy sees, its driver, the CUDA that CuPy brings, and the day."""
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    driver = Path("/proc/driver/nvidia/version")
+    try:
+        version = re.search(r"Kernel Module.*?(\d+\.[\d.]+)", driver.read_text())
+    except OSError:
+        version = None
+    return {
+        "GPU": runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode(),
+        "driver": version[1] if version else f"of CUDA {_dotted(runtime.driverGetVersion())}",
+        "CUDA": _dotted(runtime.runtimeGetVersion()),
+        "cupy": cupy.__version__,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _dotted(version: int) -> str:
+    """13020 as 13.2."""
+    return f"{version // 1000}.{version % 1000 // 10}"
 
 
 def processor() -> str:

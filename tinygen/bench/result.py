@@ -137,7 +137,7 @@ class Runs:
         """The ratio as a table shows it, * where something else ran meanwhile, or why there is none."""
         ratio = self.ratio(case, to)
         if ratio is None:
-            return self.value(case, to)
+            return next((row.wrong[to] for row in self.rows(case) if to in row.wrong), "")
         return f"{ratio}{'*' if any(row.disturbed(self.names[0], to) for row in self.rows(case)) else ''}"
 
     def as_json(self) -> dict[str, Any]:

@@ -4,7 +4,8 @@
     {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least 3 times
     {"do": "memory", "case": c, "after": b}  ->  {"work": n, ...}        bytes that c takes, once b has run (memory.py)
 
-What else it prints goes to standard error. An error is an answer too: {"error": "..."}.
+What else it prints goes to standard error. An error is an answer too: {"error": "..."}. The first line, unasked, is
+what the library says of itself.
 """
 
 import importlib
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.bench import memory
+from tinygen.bench.cuda.cases import CEILINGS, KERNELS
 from tinygen.bench.growth import POINTS
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.steps import SAMPLING, STEPS
@@ -33,7 +35,10 @@ def build(backend: Any, case: str) -> Any:
     """The run of a case by its name, in a library."""
     if case in STEPS:
         return backend.step(case)
-    return backend.sampling(case) if case in SAMPLING else backend.operation(NAMED[case])
+    if case in SAMPLING:
+        return backend.sampling(case)
+    kernel = CEILINGS.get(case) or KERNELS.get(case)
+    return backend.operation(NAMED[case]) if kernel is None else backend.kernel(kernel)
 
 
 class Cases:
@@ -66,7 +71,7 @@ def serve(module: str, threads: int, options: dict[str, Any]) -> None:
     backend = importlib.import_module(module)
     backend.setup(threads, **options)
     cases = Cases(backend)
-    answer({}, answers)
+    answer(backend.about(), answers)
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -84,7 +89,9 @@ def _done(request: dict[str, Any], cases: Cases) -> dict[str, Any]:
         case "memory":
             return memory.of(cases, case, request["after"])
         case _:
-            return sample(cases.warmed(case), request["seconds"])
+            clock = cases.backend.clock()
+            run, seconds = cases.warmed(case), request["seconds"]
+            return sample(run, seconds) if clock is None else clock.sample(run, seconds)
 
 
 def sample(run: Any, seconds: float) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """`tinygen bench [MEASURE] [CASE ...]`: this engine beside other libraries, on this machine, in one run.
 
-The measure is time (what is measured when none is named), memory, startup or growth.
+The measure is time (what is measured when none is named), memory, startup or growth. With --device cuda it is the time
+of every CUDA kernel beside its floor, and of the families' training steps.
 """
 
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -27,12 +28,16 @@ class BenchOptions:
 
     what: tyro.conf.Positional[tuple[str, ...]] = ()
     """First time, memory, startup or growth (time when none is named); then cases, by a part of their names."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where it is measured."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
+    """On a CUDA device, of products on both sides; bfloat16 is mixed precision, of steps and products alone."""
     against: tuple[str, ...] | None = None
     """Libraries to compare with, where they are installed; --list names all."""
     rounds: int | None = None
-    """Samples of each; 7 of times, 3 of the others."""
-    seconds: float = 0.3
-    """Length of a sample of times."""
+    """Samples of each; 7 of times (5 on a CUDA device), 3 of the others."""
+    seconds: float | None = None
+    """Length of a sample of times; 0.3 s, on a CUDA device 0.05."""
     repeat: int = 1
     """How often all is measured, by new processes; the table then shows how far the ratios went."""
     threads: int = os.cpu_count() or 1
@@ -43,7 +48,10 @@ class BenchOptions:
     """Folder for the table in Markdown, JSON and the picture."""
 
 
-AGAINST = ("torch", "torch, malloc tuned")
+AGAINST = {
+    "cpu": ("torch", "torch, malloc tuned"),
+    "cuda": ("tinygen, eager", "torch", "torch, channels last", "torch, CUDA graphs"),
+}
 Done = Callable[[str], None]
 
 
@@ -54,6 +62,7 @@ class Plan:
     cases: list[str]
     backends: "list[Backend]"
     options: BenchOptions
+    about: dict[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -62,18 +71,45 @@ class Plan:
     def rounds(self, default: int) -> int:
         return default if self.options.rounds is None else self.options.rounds
 
+    def seconds(self, default: float = 0.3) -> float:
+        return default if self.options.seconds is None else self.options.seconds
+
+    def told(self, about: dict[str, str]) -> None:
+        """Takes in what a library says of itself."""
+        self.about.update(about)
+
 
 def time(plan: Plan, done: Done) -> "Report":
-    """Operations and training steps."""
+    """Operations and training steps; on a CUDA device kernels beside their floors, and training steps."""
+    if plan.options.device == "cuda":
+        return time_on_cuda(plan, done)
     from tinygen.bench.interleave import measure
     from tinygen.bench.report import of_ratios
     from tinygen.bench.result import MILLISECONDS, Runs
 
     options = plan.options
-    sizes = (options.threads, plan.rounds(7), options.seconds)
+    sizes = (options.threads, plan.rounds(7), plan.seconds())
     runs = [measure(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
     title = "Median of each sample, and time over the other's, with quartiles; * something else ran meanwhile"
     return of_ratios(Runs(runs, plan.names, MILLISECONDS), "bench", title)
+
+
+def time_on_cuda(plan: Plan, done: Done) -> "Report":
+    """Every CUDA kernel beside its floor, and the families' training steps."""
+    from tinygen.bench.cuda import floors
+    from tinygen.bench.cuda.cases import CEILINGS, KERNELS
+    from tinygen.bench.interleave import measure
+    from tinygen.bench.result import MILLISECONDS, Runs
+
+    options, precision = plan.options, plan.options.precision
+    backends = [backend.on_cuda(precision) for backend in plan.backends]
+    sizes = (options.threads, plan.rounds(5), plan.seconds(0.05))
+    cases = [*CEILINGS, *plan.cases]
+    runs = [
+        measure(cases, backends, *sizes, seed=i, done=done, started=plan.told, quiet=False)
+        for i in range(options.repeat)
+    ]
+    return floors.report(Runs(runs, plan.names, MILLISECONDS), CEILINGS | KERNELS, precision)
 
 
 def memory(plan: Plan, done: Done) -> "Report":
@@ -114,7 +150,7 @@ def growth(plan: Plan, done: Done) -> "Report":
     points = list(dict.fromkeys(point.name for one in series for point in one.points))
     least = {point.name: one.points[0].name for one in reversed(series) for point in one.points}
     rows = {
-        "time": measure(points, plan.backends, options.threads, plan.rounds(3), options.seconds, done=done),
+        "time": measure(points, plan.backends, options.threads, plan.rounds(3), plan.seconds(), done=done),
         "memory": measure_memory(
             points, plan.backends, options.threads, plan.rounds(1), done=done, after=least.__getitem__
         ),
@@ -130,12 +166,16 @@ MEASURES: dict[str, Callable[[Plan, Done], "Report"]] = {
 }
 
 
-def cases_of(measure: str) -> Sequence[str]:
+def cases_of(measure: str, options: BenchOptions) -> Sequence[str]:
     """The names of what can be measured."""
+    from tinygen.bench.cuda.cases import KERNELS
     from tinygen.bench.growth import SERIES
     from tinygen.bench.operations import OPERATIONS
     from tinygen.bench.steps import SAMPLING, STEPS
 
+    if options.device == "cuda":
+        halved = options.precision == "bfloat16"
+        return [*STEPS, *(name for name, case in KERNELS.items() if not halved or case.in_bfloat16)]
     if measure == "growth":
         return [series.name for series in SERIES]
     return [*STEPS, *SAMPLING, *(o.name for o in OPERATIONS)] if measure == "time" else [*STEPS]
@@ -152,10 +192,10 @@ def run(args: Sequence[str]) -> int:
     from tinygen.bench.machine import description
 
     if options.list:
-        print("\n".join(listing()))
+        print("\n".join(listing(options)))
         return 0
     measure, plan = planned(options)
-    machine = description(options.threads)
+    machine = description(options.threads) | ({"precision": options.precision} if options.device == "cuda" else {})
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
     try:
@@ -163,6 +203,7 @@ def run(args: Sequence[str]) -> int:
             report = MEASURES[measure](plan, done)
     except BenchError as error:
         raise RunError(str(error)) from error
+    machine |= plan.about
     console.print(report.table())
     try:
         print("  ".join(map(str, report.save(options.out, machine))))
@@ -173,7 +214,7 @@ def run(args: Sequence[str]) -> int:
 
 def planned(options: BenchOptions) -> tuple[str, Plan]:
     """What is measured, and the plan. Raises UsageError for what is not there or out of range."""
-    from tinygen.bench.backends import BACKENDS
+    from tinygen.device import cuda_status
     from tinygen.training.registry import unknown
 
     for name, least in {"rounds": 1, "seconds": 0, "repeat": 1, "threads": 1}.items():
@@ -185,18 +226,24 @@ def planned(options: BenchOptions) -> tuple[str, Plan]:
         measure, parts = parts[0], parts[1:]
     if measure == "growth" and options.repeat > 1:
         raise UsageError("growth is fitted to one run: --repeat is for time, memory and startup")
-    cases = cases_of(measure)
+    if options.device == "cuda":
+        if measure != "time":
+            raise UsageError(f"{measure} is measured on the CPU: leave out --device cuda")
+        works, reason = cuda_status()
+        if not works:
+            raise UsageError(f"--device cuda cannot be measured here: {reason}")
+    cases, libraries = cases_of(measure, options), libraries_of(options)
     chosen = set() if parts else set(cases)
     for part in parts:
         found = {case for case in cases if part == case} or {case for case in cases if part.lower() in case.lower()}
         if not found:
             raise UsageError(unknown("case", part, cases, "tinygen bench --list"))
         chosen |= found
-    backends = [BACKENDS["tinygen"]]
-    for name in AGAINST if options.against is None else options.against:
-        if name not in BACKENDS:
-            raise UsageError(unknown("library", name, BACKENDS, "tinygen bench --list"))
-        backends.append(BACKENDS[name])
+    backends = [libraries["tinygen"]]
+    for name in AGAINST[options.device] if options.against is None else options.against:
+        if name not in libraries:
+            raise UsageError(unknown("library", name, libraries, "tinygen bench --list"))
+        backends.append(libraries[name])
         if measure == "startup" and not backends[-1].first_step:
             raise UsageError(f"start-up is measured of libraries as installed, not of {name!r}")
         if measure in ("memory", "growth") and backends[-1].options.get("compiled"):
@@ -213,16 +260,22 @@ def available(backends: "Sequence[Backend]") -> "list[Backend]":
     return [backend for backend in backends if not reasons[backend.name]]
 
 
-def listing() -> list[str]:
-    """What there is to name on the command line."""
-    from tinygen.bench.backends import BACKENDS
+def libraries_of(options: BenchOptions) -> "dict[str, Backend]":
+    """The forms of libraries that there are on a device."""
+    from tinygen.bench.backends import BACKENDS, CUDA_BACKENDS
 
+    return CUDA_BACKENDS if options.device == "cuda" else BACKENDS
+
+
+def listing(options: BenchOptions) -> list[str]:
+    """What there is to name on the command line."""
     lines = ["measures"]
     for measure, function in MEASURES.items():
         lines.append(f"  {measure:<8} {(function.__doc__ or '').strip()}")
-    lines += ["cases", *(f"  {case}" for case in cases_of("time"))]
-    lines += ["growth", *(f"  {case}" for case in cases_of("growth"))]
-    return [*lines, "libraries", *(f"  {name}" for name in BACKENDS)]
+    lines += ["cases", *(f"  {case}" for case in cases_of("time", options))]
+    if options.device == "cpu":
+        lines += ["growth", *(f"  {case}" for case in cases_of("growth", options))]
+    return [*lines, "libraries", *(f"  {name}" for name in libraries_of(options))]
 
 
 @contextmanager

@@ -1,17 +1,20 @@
 """The libraries that are timed: a module each, with
 
     setup(threads, **options)       before anything else in the process
+    about() -> dict                 what its figures must be quoted with, beside the machine
+    clock()                         what times a run on its device (cuda/clock.py); None for the host's clock
     operation(op) -> Run            an operation of `operations.py` or of `growth.py`, forward and backward
     step(name) -> Run               a training step of `steps.py`
     sampling(name) -> Run           samples of one of its models
+    kernel(case) -> Run             a kernel of `cuda/`
 
 A `Run` is called to do the work once, and gives its results as NumPy arrays for comparison. That of a step is told by
-`resize(n)` to go on with batches of n examples.
+`resize(n)` to go on with batches of n examples. A `Run` whose `as_graph` is true is timed as a CUDA graph of itself.
 """
 
 import importlib.util
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,6 +56,13 @@ class Backend:
             return f"torch.compile needs a compiler of C++, one of {', '.join(COMPILERS)}"
         return None
 
+    def on_cuda(self, precision: str) -> "Backend":
+        """The same on a CUDA device, with products of that precision."""
+        device = {"device_name": "cuda"} if self.package == "cupy" else {"device": "cuda"}
+        rounding = {"CUPY_TF32": str(int(precision != "float32"))}
+        options = self.options | device | {"precision": precision}
+        return replace(self, options=options, environment=self.environment | rounding)
+
 
 COMPILERS = ("g++", "clang++", "c++")
 MALLOC = {
@@ -63,7 +73,7 @@ MALLOC = {
 """glibc's malloc told to keep memory, as `tinygen train` tells it (training/memory.py)."""
 
 
-def _torch(name: str, environment: dict[str, str], **options: bool) -> Backend:
+def _torch(name: str, environment: dict[str, str], **options: Any) -> Backend:
     only_adam = options == {"fused": True}
     first = "" if options else "first_step_of_torch"
     return Backend(name, "tinygen.bench.backends.with_torch", "torch", options, environment, first, only_adam)
@@ -77,7 +87,25 @@ BACKENDS = {
         _torch("torch, malloc tuned", MALLOC),
         _torch("torch, fused Adam", MALLOC, fused=True),
         _torch("torch, channels last", MALLOC, fused=True, channels_last=True),
-        _torch("torch, compiled", MALLOC, fused=True, compiled=True),
+        _torch("torch, compiled", MALLOC, fused=True, compiled="default"),
     )
 }
 """Every way of running that is compared: PyTorch as installed, then with its memory kept, and its faster forms so."""
+
+
+def _on_cuda(name: str, steps_alone: bool = False, **options: Any) -> Backend:
+    return Backend(name, "tinygen.bench.backends.with_torch", "torch", options, steps_alone=steps_alone)
+
+
+CUDA_BACKENDS = {
+    b.name: b
+    for b in (
+        Backend("tinygen", "tinygen.bench.backends.with_tinygen", "cupy", {"captured": True}),
+        Backend("tinygen, eager", "tinygen.bench.backends.with_tinygen", "cupy", steps_alone=True),
+        _on_cuda("torch"),
+        _on_cuda("torch, channels last", fused=True, channels_last=True),
+        _on_cuda("torch, CUDA graphs", True, fused=True, channels_last=True, compiled="reduce-overhead"),
+        _on_cuda("torch, max-autotune", True, fused=True, channels_last=True, compiled="max-autotune"),
+    )
+}
+"""On a CUDA device: PyTorch eager, in its faster layout, and compiled, where its steps are CUDA graphs too."""

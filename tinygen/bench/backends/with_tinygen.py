@@ -1,14 +1,18 @@
-"""This engine, as `tinygen train` sets it up."""
+"""This engine, as `tinygen train` sets it up; on a CUDA device with steps captured as graphs or run one by one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 import tinygen as tg
-from tinygen import optim
+from tinygen import kernels, optim
+from tinygen.bench.cuda.kernel import Kernel, thinned
 from tinygen.bench.operations import Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS, Given, losses
+from tinygen.device import CPU, Device, device, transfer
 from tinygen.nn import functional
 from tinygen.ops import normalisation
 from tinygen.training.memory import keep_memory
@@ -20,9 +24,49 @@ F = SimpleNamespace(
 )
 
 
-def setup(threads: int) -> None:
-    """Threads are set by NUMBA_NUM_THREADS in the environment, before anything is imported."""
+class Form:
+    """How everything runs that is made later."""
+
+    device: Device = CPU
+    captured = False
+    precision = "float32"
+    clock: Any = None
+
+
+def setup(threads: int, device_name: str = "cpu", captured: bool = False, precision: str = "float32") -> None:
+    """Threads are set by NUMBA_NUM_THREADS in the environment, before anything is imported.
+
+    Args:
+        captured: steps are CUDA graphs.
+        precision: of products on a CUDA device: float32, tf32, or bfloat16 (mixed precision).
+    """
     keep_memory()
+    Form.device, Form.captured, Form.precision = device(device_name), captured, precision
+    if Form.device != CPU:
+        from tinygen.bench.cuda.clock import Clock
+        from tinygen.bench.cuda.queues import OfCupy
+
+        Form.clock = Clock(OfCupy())
+
+
+def clock() -> Any:
+    """What times a run; None: the host's clock."""
+    return Form.clock
+
+
+def about() -> dict[str, str]:
+    """What figures of this process must be quoted with."""
+    from tinygen.bench.machine import of_cupy
+
+    return {} if Form.device == CPU else of_cupy()
+
+
+@contextmanager
+def as_asked() -> Iterator[None]:
+    """Within the block products are of the precision that was asked for."""
+    products = kernels.precision("float32" if Form.precision == "float32" else "tf32")
+    with products, tg.mixed_precision(Form.precision == "bfloat16"):
+        yield
 
 
 class OperationRun:
@@ -51,34 +95,48 @@ class StepRun:
 
     def __init__(self, name: str, batch: int = BATCH) -> None:
         self.step = STEPS[name]
-        self.model = self.step.model()
+        self.model = self.step.model().to(Form.device)
         self.optimisers = [
             optim.Adam(turn.parameters(self.model).values(), lr=self.step.lr) for turn in self.step.turns
         ]
+        self.move: Any = self._move
+        if Form.captured:
+            from tinygen.capture import capture
+
+            self.move = capture(self._move, device=Form.device)
         self.resize(batch)
 
     def resize(self, batch: int) -> None:
         """From now on batches of `batch` examples."""
-        self.batch, self.noise = self.step.batch(batch), self.step.noise(batch)
+        self.batch, self.noise = (
+            {name: transfer(array, Form.device) for name, array in given.items()}
+            for given in (self.step.batch(batch), self.step.noise(batch))
+        )
 
     def __call__(self) -> Any:
+        return self.move(self.batch, self.noise)
+
+    def _move(self, batch: Any, noise: Any) -> Any:
         descended = []
-        for optimiser, (loss, gradients) in zip(self.optimisers, self._losses()):
-            for parameter, gradient in zip(optimiser.parameters(), gradients.values()):
-                parameter.grad = gradient
-            optimiser.step()
-            optimiser.zero_grad()
-            descended.append(loss)
+        with as_asked():
+            for optimiser, (loss, gradients) in zip(
+                self.optimisers, losses(self.step, self.model, batch, Given(noise))
+            ):
+                for parameter, gradient in zip(optimiser.parameters(), gradients.values()):
+                    parameter.grad = gradient
+                optimiser.step()
+                optimiser.zero_grad()
+                descended.append(loss.detach())
         if self.step.after is not None:
             self.step.after(self.model)
         return descended
 
-    def _losses(self) -> Any:
-        return losses(self.step, self.model, self.batch, Given(self.noise))
-
     def results(self) -> dict[str, np.ndarray]:
+        """In float32, whatever is timed."""
         found = {}
-        for turn, (loss, gradients) in zip(self.step.turns, self._losses()):
+        for turn, (loss, gradients) in zip(
+            self.step.turns, losses(self.step, self.model, self.batch, Given(self.noise))
+        ):
             found[turn.loss] = loss.numpy()
             found |= {n: g.numpy() for n, g in gradients.items() if n not in self.step.no_gradient}
         return found
@@ -99,6 +157,36 @@ class SamplingRun:
         return {"samples": self().numpy()}
 
 
+class KernelRun:
+    """One kernel on arrays of the device, recorded as a graph where it is timed."""
+
+    as_graph = True
+
+    def __init__(self, case: Kernel) -> None:
+        self.case = case
+        self.arrays: Any = None
+
+    def _prepared(self, halved: bool) -> Any:
+        arrays = {name: transfer(array, Form.device) for name, array in self.case.arrays().items()}
+        if halved:
+            arrays = {n: a.astype(tg.bfloat16) if a.dtype == np.float32 else a for n, a in arrays.items()}
+        return arrays | self.case.left(kernels, arrays)
+
+    def __call__(self) -> Any:
+        with as_asked():
+            if self.arrays is None:
+                self.arrays = self._prepared(Form.precision == "bfloat16")
+            return self.case.ours(kernels, self.arrays)
+
+    def results(self) -> dict[str, np.ndarray]:
+        """In float32, whatever is timed."""
+        found = self.case.ours(kernels, self._prepared(False))
+        if not self.case.compared:
+            return {}
+        outputs = found if isinstance(found, list | tuple) else [found]
+        return {str(i): np.asarray(transfer(thinned(y), CPU), np.float64) for i, y in enumerate(outputs)}
+
+
 def operation(chosen: Operation) -> OperationRun:
     return OperationRun(chosen)
 
@@ -109,6 +197,10 @@ def step(name: str, batch: int = BATCH) -> StepRun:
 
 def sampling(name: str, n: int = BATCH) -> SamplingRun:
     return SamplingRun(name, n)
+
+
+def kernel(case: Kernel) -> KernelRun:
+    return KernelRun(case)
 
 
 def placed(array: np.ndarray, image: bool) -> np.ndarray:
