@@ -3,11 +3,9 @@
 One rank of two, as if the other had what it has, on the simulated device: what NCCL does is not simulated.
 """
 
-import dataclasses
 from typing import Any
 
 import numpy as np
-import pytest
 from simulator import needs_compiler
 from simulator.cupy import as_cupy
 
