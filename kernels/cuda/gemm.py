@@ -54,7 +54,7 @@ class Plan:
     batch: int
     tile: Tile
     parts: int  # of the depth
-    arithmetic: str  # a struct of gemm.cuh
+    arithmetic: str  # a struct of fragments.cuh
 
 
 def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1, largest: Tile = LARGE) -> Plan:
@@ -73,7 +73,7 @@ def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1, larg
 
 
 def multiplication(dtype: Any) -> str:
-    """Which struct of gemm.cuh multiplies elements of `dtype`."""
+    """Which struct of fragments.cuh multiplies elements of `dtype`."""
     if dtype == "float32":
         return {"float32": "Simt", "tf32": "Tf32", "bf16": "Bf16"}[current_precision()]
     return "Simt" if dtype == "float64" else "StoredBf16"
@@ -90,7 +90,7 @@ def constants(plan: Plan) -> dict[str, str | int]:
 
 
 def shared_bytes(plan: Plan, along_depth: tuple[bool, bool]) -> int:
-    """The size of all stages: `Tile` in gemm.cuh, of A and of B."""
+    """The size of all stages: `Tile` in fragments.cuh, of A and of B."""
     tile, size = plan.tile, plan.dtype.itemsize
     gap = 16 if size == 2 else 32
     one = lambda side, along: side * (tile.depth * size + 16) if along else tile.depth * (side * size + gap)

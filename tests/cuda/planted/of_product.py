@@ -27,7 +27,7 @@ BUGS = [
     ),
     Bug(
         "two registers of a fragment are exchanged",
-        "gemm.cuh",
+        "fragments.cuh",
         "round_to_tf32(tile(g + 8, t)), round_to_tf32(tile(g, t + 4)),",
         "round_to_tf32(tile(g, t + 4)), round_to_tf32(tile(g + 8, t)),",
         "product",
@@ -35,7 +35,7 @@ BUGS = [
     ),
     Bug(
         "operands of tensor cores are not rounded",
-        "gemm.cuh",
+        "fragments.cuh",
         "return {round_to_tf32(tile(g, t)), round_to_tf32(tile(g, t + 4))};",
         "return {__float_as_uint(tile(g, t)), __float_as_uint(tile(g, t + 4))};",
         "product",
@@ -51,7 +51,7 @@ BUGS = [
     ),
     Bug(
         "tiles are laid out without the gaps that they are written with",
-        "gemm.cuh",
+        "fragments.cuh",
         "(ALONG_DEPTH ? SIDE : BLOCK_K) * STRIDE;",
         "SIDE * BLOCK_K;",
         "product",

@@ -60,9 +60,10 @@ class _RawModule:
         def launch(grid: Any, block: Any, args: Sequence[Any], shared_mem: int = 0) -> None:
             if any(isinstance(a, np.ndarray) for a in args):
                 raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+            function.max_dynamic_shared_size_bytes = launch.max_dynamic_shared_size_bytes
             SESSION.stream.run(lambda: function(grid, block, unwrapped(tuple(args)), shared_mem), list(args))
 
-        launch.max_dynamic_shared_size_bytes = 0  # type: ignore[attr-defined]
+        launch.max_dynamic_shared_size_bytes = function.max_dynamic_shared_size_bytes  # type: ignore[attr-defined]
         return launch
 
 
