@@ -128,10 +128,8 @@ at, g, bt = matrices(3)
 taps, inputs = rng.normal(size=3), rng.normal(size=TILE + 2)
 plain = np.array([inputs[i : i + 3] @ taps for i in range(TILE)])
 assert np.allclose(at @ ((g @ taps) * (bt @ inputs)), plain, atol=1e-12)
-products = len(g)
-print(
-    f"{TILE} outputs of 3 taps: {products} products for {TILE * 3}; in two dimensions {products**2} for {(TILE * 3) ** 2}"
-)
+points = len(g)
+print(f"{TILE} outputs of 3 taps: {points} products for {3 * TILE}; in two dimensions {points**2} for {9 * TILE**2}")
 
 # %% [markdown]
 # In two dimensions the matrices stand on both sides, and 36 products take the place of 144. With many channels those
