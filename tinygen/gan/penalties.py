@@ -36,7 +36,7 @@ def clip_weights_(parameters: Iterable[Tensor], bound: float, when: Any = None) 
         raise ValueError(f"clip_weights_: the bound must be above 0, not {bound}")
     if refused(when):
         return
-    most = bound if when is None else xp(when).where(xp(when).isfinite(when).all(), bound, np.inf)
+    most: Any = bound if when is None else xp(when).where(xp(when).isfinite(when).all(), bound, np.inf)
     for p in parameters:
         own = most if when is None else most.astype(p.dtype)
         xp(p._data).clip(p._data, -own, own, out=p._data)
