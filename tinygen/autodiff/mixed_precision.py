@@ -35,7 +35,7 @@ KEPT = frozenset(
         *("relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "gate"),
         *("astype", "alias", "_to_device", "reshape", "permute_dims", "broadcast_to", "concat", "dense"),
         *("flip", "roll", "_pad_constant", "_getitem", "scatter_add"),
-        *("sum_windows", "spread_windows", "max_pool2d", "place_chosen", "pick_chosen"),
+        *("sum_windows", "spread_windows"),
     ]
 )
 
