@@ -71,6 +71,7 @@ def test_a_view_moves_nothing_and_what_is_repeated_is_there_once() -> None:
     assert cost("permute_dims", False, x.T, (x, (1, 0))) == Cost(0, 0)
     assert cost("permute_dims", False, x.T.copy(), (x, (1, 0))) == Cost(0, 4 * 24)
     assert cost("add", True, zeros(3, 4), (np.broadcast_to(zeros(4), (3, 4)), 1.0)) == Cost(12, 4 * (4 + 12))
+    assert cost("astype", True, zeros(3, 4), (x, np.float32)) == Cost(12, 4 * 24)
     assert cost("multiply", True, zeros(12), (x.ravel(), x.ravel())).bytes == 4 * 36
     assert cost("multiply", True, zeros(3, 4), (x, x)).bytes == 4 * 24  # one array, twice an argument
 

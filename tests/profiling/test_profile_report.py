@@ -11,6 +11,8 @@ from rich.console import Console
 import tinygen as tg
 from tinygen import nn
 from tinygen.cli import main
+from tinygen.cli.train import TrainOptions, configure
+from tinygen.device import cuda_status
 from tinygen.drawing.render import caption_of
 from tinygen.profiling.ceilings import Ceilings
 from tinygen.profiling.cost import Cost
@@ -18,6 +20,8 @@ from tinygen.profiling.profile import Operation, Profile
 from tinygen.profiling.report import HOW_TO_READ, content, tables
 from tinygen.profiling.timeline import timeline
 from tinygen.random import Generator
+from tinygen.training.assemble import assemble
+from tinygen.training.registry import config_class
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,29 @@ def test_the_command_trains_a_few_steps_and_says_where_their_time_went(
     assert figures["machine"]["numpy"] == np.__version__
     assert {row["part"] for row in figures["operations"]} == {"forward", "backward", "update"}
     assert "vae on digits" in caption_of(tmp_path / "new" / "profile.png")
+
+
+@pytest.mark.parametrize("model", ["vqvae", "pixelcnn", "ddpm", "realnvp", "wgan-gp"])
+def test_a_step_of_every_family_adds_up(model: str) -> None:
+    """Gradients of gradients, codes, flows run backwards: nothing is counted twice, and most of it has a module."""
+    parts = assemble(configure(model, TrainOptions(batch_size=4), config_class(model)(), ""))
+    with tg.profile(parts.model) as found:
+        parts.learner.step(next(parts.loader), parts.rng)
+    assert all(before.stop <= after.start for before, after in itertools.pairwise(found.events))
+    assert found.rest > 0
+    assert all(found.parts().values())
+    worked = [e for e in found.events if e.part != "update"]
+    assert sum(e.module is not None for e in worked) > 0.8 * len(worked)
+    assert {e.module for e in found.events} - {None} <= {path for path, _ in parts.model.named_modules()}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not cuda_status()[0], reason=cuda_status()[1])
+def test_the_command_on_a_gpu(tmp_path: Path) -> None:
+    assert main(["profile", "ddpm", "--device", "cuda", "--steps", "2", "--out", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "profile.json").read_text())
+    assert {row["part"] for row in figures["operations"]} == {"forward", "backward", "update"}
+    assert figures["ceilings"]["flop_per_second"] > 1e12
 
 
 @pytest.mark.parametrize(

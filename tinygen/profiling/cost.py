@@ -171,7 +171,7 @@ def arrays_of(values: Iterable[Any]) -> list[Any]:
     for value in values:
         if isinstance(value, list | tuple):
             found += arrays_of(value)
-        elif hasattr(value, "nbytes") and hasattr(value, "strides"):
+        elif hasattr(value, "nbytes") and not isinstance(value, type):  # NumPy's dtypes are types that say they have it
             found.append(value)
     return found
 
