@@ -55,7 +55,9 @@ def _enter(table: dict[int, tuple[Any, int]], buffer: Any, value: int) -> None:
 
 
 def expose(array: Any) -> None:
-    """A user can write into `array` from now on."""
+    """A user can write into `array` from now on; not within a captured step, whose arrays nobody else has."""
+    if capturing():
+        return
     buffer = buffer_of(array)
     if id(buffer) not in exposed:
         _enter(exposed, buffer, checksum(buffer))

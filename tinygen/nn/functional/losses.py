@@ -113,5 +113,5 @@ def cross_entropy(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> T
         bad = int(classes.min()) if classes.min() < 0 else int(classes.max())
         raise ValueError(f"cross_entropy: class {bad} is outside 0 to {count - 1}")
     rows = logits if logits.ndim == 2 else moveaxis(logits, 1, -1).reshape(classes.size, count)
-    losses = cross_entropy_rows(rows, classes.reshape(-1))
+    losses = cross_entropy_rows(rows, Tensor(classes.reshape(-1)))
     return _reduced("cross_entropy", losses.reshape(shape), reduction)
