@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulator import RawModule, needs_compiler, simulated
+from simulator import RawModule, needs_compiler
+from simulator import version as simulated
+from test_on_a_gpu import REASON, WORKS, OnDevice
 
 from tinygen import kernels
 from tinygen.kernels.array_module import bfloat16
 from tinygen.kernels.cuda import gemm, launch
 
-pytestmark = needs_compiler
-
+ON_A_GPU = pytest.param(
+    OnDevice("product"), id="gpu", marks=[pytest.mark.gpu, pytest.mark.skipif(not WORKS, reason=REASON)]
+)
+everywhere = pytest.mark.parametrize("product", [simulated("product"), ON_A_GPU])
 TILES = {"large": gemm.LARGE, "medium": gemm.MEDIUM, "small": gemm.SMALL}
 TOLERANCE = {"float32": 2e-6, "tf32": 2.0**-10, "bf16": 2.0**-7}
 
@@ -25,37 +29,40 @@ def by_columns(x):
     return np.ascontiguousarray(x.T).T
 
 
+@everywhere
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("tile", TILES)
-def test_tiles_that_are_full_and_tiles_that_are_not(tile, precision, monkeypatch):
+def test_tiles_that_are_full_and_tiles_that_are_not(product, tile, precision, monkeypatch):
     size = TILES[tile]
     monkeypatch.setattr(gemm, "choose", lambda *args, choose=gemm.choose: replace(choose(*args), tile=size, parts=1))
     rng = np.random.default_rng(0)
     a = rng.normal(size=(size.rows + 8, 3 * size.depth + 4)).astype(np.float32)
     b = rng.normal(size=(a.shape[1], size.columns + 4)).astype(np.float32)
     with kernels.precision(precision):
-        agree(simulated("product").matmul(a, b), a, b, TOLERANCE[precision])
+        agree(product.matmul(a, b), a, b, TOLERANCE[precision])
 
 
 @pytest.mark.parametrize(
     ("left", "right"), [(np.asarray, np.asarray), (by_columns, by_columns)], ids=["rows", "columns"]
 )
+@everywhere
 @pytest.mark.parametrize("depth", [72, 37])
-def test_bfloat16_in_memory_is_multiplied_as_it_is(depth, left, right):
+def test_bfloat16_in_memory_is_multiplied_as_it_is(product, depth, left, right):
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=size).astype(bfloat16()) for size in ((40, depth), (depth, 48)))
-    found = simulated("product").matmul(left(a), right(b))
+    found = product.matmul(left(a), right(b))
     exact = a.astype(np.float64) @ b.astype(np.float64)
     assert found.dtype == bfloat16()
     assert (np.abs(found.astype(np.float64) - exact) <= 2.0**-8 * np.abs(exact) + 1e-5).all()
 
 
+@everywhere
 @pytest.mark.parametrize("parts", [2, 3, 7])
-def test_parts_of_the_depth_and_parts_that_are_empty(parts, monkeypatch):
+def test_parts_of_the_depth_and_parts_that_are_empty(product, parts, monkeypatch):
     monkeypatch.setattr(gemm, "choose", lambda *args, choose=gemm.choose: replace(choose(*args), parts=parts))
     rng = np.random.default_rng(parts)
     a, b = (rng.normal(size=size).astype(np.float32) for size in ((40, 132), (132, 36)))
-    agree(simulated("product").matmul(a, b), a, b, 2e-6)
+    agree(product.matmul(a, b), a, b, 2e-6)
 
 
 def test_larger_tiles_where_there_are_enough_of_them_and_parts_where_there_are_too_few():
@@ -83,6 +90,7 @@ extern "C" __global__ void offsets(Index* y) {
 }"""
 
 
+@needs_compiler
 @pytest.mark.parametrize("dtype", [np.dtype("f4"), np.dtype("f8"), bfloat16()], ids=str)
 @pytest.mark.parametrize("tile", TILES)
 def test_no_two_lanes_ask_for_different_words_of_one_bank(tile, dtype, monkeypatch, tmp_path):
