@@ -13,6 +13,7 @@ To be read in this order, each for one idea more:
     attention.cu                   tiles of shared memory that all rows of a block use; a softmax that goes along
     ptx.cuh, fragments.cuh         tensor cores
     gemm.cuh, product.cu, parts.cu the matrix product: tiles that are copied while others are multiplied
+    axes.cuh, convolution_few.cu   which pixels meet which taps
     patches.cuh, convolution.cu    the product of a matrix that is never there, but gathered from an image
     codebook.cu                    the same tiles, and the nearest of all that passed
     chunks.cuh, update.cu          many small arrays in one launch

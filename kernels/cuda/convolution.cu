@@ -6,12 +6,12 @@
 // see each other, and the phases of a gradient, are products of their own. WIDTH: channels that are loaded at a time.
 #include "patches.cuh"
 
-// The loader of the filters, packed (taps, width, size) by packing.cu, at those taps which a cell sees.
+// The loader of the filters, packed (taps, width, groups, size) by packing.cu, at those taps which a cell sees.
 struct Filters {
   static const bool ALONG_DEPTH = false;
   static const int CHUNK = 16 / sizeof(stored);
   const stored* packed;
-  int size, kernel_w;
+  int size, step, kernel_w;  // step: from one channel of the source to the next
   const Cells& cells;
 
   struct Side { const stored* start; bool inside; };
@@ -24,7 +24,7 @@ struct Filters {
     int tap = (int)k / cells.width, channel = (int)k % cells.width;
     int i = cells.down.first + tap / cells.across.taps * cells.down.apart;
     int j = cells.across.first + tap % cells.across.taps * cells.across.apart;
-    return {((i * kernel_w + j) * (Index)cells.width + channel) * size, true};
+    return {((i * kernel_w + j) * (Index)cells.width + channel) * step, true};
   }
 
   __device__ __forceinline__ void copy(stored* to, const Side& side, const Depth& at) const {
@@ -73,7 +73,7 @@ convolve(stored* __restrict__ y, real* __restrict__ parts, const real* __restric
   at.last = min(at.last, cells.depth);  // `depth` is that of the phase with most taps
   at.first = min(at.first, at.last);
   Patches<WIDTH> left{x + group * width, cells};
-  Filters right{filters + group * kernel_h * kernel_w * width * size, (int)size, (int)kernel_w, cells};
+  Filters right{filters + group * size, (int)size, (int)(groups * size), (int)kernel_w, cells};
   Index channels = groups * columns, images = rows / (cells.down.cells * (Index)cells.across.cells);
   real* part = parts ? parts + blockIdx.y * images * target_h * target_w * channels : nullptr;
   multiply(memory, left, right, at, rows, columns, Pixels{y, part, bias, channels, group * columns, cells});

@@ -1,4 +1,4 @@
-"""Convolution and its two gradients on a CUDA device: see convolution.cu and convolution_filters.cu.
+"""Convolution and its two gradients on a CUDA device: see convolution.cu, convolution_filters.cu, convolution_few.cu.
 
 Signatures as in definitions/convolution.py. Images are read and written with the channels last in memory; others are
 brought there by a copy. To what float32 is rounded on the way: kernels/rounding.py.
@@ -12,6 +12,10 @@ from . import gemm
 from .launch import THREADS, address, arithmetic, ceil_div, cupy, launch
 
 Array = Any
+
+_FEW = 4  # channels of a group that convolution_few.cu makes better than a product of matrices
+_PHASES = 8  # PHASES in convolution_few.cu
+_BLOCKS = 1024  # that share out a gradient of few filters
 
 
 def conv2d(
@@ -62,12 +66,16 @@ def conv2d_weight_grad(
     x, g = _last(x, x.dtype), _last(g, x.dtype)
     dw = cupy().empty(shape, x.dtype)
     rows, width = shape[0] // groups, shape[1]
+    sizes = (groups, width, *kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *g.shape[1:3])
+    if rows <= _FEW:
+        _filter_gradient_few(g, x, dw, rows, sizes)
+        return dw
     gemm.product(
         "convolution_filters/filter_gradient",
         gemm.choose(x.dtype, rows, prod(shape[1:]), prod(g.shape[:3]), groups),
         dw,
         None,
-        *(g, x, groups, width, *kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *g.shape[1:3]),
+        *(g, x, *sizes),
         along_depth=(False, False),
         constants_of_loaders={"WIDTH_G": _width(g, rows), "WIDTH_X": _width(x, width)},
     )
@@ -78,27 +86,50 @@ def _convolve(
     x: Array, w: Array, bias: Any, size: Pair, channels: int, geometry: Any, groups: int, is_gradient: bool
 ) -> Array:
     """The target (N, channels, *size) of the source x: a convolution or, if `is_gradient`, the gradient of one."""
-    stride, padding, dilation = geometry
     x, kernel_size = _last(x, x.dtype), w.shape[2:]
     y = cupy().empty((x.shape[0], *size, channels), x.dtype)
+    bias = None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(x.dtype))
     columns, width = channels // groups, x.shape[3] // groups
+    stride, padding, dilation = geometry
+    sizes = (*kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *size)
     phases = stride if is_gradient else (1, 1)
+    if columns <= _FEW and max(phases) <= _PHASES:
+        filters = _packed(w, x.dtype, groups, columns, is_gradient)
+        lanes = 1 if width <= 4 else 8 if width <= 64 else 32  # threads that share the channels of a cell
+        cells = y.size // columns
+        blocks = ceil_div(cells * lanes, THREADS)
+        args = (y, bias, cells, lanes, x, filters, int(is_gradient), groups, width, *sizes)
+        launch("convolution_few/convolve_few", x.dtype, blocks, THREADS, *args, constants={"COLUMNS": columns})
+        return y.transpose(0, 3, 1, 2)
+    piece = gemm.WIDEST // x.dtype.itemsize
+    filters = _packed(w, x.dtype, groups, ceil_div(columns, piece) * piece, is_gradient)
+    piece = _width(x, width)
     cells = prod(ceil_div(s, p) for s, p in zip(size, phases))
     taps = prod(ceil_div(k, s // gcd(s, d)) for k, s, d in zip(kernel_size, phases, dilation))  # at most, of a phase
-    filters = _packed(w, x.dtype, groups, is_gradient)
-    piece = _width(x, width)
-    sizes = (len(x) * cells, columns, taps * width, groups * prod(phases))
+    product = (len(x) * cells, columns, taps * width, groups * prod(phases))
     gemm.product(
         "convolution/convolve",
-        gemm.choose(x.dtype, *sizes, largest(x.dtype, piece)),
+        gemm.choose(x.dtype, *product, largest(x.dtype, piece)),
         y,
-        None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(x.dtype)),
-        *(x, filters, int(is_gradient), groups, width, filters.shape[-1]),
-        *(*kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *size),
+        bias,
+        *(x, filters, int(is_gradient), groups, width, filters.shape[-1], *sizes),
         along_depth=(True, False),
         constants_of_loaders={"WIDTH": piece},
     )
     return y.transpose(0, 3, 1, 2)
+
+
+def _filter_gradient_few(g: Array, x: Array, dw: Array, columns: int, sizes: tuple[int, ...]) -> None:
+    """The gradient of the filters dw, `columns` of each group, as the sum of parts of the images' rows."""
+    tiles = ceil_div(x.shape[3], 32) * prod(dw.shape[2:])
+    rows = g.shape[0] * g.shape[1]
+    span = max(1, ceil_div(rows * tiles, _BLOCKS))
+    parts = cupy().empty((ceil_div(rows, span), dw.size), arithmetic(dw.dtype))
+    args = (g, x, parts, rows, span, *sizes)
+    blocks = (len(parts), tiles)
+    names = {"COLUMNS": columns}
+    launch("convolution_few/filter_gradient_few", dw.dtype, blocks, (32, 8), *args, constants=names)
+    launch("parts/add_parts", dw.dtype, ceil_div(dw.size, THREADS), THREADS, parts, None, len(parts), 1, dw, dw.size)
 
 
 def largest(dtype: Any, piece: int) -> gemm.Tile:
@@ -106,13 +137,11 @@ def largest(dtype: Any, piece: int) -> gemm.Tile:
     return gemm.MEDIUM if piece == 1 or gemm.multiplication(dtype) == "Simt" else gemm.LARGE
 
 
-def _packed(w: Array, dtype: Any, groups: int, is_gradient: bool) -> Array:
-    """w (K, C/groups, KH, KW) as (groups, taps, channels of the source, those of the target with zeros behind)."""
+def _packed(w: Array, dtype: Any, groups: int, size: int, is_gradient: bool) -> Array:
+    """w (K, C/groups, KH, KW) as (taps, channels of a group of the source, groups, `size` of the target)."""
     out, inner, taps = w.shape[0] // groups, w.shape[1], prod(w.shape[2:])
-    source, target = (out, inner) if is_gradient else (inner, out)
-    piece = gemm.WIDEST // dtype.itemsize
-    packed = cupy().empty((groups, taps, source, ceil_div(target, piece) * piece), dtype)
-    sizes = (groups, out, inner, taps, packed.shape[-1], int(is_gradient))
+    packed = cupy().empty((taps, out if is_gradient else inner, groups, size), dtype)
+    sizes = (groups, out, inner, taps, size, int(is_gradient))
     w = cupy().ascontiguousarray(w, dtype=dtype)
     launch("packing/pack_filters", dtype, ceil_div(packed.size, THREADS), THREADS, w, packed, *sizes)
     return packed

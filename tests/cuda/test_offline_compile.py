@@ -23,8 +23,8 @@ REGISTERS, SHARED = 80, 4096
 BUDGETS = {  # two tiles of 16 KiB, and up to four slices of rows in the registers of a thread
     name: Usage(128, 32768, 0) for name in ("attention", "backward_queries", "backward_keys")
 }
-CONSTANTS = {"convolution_few": {"COLUMNS": 4}}  # names that a file is compiled with
 BUDGETS["nearest_code"] = Usage(REGISTERS, 6144, 0)  # numbers of 16 vectors and 64 codes, in double
+CONSTANTS = {"convolution_few": {"COLUMNS": 4}}  # names that a file is compiled with
 
 
 @needs_compiler

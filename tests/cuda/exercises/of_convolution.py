@@ -5,12 +5,15 @@ from tinygen.kernels.definitions import convolution
 
 
 def exercise(kernels: Any) -> Results:
-    """Images that leave a rest of every tile; channels by 4 and one by one; groups; phases; depths cut into parts."""
+    """Images that leave a rest of every tile; channels by 4 and one by one; groups; phases; depths cut into parts; and
+    few channels, of narrow groups and of wide images."""
     for n, c, k, size, kernel, stride, padding, dilation, groups in (
         (2, 8, 36, (5, 7), (3, 2), (1, 1), (1, 0), (1, 1), 1),
+        (2, 12, 10, (8, 7), (3, 4), (2, 3), (1, 2), (2, 1), 2),
+        (1, 64, 8, (5, 6), (3, 3), (2, 2), (1, 2), (1, 3), 1),
+        (2, 8, 8, (16, 17), (1, 1), (1, 1), (0, 0), (1, 1), 1),
         (2, 6, 9, (8, 7), (3, 4), (2, 3), (1, 2), (2, 1), 3),
-        (1, 64, 4, (5, 6), (3, 3), (2, 2), (1, 2), (1, 3), 1),
-        (2, 4, 4, (16, 17), (1, 1), (1, 1), (0, 0), (1, 1), 1),
+        (6, 40, 1, (10, 3), (3, 3), (1, 1), (1, 1), (1, 1), 1),
     ):
         geometry = (stride, padding, dilation)
         out = convolution.output_size(size, kernel, *geometry)

@@ -3,7 +3,7 @@ from planted.bug import Bug
 BUGS = [
     Bug(
         "a border narrower by one pixel",
-        "patches.cuh",
+        "axes.cuh",
         "{target, 1, 0, stride, -padding, dilation,",
         "{target, 1, 0, stride, 1 - padding, dilation,",
         "convolution",
@@ -11,7 +11,7 @@ BUGS = [
     ),
     Bug(
         "the gradient forgets the dilation",
-        "patches.cuh",
+        "axes.cuh",
         "1, base, -dilation / common,",
         "1, base, -1,",
         "convolution",
@@ -56,5 +56,21 @@ BUGS = [
         "  at.last",
         "convolution",
         "differs|division|undefined|deadlock|out of bounds",
+    ),
+    Bug(
+        "half of the threads that share a cell are added up",
+        "convolution_few.cu",
+        "bits = lanes / 2;",
+        "bits = lanes / 4;",
+        "convolution",
+        "differs",
+    ),
+    Bug(
+        "a part of the images' rows is added up twice",
+        "convolution_few.cu",
+        "row < min((blockIdx.x + 1) * span, rows)",
+        "row < min((blockIdx.x + 1) * span + 1, rows)",
+        "convolution",
+        "differs",
     ),
 ]
