@@ -109,10 +109,11 @@ class Run:
                 self.one_step(meter)
                 if self.due(self.config.log_every):
                     log.append({"step": self.step, "seconds": round(self.seconds, 3), **self.window.means()})
-                due = self.due(self.config.save_every) or self.due(self.config.recipe.sample_every)
-                if due or self.ranks.any(stop.requested):
+                if self.due(self.config.save_every) or self.due(self.config.recipe.sample_every):
                     self.save(log)
                 meter.exclude(self.draw(stop))
+            if self.saved != self.step:  # stopped between two checkpoints
+                self.save(log)
         finally:
             log.close()
         self.conclude(stop)
