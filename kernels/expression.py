@@ -10,6 +10,7 @@ Held by tests/kernels/test_fusion.py.
 
 import ast
 import math
+import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -106,6 +107,11 @@ class Chain:
     def reads(self) -> tuple[int, ...]:
         """The places of the arguments that are read."""
         return tuple(sorted(e.operands[0] for e in self.steps if e.name == ARGUMENT))  # type: ignore[type-var]
+
+    @cached_property
+    def identifier(self) -> str:
+        """The name as C and file systems take it, and as no function of theirs is called."""
+        return f"fused_{re.sub(r'[^A-Za-z0-9_]', '', self.name)}"
 
     @cached_property
     def is_costly(self) -> bool:

@@ -126,7 +126,7 @@ def source(chain: Chain, held: tuple[bool, ...]) -> str:
         steps += [f"store_vector({y}, at + k, left, {names[e]})" for y, e in zip(results, chain.outputs)]
     return _TEXT.format(
         quotes='"""',
-        name=chain.name,
+        name=chain.identifier,
         formulas="\n".join(f"    {y} = {written(e)}" for y, e in zip(results, chain.outputs)),
         constants="\n".join(f"{name} = np.float32({value})" for value, name in constants.items()),
         arrays=_indented(1, arrays),
@@ -162,13 +162,13 @@ def compiled(chain: Chain, held: tuple[bool, ...]) -> task:
     """The function of `source`, from its file."""
     text = source(chain, held)
     digest = hashlib.sha256((text + _helpers()).encode()).hexdigest()[:16]
-    name = f"{chain.name}_{digest}"
+    name = f"{chain.identifier}_{digest}"
     path = folder() / f"{name}.py"
     if not path.exists():  # Numba keeps machine code for as long as the file is not written again
         partial = path.with_suffix(f".{os.getpid()}.part")
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
-    spec: Any = importlib.util.spec_from_file_location(f"tinygen_fused_{name}", path)
+    spec: Any = importlib.util.spec_from_file_location(f"tinygen_{name}", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # what is cached names it
     spec.loader.exec_module(module)
     return module.work

@@ -7,6 +7,7 @@ The same function as kernels/definitions/fusion.py, held to it by tests/kernels/
 """
 
 from functools import cache
+from textwrap import fill
 from typing import Any
 
 from ..definitions import fusion as definition
@@ -63,9 +64,9 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
 @cache
 def _written(chain: Chain, kinds: tuple[str, ...]) -> str:
     """The name of the kernel for `chain`, whose text is there for launch.py from now on."""
-    file = f"{chain.name}_{len(GENERATED)}"
+    file = f"{chain.identifier}_{len(GENERATED)}"
     GENERATED[f"{file}.cu"] = source(chain, kinds)
-    return f"{file}/{chain.name}"
+    return f"{file}/{chain.identifier}"
 
 
 # ---- from a chain to the text of a kernel
@@ -123,9 +124,9 @@ def source(chain: Chain, kinds: tuple[str, ...]) -> str:
     made = [names[e] for e in chain.outputs]
     steps += [f"total += {made[0]};"] if chain.total else [f"{y}[at] = {value};" for y, value in zip(results, made)]
     return _TEXT.format(
-        name=chain.name,
+        name=chain.identifier,
         formulas="\n".join(f"//   {y} = {written(e)}" for y, e in zip(results, chain.outputs)),
-        parameters=", ".join(parameters),
+        parameters=fill(", ".join(parameters), 100, subsequent_indent=" " * 8),
         loop=(_SUM if chain.total else _MAP).format(steps="\n".join(f"    {step}" for step in steps)),
     )
 

@@ -25,6 +25,7 @@ def _value(name: str, *operands: Any) -> Any:
     return getattr(np, name)(*operands) * 1.0  # truth values as 1 and 0
 
 
+@quiet
 def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
     """What `chain` gives of `arrays`, which broadcast to `shape`: one new array of it for each output.
 
@@ -47,7 +48,6 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     return tuple(results)
 
 
-@quiet
 def _values(chain: Chain, arrays: tuple[Any, ...]) -> list[Any]:
     wide = [a.astype(np.float64) if hasattr(a, "shape") else a for a in arrays]
     return rewritten(chain.outputs, _value, wide.__getitem__)
