@@ -77,13 +77,13 @@ def test_the_tables_name_operations_modules_and_how_to_read_them(found: Profile)
     assert HOW_TO_READ[:60] in text
 
 
-def test_the_timeline_has_the_last_step_lane_by_lane(found: Profile) -> None:
+def test_the_timeline_has_one_step_lane_by_lane(found: Profile) -> None:
     lanes = timeline(found).lanes
     assert list(lanes) == ["", "level 1", "level 2", "operations"]
     assert (lanes[""][0].name, lanes[""][-1].name) == ("forward", "update")
     assert [s.name for s in lanes["level 1"]] == ["0", "1", "2", "2", "1", "0"]  # forth and back
     assert [s.name for s in lanes["level 2"]] == ["0", "0"]
-    assert len(lanes["operations"]) == len(found.last_step()) < len(found.events)
+    assert len(lanes["operations"]) == len(found.typical_step()) < len(found.events)
     for lane in lanes.values():
         assert all(s.start <= s.stop for s in lane)
         assert all(before.stop <= after.start for before, after in itertools.pairwise(lane))

@@ -107,6 +107,16 @@ def test_time_is_that_of_the_operation_the_gradient_or_python(clock: Clock) -> N
     assert sum(found.parts().values()) == pytest.approx(found.computing)
 
 
+def test_the_typical_step_is_the_one_of_median_length(clock: Clock) -> None:
+    with tg.profile() as found:
+        for milliseconds in (1, 9, 3):
+            tg.exp(np.ones(milliseconds))
+            clock.passes(milliseconds)
+            found.step()
+    assert [e.cost.flop for e in found.typical_step()] == [3]
+    assert [e.cost.flop for e in found.events] == [1, 9, 3]
+
+
 def test_nothing_is_counted_twice() -> None:
     """Operations call kernels, and gradients operations: of all that was timed no two overlap."""
     rng = Generator(0)

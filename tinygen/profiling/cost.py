@@ -30,13 +30,15 @@ class Cost(NamedTuple):
 
 NOTHING = Cost(0, 0)
 
+_SEVERAL, _PLAIN = (list, tuple), (type(None), bool, int, float, str, type)
+
 
 # -- FLOP ----------------------------------------------------------------------------------------------------
 
 
 def _entries(value: Any) -> int:
     """How many numbers there are in an array, or in all of a list."""
-    return sum(map(_entries, value)) if isinstance(value, list | tuple) else getattr(value, "size", 0)
+    return sum(map(_entries, value)) if isinstance(value, _SEVERAL) else getattr(value, "size", 0)
 
 
 def _added(bias: Any, y: Any) -> int:
@@ -169,9 +171,11 @@ def arrays_of(values: Iterable[Any]) -> list[Any]:
     """The arrays among some values, those inside lists and tuples too."""
     found: list[Any] = []
     for value in values:
-        if isinstance(value, list | tuple):
+        if isinstance(value, np.ndarray):
+            found.append(value)
+        elif isinstance(value, _SEVERAL):
             found += arrays_of(value)
-        elif hasattr(value, "nbytes") and not isinstance(value, type):  # NumPy's dtypes are types that say they have it
+        elif not isinstance(value, _PLAIN) and hasattr(value, "nbytes"):  # CuPy's; NumPy's scalars
             found.append(value)
     return found
 

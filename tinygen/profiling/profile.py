@@ -72,6 +72,7 @@ class Profile:
     def __init__(self, model: Module | None = None) -> None:
         self.model = model
         self.seconds = 0.0
+        self._begin = 0
         self._marks: list[int] = []
         self._watch = Watch(model)
 
@@ -156,12 +157,13 @@ class Profile:
         for part in tables(self, title):
             console.print(part)
 
-    def last_step(self) -> list[Event]:
-        """The events of the last step that ended, of all when none was said to."""
+    def typical_step(self) -> list[Event]:
+        """The events of the step of median length; of the whole block when no step was said to end."""
         if not self._marks:
             return self.events
-        begin = self._marks[-2] if len(self._marks) > 1 else 0
-        return [e for e in self.events if begin <= e.start and e.stop <= self._marks[-1]]
+        steps = sorted(zip([self._begin, *self._marks], self._marks), key=lambda step: step[1] - step[0])
+        begin, end = steps[(len(steps) - 1) // 2]
+        return [e for e in self.events if begin <= e.start and e.stop <= end]
 
 
 def above(path: str) -> list[str]:
@@ -203,11 +205,11 @@ def profile(model: Module | None = None) -> Iterator[Profile]:
     _running.append(found)
     try:
         found._watch.begin()
-        start = watch.clock()
+        found._begin = watch.clock()
         try:
             yield found
         finally:
-            found.seconds = (watch.clock() - start) / 1e9
+            found.seconds = (watch.clock() - found._begin) / 1e9
             found._watch.end()
     finally:
         _running.pop()

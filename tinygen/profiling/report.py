@@ -102,8 +102,8 @@ def _table(*columns: str) -> "Table":
 
 
 def content(found: Profile) -> dict[str, Any]:
-    """Everything, for JSON: seconds, FLOP and bytes of one step, and the last step's events."""
-    events = found.last_step()
+    """Everything, for JSON: seconds, FLOP and bytes of one step, and the events of the one of median length."""
+    events = found.typical_step()
     begin = events[0].start if events else 0
     return {
         "steps": found.steps,

@@ -14,14 +14,14 @@ OTHERS = "others"
 
 
 def timeline(found: Profile, title: str = "") -> Timeline:
-    """The last step as lanes: its parts, modules from the outermost in, operations; in milliseconds.
+    """The step of median length as lanes: its parts, modules from the outermost in, operations; in milliseconds.
 
     A gap is time in which nothing was computed: Python, the tape, or the profile's own.
 
     Raises:
         ValueError: nothing was computed.
     """
-    events = found.last_step()
+    events = found.typical_step()
     if not events:
         raise ValueError("there is nothing to draw: no operation ran within the profile")
     depth = max((e.module.count(".") + 1 for e in events if e.module), default=0)

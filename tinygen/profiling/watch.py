@@ -115,6 +115,7 @@ class Watch:
 
     def end(self) -> None:
         """Puts everything back."""
+        self._last_pulled = None  # or it would hold the graph
         while self._undo:
             owner, name, value = self._undo.pop()
             if value is _ABSENT:
