@@ -7,9 +7,13 @@ message. Held by tests/parallel/.
 """
 
 import contextlib
+import fcntl
 import os
+import stat
 import sys
+import termios
 import time
+from array import array
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +25,7 @@ from tinygen.parallel.last_words import LastWords
 
 _FAILED = 1  # tag of the notes in which a rank tells the first one why it has failed
 _TOGETHER = 1.0  # seconds in which ranks that fail for one reason have all said so
+_READ, _PRINTED = 5.0, 0.1  # seconds until mpirun has read a message at the latest, and until it has printed it
 _UNHEARD = 15.0  # seconds after which a rank that failed ends the run by itself
 
 _YIELDS, _NAPS = 200, 5000
@@ -88,6 +93,7 @@ class Processes(Communicator):
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             print(message, file=sys.stderr, flush=True)
+        _passed_on(2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI_Abort has a message of its own, which says nothing
         MPI.COMM_WORLD.Abort(code)
         os._exit(code)
@@ -120,6 +126,17 @@ class Processes(Communicator):
             if self.first and self._notes.iprobe(MPI.ANY_SOURCE, _FAILED):
                 raise PeerFailed(*self._notes.recv(source=MPI.ANY_SOURCE, tag=_FAILED))
             time.sleep(_NAP if waited < _NAPS else _SLEEP)
+
+
+def _passed_on(stream: int) -> None:
+    """Waits until mpirun has read what was printed: when it is told to end the run it reads no more."""
+    until = time.monotonic() + _READ
+    unread = array("i", [1])
+    while stat.S_ISFIFO(os.fstat(stream).st_mode) and unread[0] and time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(stream, termios.FIONREAD, unread)
+        time.sleep(_SLEEP)
+    time.sleep(_PRINTED)
 
 
 def library() -> str:
