@@ -149,6 +149,7 @@ def as_cupy() -> Iterator[graphs.Session]:
     """Within the block `import cupy` is the simulated device; gives its state."""
     cuda_status.cache_clear()
     SESSION.reads = SESSION.uploads = 0
+    SESSION.launched = DEVICE.launched = set()
     before, sys.modules["cupy"] = sys.modules.get("cupy"), CUPY
     try:
         yield SESSION

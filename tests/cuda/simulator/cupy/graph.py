@@ -133,6 +133,7 @@ class Session:
         self.streams: list[Stream] = [Stream.null]
         self.pools: list[MemoryPool] = []
         self.reads = self.uploads = 0
+        self.launched: set[str] = set()
         self.pinned: Callable[[int], Any] | None = None
         self.alive: list[Any] = []  # what a graph holds: on a card it is the memory of its pool
         self.device = type("Device", (), {"id": 0})()
