@@ -1,6 +1,7 @@
 """Some steps of every family on the ranks of this run, in float64; each rank writes its weights and figures.
 
-`python family_steps.py FOLDER`, alone or below mpirun. Two ranks also train a DCGAN with each of `MISTAKES`.
+`python family_steps.py FOLDER`, alone or below mpirun: all families on one rank and on two, which also train a DCGAN
+with each of `MISTAKES`; those of `ON_MANY` on more.
 """
 
 import dataclasses
@@ -42,6 +43,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+ON_MANY = ["ddpm", "vae", "dcgan", "vqvae", "realnvp"]
+
 # What a rank may get wrong -> what makes it so. DCGAN has gradients, noise and batch statistics.
 MISTAKES: dict[str, Any] = {
     "sums in place of means": patch.object(Share, "mean", lambda part, array: part.ranks.all_reduce(array) or array),
@@ -76,8 +79,8 @@ def write(path: Path, model: Any, figures: list[dict[str, float]]) -> None:
 def main(folder: Path) -> None:
     keep_memory()
     ranks = parallel.join()
-    for family, case in FAMILIES.items():
-        write(folder / f"{family}.{ranks.rank}.npz", *steps(*case))
+    for family in FAMILIES if ranks.size <= 2 else ON_MANY:
+        write(folder / f"{family}.{ranks.rank}.npz", *steps(*FAMILIES[family]))
     for mistake, planted in MISTAKES.items() if ranks.size == 2 else ():
         with planted:
             write(folder / f"{mistake}.{ranks.rank}.npz", *steps(*FAMILIES["dcgan"]))
