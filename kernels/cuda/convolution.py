@@ -109,7 +109,7 @@ def _convolve(
     product = (len(x) * cells, columns, taps * width, groups * prod(phases))
     gemm.product(
         "convolution/convolve",
-        gemm.choose(x.dtype, *product, largest(x.dtype, piece)),
+        gemm.choose(x.dtype, *product, larger_tiles(x.dtype, piece)),
         y,
         bias,
         *(x, filters, int(is_gradient), groups, width, filters.shape[-1], *sizes),
@@ -132,9 +132,11 @@ def _filter_gradient_few(g: Array, x: Array, dw: Array, columns: int, sizes: tup
     launch("parts/add_parts", dw.dtype, ceil_div(dw.size, THREADS), THREADS, parts, None, len(parts), 1, dw, dw.size)
 
 
-def largest(dtype: Any, piece: int) -> gemm.Tile:
-    """The largest tile for which a thread of `convolve` has registers: fewer for single channels, or multiply-adds."""
-    return gemm.MEDIUM if piece == 1 or gemm.multiplication(dtype) == "Simt" else gemm.LARGE
+def larger_tiles(dtype: Any, piece: int) -> tuple[gemm.Tile, ...]:
+    """Those for which a thread of `convolve` has registers: fewer for single channels, or multiply-adds one by one."""
+    if piece == 1:
+        return (gemm.MEDIUM,)
+    return gemm.LARGER[1:] if gemm.multiplication(dtype) == "Simt" else gemm.LARGER
 
 
 def _packed(w: Array, dtype: Any, groups: int, size: int, is_gradient: bool) -> Array:

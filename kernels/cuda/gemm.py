@@ -37,10 +37,13 @@ class Tile:
 
 
 # The larger the tile, the more is multiplied for each element loaded; the smaller, the more blocks there are to share
-# the work. A block of LARGE has 64 sums in each thread, of MEDIUM 32, of SMALL 8.
+# the work. A block of LARGE has 64 sums in each thread, of SMALL 8, of the others 32: TALL and WIDE for what is narrow.
 LARGE = Tile(128, 128, 16, (2, 4), stages=4, blocks=2)
 MEDIUM = Tile(64, 64, 32, (2, 2), stages=3, blocks=3)
+TALL = Tile(128, 32, 32, (4, 1), stages=3, blocks=3)
+WIDE = Tile(32, 128, 32, (1, 4), stages=3, blocks=3)
 SMALL = Tile(32, 32, 32, (2, 2), stages=3, blocks=5)
+LARGER = (LARGE, MEDIUM, TALL, WIDE)
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,15 @@ class Plan:
     arithmetic: str  # a struct of fragments.cuh
 
 
-def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1, largest: Tile = LARGE) -> Plan:
+def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1, larger: tuple[Tile, ...] = LARGER) -> Plan:
     """The plan for arrays of `dtype`: the largest tiles that C fills and of which, with parts, there are enough.
 
-    It does not depend on the card, so neither do the results. `largest`: of the tiles for which the loaders leave
-    registers.
+    It does not depend on the card, so neither do the results. `larger`: the tiles for which the loaders leave registers,
+    beside SMALL.
     """
     tiles = lambda tile: ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns) * batch
-    larger = () if dtype == "float64" else (LARGE, MEDIUM)  # of whose sums a thread has no room for so many
-    filled = (t for t in larger if t.rows <= largest.rows and rows > t.rows // 2 and columns > t.columns // 2)
+    larger = () if dtype == "float64" else larger  # of whose sums a thread has no room for so many
+    filled = (t for t in larger if rows > t.rows // 2 and columns > t.columns // 2)
     tile = next((t for t in filled if tiles(t) * max(depth // DEEP, 1) >= BLOCKS), SMALL)
     count, most = tiles(tile), max(depth // SHALLOW, 1)
     parts = min(ceil_div(2 * BLOCKS, count), most) if 0 < count < BLOCKS else 1

@@ -7,15 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulator import needs_compiler, simulated
+from simulator import version as simulated
+from test_on_a_gpu import REASON, WORKS, OnDevice
 
 from tinygen import kernels
 from tinygen.kernels.cuda import convolution, gemm
 from tinygen.kernels.definitions import convolution as definition
 
-pytestmark = needs_compiler
-
-TILES = {"large": gemm.LARGE, "medium": gemm.MEDIUM, "small": gemm.SMALL}
+TILES = {name.lower(): getattr(gemm, name) for name in ("LARGE", "MEDIUM", "TALL", "WIDE", "SMALL")}
+DEVICES = [
+    simulated("convolution"),
+    pytest.param(
+        OnDevice("convolution"), id="gpu", marks=[pytest.mark.gpu, pytest.mark.skipif(not WORKS, reason=REASON)]
+    ),
+]
 UNIT = {"float32": 2.0**-24, "tf32": 2.0**-11, "bf16": 2.0**-8}
 GEOMETRY = ((2, 1), (1, 1), (1, 2), 1)  # stride, padding, dilation, groups
 
@@ -28,14 +33,14 @@ def three(module, x, w, g):
     )
 
 
-def constants(precision, channels, out, size):
+def constants(kernels_of, precision, channels, out, size):
     """The greatest |error| / (|x| * |w|), in units of the precision, of the convolution and its two gradients."""
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(1, channels, *size)), rng.normal(size=(out, channels, 3, 2))
     g = rng.normal(size=(1, out, *definition.output_size(size, (3, 2), *GEOMETRY[:3])))
     x, w, g = (a.astype(np.float32) for a in (x, w, g))
     with kernels.precision(precision):
-        found = three(simulated("convolution"), x, w, g)
+        found = three(kernels_of, x, w, g)
     exact = three(definition, *(a.astype(np.float64) for a in (x, w, g)))
     scale = three(definition, *(np.abs(a).astype(np.float64) for a in (x, w, g)))
     return [(np.abs(f - e) / (s + 1e-30)).max() / UNIT[precision] for f, e, s in zip(found, exact, scale)]
@@ -43,22 +48,26 @@ def constants(precision, channels, out, size):
 
 @pytest.mark.parametrize(
     ("tile", "precision"),
-    [("large", "tf32"), ("large", "bf16"), ("medium", "float32"), ("small", "float32"), ("small", "tf32")],
+    [
+        *(("large", "tf32"), ("large", "bf16"), ("medium", "float32"), ("tall", "tf32"), ("wide", "tf32")),
+        *(("small", "float32"), ("small", "tf32")),
+    ],
 )
-def test_tiles_that_are_full_and_tiles_that_are_not(tile, precision, monkeypatch):
+@pytest.mark.parametrize("device", DEVICES)
+def test_tiles_that_are_full_and_tiles_that_are_not(device, tile, precision, monkeypatch):
     """136 pixels to 136 channels, and the gradients: a tile of the largest each way, and a rest."""
     monkeypatch.setattr(
         gemm, "choose", lambda *args, choose=gemm.choose: replace(choose(*args), tile=TILES[tile], parts=1)
     )
-    found = constants(precision, 24, 136, (34, 8))
+    found = constants(device, precision, 24, 136, (34, 8))
     assert max(found) <= {"float32": 8, "tf32": 1, "bf16": 1}[precision]
     assert min(found) >= 0.1  # of the next finer precision it would be an eighth, or less
 
 
 def test_a_thread_has_registers_for_the_tiles_that_are_chosen():
     """What test_offline_gemm.py compiles: LARGE with neither single channels nor multiply-adds one by one."""
-    assert convolution.largest(np.dtype(np.float32), 4) == gemm.MEDIUM
+    chosen = lambda dtype, piece: convolution.larger_tiles(np.dtype(dtype), piece)
+    assert gemm.LARGE not in chosen("float32", 4)
     with kernels.precision("tf32"):
-        assert convolution.largest(np.dtype(np.float32), 4) == gemm.LARGE
-        assert convolution.largest(np.dtype(np.float32), 1) == gemm.MEDIUM
-    assert convolution.largest(np.dtype(np.float64), 2) == gemm.MEDIUM
+        assert chosen("float32", 4)[0] == gemm.LARGE
+        assert chosen("float32", 1) == (gemm.MEDIUM,)

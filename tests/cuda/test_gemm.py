@@ -69,7 +69,9 @@ def test_larger_tiles_where_there_are_enough_of_them_and_parts_where_there_are_t
     tile = lambda *sizes: gemm.choose(np.dtype(np.float32), *sizes).tile
     assert tile(4096, 4096, 64) == tile(128, 128, 64, 200) == gemm.LARGE
     assert tile(1024, 1024, 64) == tile(50000, 64, 64) == gemm.MEDIUM
-    assert tile(256, 512, 64) == tile(50000, 32, 64) == tile(1, 50000, 64) == gemm.SMALL
+    assert tile(256, 512, 64) == tile(50000, 16, 64) == tile(1, 50000, 64) == gemm.SMALL
+    assert tile(50000, 32, 64) == gemm.TALL
+    assert tile(32, 50000, 64) == gemm.WIDE
     assert gemm.choose(np.dtype(np.float64), 4096, 4096, 64).tile == gemm.SMALL
     assert tile(128, 1152, 50000) == gemm.LARGE  # in parts: a weight gradient
     parts = lambda *sizes: gemm.choose(np.dtype(np.float32), *sizes).parts

@@ -13,11 +13,15 @@ from test_offline_compile import ARCHITECTURES, needs_compiler
 from tinygen.kernels.array_module import bfloat16
 from tinygen.kernels.cuda import gemm, launch
 
-TILES = {"large": gemm.LARGE, "medium": gemm.MEDIUM, "small": gemm.SMALL}
-REGISTERS = {"large": 128, "medium": 168, "small": 96}
+TILES = {name.lower(): getattr(gemm, name) for name in ("LARGE", "MEDIUM", "TALL", "WIDE", "SMALL")}
+REGISTERS = {"large": 128, "medium": 168, "tall": 168, "wide": 168, "small": 96}
 ROWS, COLUMNS = (1, 0), (0, 1)  # both operands by rows, or by columns
 PRODUCTS = [  # dtype, tile, arithmetic, along depth, elements at a time
-    *(("float32", tile, arithmetic, ROWS, 4) for tile in TILES for arithmetic in ("Simt", "Tf32", "Bf16")),
+    *(
+        ("float32", tile, arithmetic, ROWS, 4)
+        for tile in ("large", "medium", "small")
+        for arithmetic in ("Simt", "Tf32", "Bf16")
+    ),
     *(("float32", "large", arithmetic, COLUMNS, 1) for arithmetic in ("Simt", "Tf32")),
     *(("float64", "small", "Simt", along, 2) for along in (ROWS, COLUMNS)),
     *(("bfloat16", tile, "StoredBf16", along, 8) for tile in ("large", "small") for along in (ROWS, COLUMNS)),
@@ -47,6 +51,7 @@ def test_products_spill_nothing(dtype, tile, arithmetic, along, width):
 CONVOLUTIONS = [  # dtype, tile, arithmetic, elements at a time: what convolution.py chooses, where it is tightest
     ("float32", "large", "Tf32", 4),
     ("float32", "medium", "Simt", 1),
+    *(("float32", tile, "Simt", 4) for tile in ("tall", "wide")),
     ("float32", "small", "Simt", 1),
     ("float64", "small", "Simt", 1),
     ("bfloat16", "large", "StoredBf16", 8),
