@@ -182,22 +182,28 @@ def arrays_of(values: Iterable[Any]) -> list[Any]:
 
 def size_in_memory(array: Any) -> int:
     """The bytes that are there: an axis along which an array is repeated (broadcast) is there once."""
+    if 0 not in array.strides:
+        return array.nbytes
     return array.itemsize * math.prod(n for n, stride in zip(array.shape, array.strides) if stride)
 
 
 def moved(name: str, made: Any, args: tuple[Any, ...]) -> int:
     """The bytes of one call."""
     taken = {id(a): a for a in arrays_of(args)}
-    new = [a for a in arrays_of([made]) if id(a) not in taken]
-    if len(new) == 1 and any(_is_view(new[0], a) for a in taken.values()):
+    new = [a for a in arrays_of((made,)) if id(a) not in taken]
+    if len(new) == 1 and new[0].base is not None and _is_view(new[0], taken.values()):
         return 0
-    again = arrays_of(args[i] for i in WRITTEN_IN_PLACE.get(name, ()))
-    return sum(map(size_in_memory, [*taken.values(), *new, *again]))
+    total = 0
+    for array in (*taken.values(), *new):
+        total += size_in_memory(array)
+    if name in WRITTEN_IN_PLACE:
+        total += sum(map(size_in_memory, arrays_of(args[i] for i in WRITTEN_IN_PLACE[name])))
+    return total
 
 
-def _is_view(array: Any, of: Any) -> bool:
+def _is_view(array: Any, of: Iterable[Any]) -> bool:
     module = xp(array)
-    return array.base is not None and xp(of) is module and module.may_share_memory(array, of)
+    return any(xp(other) is module and module.may_share_memory(array, other) for other in of)
 
 
 def cost(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> Cost:
