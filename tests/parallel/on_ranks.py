@@ -55,6 +55,17 @@ def batch_normalisation_is_that_of_the_whole_batch(ranks):
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+def bfloat16_stays_bfloat16_and_is_counted_in_float32(ranks):
+    whole, own = (tg.tensor(a).astype(tg.bfloat16) for a in whole_and_own(ranks, 4, 2))
+    with parallel.shared_step(ranks, ROWS):
+        y = F.batch_norm(own, None, None, training=True)
+        together, gathered = parallel.gathered(y), parallel.gathered(own)
+    assert together.dtype == y.dtype == whole.dtype
+    np.testing.assert_array_equal(np.asarray(gathered), np.asarray(whole))
+    expected = np.asarray(F.batch_norm(whole, None, None, training=True)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(together).astype(np.float32), expected, rtol=2**-7)
+
+
 def the_mean_over_ranks_is_its_own_adjoint(ranks):
     """<mean x, y> = <x, mean y> with the inner product over all ranks, and it is linear at any order."""
     rng = np.random.default_rng(ranks.rank)
@@ -133,6 +144,7 @@ def what_the_first_rank_raises_all_raise(ranks):
 
 CASES = [
     batch_normalisation_is_that_of_the_whole_batch,
+    bfloat16_stays_bfloat16_and_is_counted_in_float32,
     the_mean_over_ranks_is_its_own_adjoint,
     gradients_are_averaged_in_buckets_of_any_layout,
     rows_are_gathered_in_the_order_of_the_batch,

@@ -8,6 +8,7 @@ Held by tests/parallel/test_shared_step.py: values, running statistics and gradi
 import math
 
 from tinygen.autodiff import guard
+from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.ops.elementwise import sqrt, square
 from tinygen.parallel.step import mean_over_ranks, share
 from tinygen.tensor import Tensor
@@ -39,7 +40,7 @@ def batch_norm_of_all(
     scale = 1.0 / sqrt(variance + eps)
     shape = (1, x.shape[1], *(1,) * (x.ndim - 2))
     y = centred * (scale if weight is None else scale * weight.reshape(shape))
-    return y if bias is None else y + bias.reshape(shape)
+    return as_dtype(y if bias is None else y + bias.reshape(shape), x.dtype)
 
 
 def _move(running: Tensor, target: Tensor, momentum: float) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygen.autodiff import guard
 from tinygen.autodiff.primitive import primitive
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.parallel.communicator import Communicator
 from tinygen.tensor import Tensor
 
@@ -148,7 +148,8 @@ def gathered(rows: Any) -> Any:
         return rows
     array = rows._data if isinstance(rows, Tensor) else rows
     n, rank = len(array), _share.ranks.rank
-    everything = xp(array).zeros((n * _share.ranks.size, *array.shape[1:]), array.dtype)
+    everything = xp(array).zeros((n * _share.ranks.size, *array.shape[1:]), arithmetic(array.dtype))
     everything[rank * n : (rank + 1) * n] = array
     _share.ranks.all_reduce(everything)
+    everything = everything.astype(array.dtype, copy=False)
     return Tensor(everything) if isinstance(rows, Tensor) else everything
