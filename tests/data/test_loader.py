@@ -123,6 +123,27 @@ def test_a_batch_is_the_callers_own():
     assert sorted(take(loader, 1)[0]) == [0, 1, 2, 3]
 
 
+@given(parts=st.integers(1, 4), rows=st.integers(1, 3), spare=st.integers(0, 9), seed=st.integers(0, 2**64 - 1))
+def test_parts_of_a_batch_are_together_the_batch_and_go_on_as_one(parts, rows, spare, seed):
+    """What ranks that share a run rely on: any of their states is that of the whole loader."""
+    n, size = 2 * parts * rows + spare, parts * rows
+    whole = Loader(numbered(n), size, Generator(seed))
+    own = [Loader(numbered(n), size, Generator(seed), part=(rank, parts)) for rank in range(parts)]
+    for _ in range(3):
+        batches = [take(loader, 1)[0] for loader in own]
+        assert {len(batch) for batch in batches} == {rows}
+        assert sum(batches, []) == take(whole, 1)[0]
+    assert all(loader.state_dict() == whole.state_dict() for loader in own)
+
+
+def test_a_part_is_one_of_equal_ones():
+    for size, part in [(4, (0, 3)), (4, (2, 2)), (4, (-1, 2))]:
+        with pytest.raises(ValueError, match=f"a batch of {size} has no equal part {part[0]} of {part[1]}"):
+            Loader(numbered(8), size, Generator(0), part=part)
+    with pytest.raises(ValueError, match="in every batch"):
+        Loader(numbered(9), 4, Generator(0), drop_last=False, part=(0, 2))
+
+
 def test_batches_of_a_wrong_size_are_refused():
     with pytest.raises(ValueError, match="batch_size=0: a batch has at least 1 example"):
         Loader(numbered(3), 0, Generator(0))
