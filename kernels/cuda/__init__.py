@@ -8,6 +8,7 @@ To be read in this order, each for one idea more:
     rows.cu                        and finds by vote what it is to add
     normalisation_rows.cu          the same with two sums and a gradient
     tile.cuh                       threads of different warps meet in shared memory, between barriers
+    layout.cu                      and neighbours in memory stay neighbours
     normalisation_channels.cu      work too large for a block: parts, put together by a second kernel
     reduction.cu                   the same for any axes: by thread, by warp, by block
     attention.cu                   tiles of shared memory that all rows of a block use; a softmax that goes along

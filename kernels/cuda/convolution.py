@@ -10,6 +10,7 @@ from typing import Any
 from ..definitions.convolution import Pair, check
 from . import gemm
 from .launch import THREADS, address, arithmetic, ceil_div, cupy, launch
+from .layout import channels_last
 
 Array = Any
 
@@ -63,7 +64,7 @@ def conv2d_weight_grad(
     geometry = (stride, padding, dilation)
     shape = (g.shape[1], x.shape[1] // groups, *kernel_size)
     check(x.shape, shape, g.shape, None, shape[0], groups, geometry)
-    x, g = _last(x, x.dtype), _last(g, x.dtype)
+    x, g = channels_last(x, x.dtype), channels_last(g, x.dtype)
     dw = cupy().empty(shape, x.dtype)
     rows, width = shape[0] // groups, shape[1]
     sizes = (groups, width, *kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *g.shape[1:3])
@@ -86,7 +87,7 @@ def _convolve(
     x: Array, w: Array, bias: Any, size: Pair, channels: int, geometry: Any, groups: int, is_gradient: bool
 ) -> Array:
     """The target (N, channels, *size) of the source x: a convolution or, if `is_gradient`, the gradient of one."""
-    x, kernel_size = _last(x, x.dtype), w.shape[2:]
+    x, kernel_size = channels_last(x, x.dtype), w.shape[2:]
     y = cupy().empty((x.shape[0], *size, channels), x.dtype)
     bias = None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(x.dtype))
     columns, width = channels // groups, x.shape[3] // groups
@@ -147,11 +148,6 @@ def _packed(w: Array, dtype: Any, groups: int, size: int, is_gradient: bool) -> 
     w = cupy().ascontiguousarray(w, dtype=dtype)
     launch("packing/pack_filters", dtype, ceil_div(packed.size, THREADS), THREADS, w, packed, *sizes)
     return packed
-
-
-def _last(x: Array, dtype: Any) -> Array:
-    """x (N, C, H, W) as (N, H, W, C), in one piece."""
-    return cupy().ascontiguousarray(x.transpose(0, 2, 3, 1), dtype=dtype)
 
 
 def _width(x: Array, channels: int) -> int:

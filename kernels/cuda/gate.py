@@ -3,20 +3,16 @@
 from typing import Any
 
 from .launch import THREADS, ceil_div, cupy, launch
+from .layout import channels_last
 
 Array = Any
-
-
-def _last(x: Array, dtype: Any) -> Array:
-    """x (N, C, ...) with the channels last, in one piece."""
-    return cupy().ascontiguousarray(cupy().moveaxis(x, 1, -1), dtype=dtype)
 
 
 def _launch(name: str, x: Array, others: tuple[Array, ...], channels: int) -> Array:
     """The kernel over `others` and x, one thread for each pair of numbers: a new array (N, channels, ...)."""
     device, width = cupy(), x.shape[1] // 2
     y = device.empty((x.shape[0], *x.shape[2:], channels), x.dtype)
-    inputs = [_last(a, x.dtype) for a in (*others, x)]
+    inputs = [channels_last(a, x.dtype) for a in (*others, x)]
     pairs = x.size // 2
     launch(f"gate/{name}", x.dtype, ceil_div(pairs, THREADS), THREADS, *inputs, y, pairs, width)
     return device.moveaxis(y, -1, 1)

@@ -63,8 +63,8 @@ class Plan:
 def choose(dtype: Any, rows: int, columns: int, depth: int, batch: int = 1, larger: tuple[Tile, ...] = LARGER) -> Plan:
     """The plan for arrays of `dtype`: the largest tiles that C fills and of which, with parts, there are enough.
 
-    It does not depend on the card, so neither do the results. `larger`: the tiles for which the loaders leave registers,
-    beside SMALL.
+    It does not depend on the card, so neither do the results. `larger`: the tiles, beside SMALL, for which the loaders
+    leave registers.
     """
     tiles = lambda tile: ceil_div(rows, tile.rows) * ceil_div(columns, tile.columns) * batch
     larger = () if dtype == "float64" else larger  # of whose sums a thread has no room for so many

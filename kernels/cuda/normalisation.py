@@ -11,6 +11,7 @@ import numpy as np
 
 from ..definitions.normalisation import check_channels, check_cotangent, check_groups, check_trailing
 from .launch import arithmetic, ceil_div, cupy, launch
+from .layout import channels_last
 
 Array = Any
 
@@ -52,7 +53,7 @@ class _Images:
 
     def last(self, x: Array) -> Array:
         """x with the channels last, in one piece."""
-        return self.device.ascontiguousarray(self.device.moveaxis(x, 1, -1), dtype=self.dtype)
+        return channels_last(x, self.dtype)
 
     def new(self) -> tuple[Array, Array]:
         """A new array in that memory, and as the caller sees it."""

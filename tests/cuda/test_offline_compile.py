@@ -24,6 +24,7 @@ BUDGETS = {  # two tiles of 16 KiB, and up to four slices of rows in the registe
     name: Usage(128, 32768, 0) for name in ("attention", "backward_queries", "backward_keys")
 }
 BUDGETS["nearest_code"] = Usage(REGISTERS, 6144, 0)  # numbers of 16 vectors and 64 codes, in double
+BUDGETS["transpose"] = Usage(REGISTERS, 8448, 0)  # 32 x 33 numbers
 CONSTANTS = {"convolution_few": {"COLUMNS": 4}}  # names that a file is compiled with
 
 
