@@ -132,7 +132,7 @@ def test_parts_of_a_batch_are_together_the_batch_and_go_on_as_one(parts, rows, s
     for _ in range(3):
         batches = [take(loader, 1)[0] for loader in own]
         assert {len(batch) for batch in batches} == {rows}
-        assert sum(batches, []) == take(whole, 1)[0]
+        assert [i for batch in batches for i in batch] == take(whole, 1)[0]
     assert all(loader.state_dict() == whole.state_dict() for loader in own)
 
 
