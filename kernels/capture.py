@@ -50,7 +50,7 @@ class Recording:
     def constant(self, table: np.ndarray) -> Array:
         with self._aside:
             copy = cupy().empty(table.shape, table.dtype)
-            copy.set(np.ascontiguousarray(table), stream=self._aside)
+            copy.set(np.asarray(table, order="C"), stream=self._aside)
             self._aside.synchronize()
         self.kept.append(copy)
         return copy

@@ -57,8 +57,9 @@ def capture(
     optimisers and generators of this package keep.
 
     Args:
-        step: takes tensors, arrays (of the host too: they are copied), generators, values that can be compared, and
-            dicts, lists and tuples of these. What it returns lies in memory that the next replay overwrites.
+        step: takes tensors, arrays (of the host too: they are copied; on the device it is given tensors), generators,
+            values that can be compared, and dicts, lists and tuples of these. What it returns lies in memory that the
+            next replay overwrites.
         device: where; or a tensor that is there. By default where the first of the arguments' arrays is.
         capture: False: never; None: where it can be, else with a warning the plain step; `captured_steps` decides.
         check: what the step changes, as objects with `state_dict` and `load_state_dict`: given these, each replay is
@@ -178,7 +179,7 @@ class _Graph:
         stream = cupy.cuda.get_current_stream()
         for room, array in zip(self._inputs, _arrays(args)):
             if isinstance(array, np.ndarray):
-                room.set(np.ascontiguousarray(array), stream=stream)
+                room.set(np.asarray(array, order="C"), stream=stream)
             else:
                 room[...] = array
         given = list(_generators(args))
@@ -195,7 +196,7 @@ class _Graph:
 
 
 def _mapped(value: Any, of_array: Callable[[Any], Any], of_generator: Callable[[Generator], Any]) -> Any:
-    """`value` with its arrays and generators replaced, in tensors, dicts, lists and tuples."""
+    """`value` with its arrays and generators replaced, in dicts, lists and tuples; arrays become tensors."""
     if isinstance(value, Tensor):
         return Tensor(of_array(value._data))
     if isinstance(value, Generator):
@@ -204,7 +205,7 @@ def _mapped(value: Any, of_array: Callable[[Any], Any], of_generator: Callable[[
         return {key: _mapped(inner, of_array, of_generator) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_mapped(inner, of_array, of_generator) for inner in value)
-    return of_array(value) if _is_array(value) else value
+    return Tensor(of_array(value)) if _is_array(value) else value
 
 
 def _is_array(value: Any) -> bool:
@@ -283,7 +284,7 @@ def _no_copies_from_the_host(cupy: Any) -> Iterator[None]:
 
 
 _HERE = Path(__file__).parent
-_PLUMBING = ("capture.py", "device.py", "tensor.py", "launch.py", "primitive.py")
+_PLUMBING = ("capture.py", "device.py", "tensor.py", "random.py", "launch.py", "primitive.py")
 
 
 def _explained(error: Exception, cupy: Any) -> Exception:

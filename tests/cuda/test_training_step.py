@@ -1,8 +1,8 @@
 """Training of each family on the simulated device: the steps of the CPU to rounding; captured, the same bits as plain.
 
 Three steps: a plain one, and two replays of which the second sees what the first changed, with the learning rate
-rising, the gradient clipped, averages, and random numbers drawn on the device. (VQ-VAE: a plain one and a replay in each
-of its phases.)
+rising, the gradient clipped, averages, and random numbers drawn on the device. (VQ-VAE: a plain one and a replay in
+each of its phases.)
 """
 
 import re

@@ -61,7 +61,8 @@ class _RawModule:
             if any(isinstance(a, np.ndarray) for a in args):
                 raise TypeError("Unsupported type <class 'numpy.ndarray'>")
             function.max_dynamic_shared_size_bytes = launch.max_dynamic_shared_size_bytes
-            SESSION.stream.run(lambda: function(grid, block, unwrapped(tuple(args)), shared_mem), list(args))
+            raw = unwrapped(tuple(args))
+            SESSION.stream.run(lambda: function(grid, block, raw, shared_mem), list(args))
 
         launch.max_dynamic_shared_size_bytes = function.max_dynamic_shared_size_bytes  # type: ignore[attr-defined]
         return launch

@@ -93,7 +93,8 @@ class ndarray:
         def write(x: np.ndarray, i: Any, v: Any) -> None:
             x[i] = v
 
-        SESSION.stream.run(lambda: write(*unwrapped((self, index, value))), [self, index, value])
+        raw = unwrapped((self, index, value))
+        SESSION.stream.run(lambda: write(*raw), [self, index, value])
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -143,17 +144,17 @@ def call(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], hosts:
     if not hosts:
         check_no_host_array(args)
         check_no_host_array(kwargs)
-    inputs = operands((args, kwargs))
+    inputs, raw, options = operands((args, kwargs)), unwrapped(tuple(args)), unwrapped(kwargs)
     out = kwargs.get("out")
     if out is not None or getattr(function, "__name__", "") in WRITES:
-        SESSION.stream.run(lambda: function(*unwrapped(args), **unwrapped(kwargs)), inputs)
+        SESSION.stream.run(lambda: function(*raw, **options), inputs)
         return out[0] if isinstance(out, tuple) else out
     with np.errstate(all="ignore"):
-        result = function(*unwrapped(args), **unwrapped(kwargs))
+        result = function(*raw, **options)
     if isinstance(result, tuple | list):
-        return type(result)(_made(r, lambda i=i: function(*unwrapped(args), **unwrapped(kwargs))[i], inputs)
-                            for i, r in enumerate(result))  # fmt: skip
-    return _made(result, lambda: function(*unwrapped(args), **unwrapped(kwargs)), inputs)
+        parts = [_made(r, lambda i=i: function(*raw, **options)[i], inputs) for i, r in enumerate(result)]
+        return type(result)(parts)
+    return _made(result, lambda: function(*raw, **options), inputs)
 
 
 WRITES = {"at", "copyto"}
