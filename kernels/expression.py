@@ -161,8 +161,9 @@ def _read(tree: ast.expr, names: Mapping[str, Operand], formula: str) -> Operand
             return math.inf
         case ast.Name(id=name) if name in names:
             return names[name]
-        case ast.UnaryOp(op=ast.USub(), operand=x):
-            return expression("multiply", -1.0, read(x))
+        case ast.UnaryOp(op=ast.USub(), operand=part):
+            x = read(part)
+            return -x if isinstance(x, float | int) else expression("multiply", -1.0, x)
         case ast.BinOp(left=a, op=op, right=b) if type(op) in _OF_SYNTAX:
             return expression(_OF_SYNTAX[type(op)], read(a), read(b))
         case ast.Compare(left=a, ops=[op], comparators=[b]):

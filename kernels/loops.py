@@ -11,6 +11,8 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from .array_module import xp
 
 MOST = 3  # loops
@@ -47,6 +49,11 @@ class Loops:
     def in_order(self) -> bool:
         """Whether the axes lie in memory as they are counted."""
         return self.axes == tuple(range(len(self.axes)))
+
+
+def is_array(value: Any) -> bool:
+    """Whether it has entries in memory: no number, NumPy's neither."""
+    return hasattr(value, "shape") and not isinstance(value, np.generic)
 
 
 def loops_over(

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..definitions import fusion as definition
 from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
-from ..loops import Loops, loops_over
+from ..loops import Loops, is_array, loops_over
 from .launch import launch, task
 from .threads import thread_count
 
@@ -30,7 +30,7 @@ _SERIAL, _COSTLY = 65536, 16384  # entries worth a thread: of arithmetic alone, 
 
 def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
     """What `chain` gives of `arrays`, which broadcast to `shape`; see the definition."""
-    given = [arrays[i] if hasattr(arrays[i], "shape") else np.array(arrays[i], np.float32) for i in chain.reads]
+    given = [arrays[i] if is_array(arrays[i]) else np.array(arrays[i], np.float32) for i in chain.reads]
     if 0 in shape or any(a.dtype != np.float32 for a in given):
         return definition.fused(chain, arrays, shape)
     loops, read = loops_over(given, shape, first_apart=chain.total == "examples")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..definitions import fusion as definition
 from ..expression import ARGUMENT, COMPARISONS, OPERATORS, Chain, Expression, Operand, written
-from ..loops import loops_over
+from ..loops import is_array, loops_over
 from .launch import GENERATED, THREADS, ceil_div, cupy, launch
 
 Array = Any
@@ -28,14 +28,14 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     device = cupy()
     given = [arrays[i] for i in chain.reads]
     loops, read = loops_over(
-        [a for a in given if hasattr(a, "shape")], shape, first_apart=chain.total == "examples", in_one_piece=True
+        [a for a in given if is_array(a)], shape, first_apart=chain.total == "examples", in_one_piece=True
     )
     dtype = read[0].dtype
     _, middle, columns = loops.sizes
     rest = iter(zip(read, loops.steps))
     kinds, values, steps = [], [], []
     for value in given:
-        if not hasattr(value, "shape"):
+        if not is_array(value):
             kinds.append("number")
             values.append(float(value))
             continue

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..array_module import quiet
 from ..expression import Chain, rewritten
+from ..loops import is_array
 from .elementwise import normal_cdf, sigmoid, softplus
 
 Array = np.ndarray
@@ -33,7 +34,7 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     Arguments that the chain does not read may be None; the others are numbers, and at least one array: all arrays are
     of one dtype, that of the results.
     """
-    given = [arrays[i] for i in chain.reads if hasattr(arrays[i], "shape")]
+    given = [arrays[i] for i in chain.reads if is_array(arrays[i])]
     like = next((a for a in given if a.shape == shape), np.empty(shape, given[0].dtype))
     results = []
     for value in _values(chain, arrays):
@@ -49,5 +50,5 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
 
 
 def _values(chain: Chain, arrays: tuple[Any, ...]) -> list[Any]:
-    wide = [a.astype(np.float64) if hasattr(a, "shape") else a for a in arrays]
+    wide = [a.astype(np.float64) if is_array(a) else a for a in arrays]
     return rewritten(chain.outputs, _value, wide.__getitem__)

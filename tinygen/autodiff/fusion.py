@@ -42,6 +42,7 @@ from tinygen.kernels.expression import (
     parse,
     rewritten,
 )
+from tinygen.kernels.loops import is_array
 from tinygen.tensor import Tensor
 
 Total = Literal["all", "examples"] | None
@@ -231,14 +232,14 @@ class Fused(Primitive):
         return promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
-        arrays = [a for a in raw if hasattr(a, "shape")]
+        arrays = [a for a in raw if is_array(a)]
         shape = _together(arrays)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
         if arrays and all(a.dtype == arrays[0].dtype and a.dtype.kind in "fV" for a in arrays):
             return kernels.load("fused", kernels.choose(arrays[0]))(self.chain, raw, shape)[0]
         with recording(False):
-            y = self.function(*(Tensor(a) if hasattr(a, "shape") else a for a in raw))
+            y = self.function(*(Tensor(a) if is_array(a) else a for a in raw))
             if self.total:
                 whole = _apply("broadcast_to", y, shape)
                 y = _apply("sum", whole, tuple(range(self.total == "examples", len(shape))))
@@ -250,14 +251,14 @@ class Fused(Primitive):
             return None
         derivative = self.derivative(tuple([node is not None for node in nodes]))
         values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
-        shape = _together([a for a in raw if hasattr(a, "shape")]) if self.total else out.shape
+        shape = _together([a for a in raw if is_array(a)]) if self.total else out.shape
         return recorded(self, (nodes,), {"derivative": derivative, "values": values, "shape": shape}, out)
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         if self.total:
             g = g.reshape(self._beside(shape))
         arrays = [v._data if isinstance(v, Tensor) else v for v in values]
-        if mode.recording or any(a.dtype != g.dtype for a in arrays if hasattr(a, "dtype")):
+        if mode.recording or any(a.dtype != g.dtype for a in arrays if is_array(a)):
             return derivative.on_the_tape(values, g, shape)
         return derivative.in_one_pass(arrays, g._data, shape)
 
