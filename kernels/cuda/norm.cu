@@ -3,7 +3,7 @@
 #include "block.cuh"
 #include "chunks.cuh"
 
-struct Gradient { real* values; Index size; };
+struct Gradient { stored* values; Index size; };
 
 // sums[c] = the sum of the squares in chunk c.
 extern "C" __global__ void __launch_bounds__(256)
@@ -12,19 +12,22 @@ chunk_squares(const Gradient* __restrict__ tensors, const Chunk* __restrict__ ch
   Chunk c = chunks[blockIdx.x];
   Gradient t = tensors[c.tensor];
   wide sum = 0;
-  for (EACH_OF_CHUNK(i, c, t.size)) sum += (wide)t.values[i] * t.values[i];
+  for (EACH_OF_CHUNK(i, c, t.size)) {
+    wide value = (real)t.values[i];
+    sum += value * value;
+  }
   sum = block_sum(shared, sum);
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
 // norm = the root of the sum of all `count` sums. One block: atomic additions would take them in any order.
 extern "C" __global__ void __launch_bounds__(256)
-root_of_sum(const wide* __restrict__ sums, Index count, real* __restrict__ norm) {
+root_of_sum(const wide* __restrict__ sums, Index count, stored* __restrict__ norm) {
   __shared__ wide shared[MOST_WARPS];
   wide sum = 0;
   for (Index i = threadIdx.x; i < count; i += blockDim.x) sum += sums[i];
   sum = block_sum(shared, sum);
-  if (threadIdx.x == 0) *norm = sqrt(sum);
+  if (threadIdx.x == 0) *norm = (real)sqrt(sum);
 }
 
 extern "C" __global__ void __launch_bounds__(256)
@@ -32,5 +35,5 @@ scale(const Gradient* __restrict__ tensors, const Chunk* __restrict__ chunks, co
   if (*factor == 1) return;
   Chunk c = chunks[blockIdx.x];
   Gradient t = tensors[c.tensor];
-  for (EACH_OF_CHUNK(i, c, t.size)) t.values[i] *= *factor;
+  for (EACH_OF_CHUNK(i, c, t.size)) t.values[i] = (real)t.values[i] * *factor;
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .chunks import gathered, launch_all
-from .launch import THREADS, cupy, launch
+from .launch import THREADS, arithmetic, cupy, launch
 
 Array = Any
 
@@ -25,4 +25,4 @@ def gradient_norm(arrays: Sequence[Array]) -> Array:
 def scale_all(arrays: Sequence[Array], factor: Array) -> None:
     """Multiplies all arrays in place by `factor`, of shape (), on the device; a factor of 1 changes nothing."""
     if arrays:
-        launch_all("norm/scale", (arrays,), (0,), cupy().asarray(factor, arrays[0].dtype))
+        launch_all("norm/scale", (arrays,), (0,), cupy().asarray(factor, arithmetic(arrays[0].dtype)))

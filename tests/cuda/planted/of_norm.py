@@ -17,5 +17,5 @@ BUGS = [
         "norm",
         "differs",
     ),
-    Bug("the root is forgotten", "norm.cu", "*norm = sqrt(sum);", "*norm = sum;", "norm", "differs"),
+    Bug("the root is forgotten", "norm.cu", "*norm = (real)sqrt(sum);", "*norm = sum;", "norm", "differs"),
 ]
