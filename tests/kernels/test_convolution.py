@@ -117,8 +117,8 @@ def test_definition_is_the_sum_over_taps(case):
     np.testing.assert_allclose(got, naive(case, x, w, bias), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("module", MODULES)
-@given(case=cases(channels=(1, 2, 3, 5, 17), most_images=3))
+@pytest.mark.parametrize("module", MODULES[:2])
+@given(case=cases())
 def test_adjoints_are_adjoint(module, case):
     """<g, conv(x, w)> = <x, input_grad(g, w)> = <w, weight_grad(x, g)>: CHECKS 38."""
     x, w, _, _, g = replace(case, short=(0, 0)).arrays(np.float64)
@@ -181,13 +181,19 @@ def test_groups_of_few_channels_equal_the_definition(case, size, channels):
 @example(Case(1, 36, 33, (6, 5), (3, 3), padding=(1, 1)))
 @example(Case(2, 12, 8, (6, 6), (4, 4), (2, 2), (1, 1)))
 @example(Case(2, 6, 6, (7, 8), (3, 3), padding=(1, 1), groups=6))
-@example(
-    Case(1, 4, 3, (5, 20), (1, 2), (4, 5), dilation=(1, 10))
-)  # phases that no tap reaches; one that every tap does
+@example(Case(1, 8, 6, (5, 20), (1, 2), (4, 5), dilation=(1, 10)))  # phases that no tap reaches
 @example(Case(1, 5, 130, (6, 6), (4, 3), (2, 2), (1, 1)))  # the image's gradient in parts; phases of fewer taps
 @example(Case(3, 8, 8, (20, 20), (1, 1), short=(1, 1)))  # and here that of the filters
 def test_cuda_equals_definition(case):
     check_against_definition(case, case.arrays(np.float32), simulated("convolution"))
+
+
+@needs_compiler
+def test_cuda_in_float64():
+    case = Case(2, 6, 10, (6, 5), (3, 2), (2, 1), (1, 1), dilation=(1, 2))
+    arrays = case.arrays(np.float64)
+    for found, exact in zip(case.three(simulated("convolution"), *arrays), case.three(definition, *arrays)):
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-14 * abs(exact).max())
 
 
 LAYOUTS = {
