@@ -30,13 +30,22 @@ from tinygen.tensor import Tensor
 
 MOST_GRAPHS = 32  # of one step: more are a number that changes all the time and should be an array
 
-_choice: list[bool | None] = [None]
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+
+_choice: list[tuple[bool | None, Callable[[str], None]]] = [(None, _warn)]
 
 
 @contextmanager
-def captured_steps(on: bool | None) -> Iterator[None]:
-    """Within the block steps that leave the choice open are captured, or not; None: where it is possible."""
-    _choice.append(on)
+def captured_steps(on: bool | None, tell: Callable[[str], None] = _warn) -> Iterator[None]:
+    """Within the block steps that leave the choice open are captured, or not; None: where it is possible.
+
+    Args:
+        tell: takes the message, once for a step, that it is not.
+    """
+    _choice.append((on, tell))
     try:
         yield
     finally:
@@ -87,7 +96,8 @@ class Captured:
         where = self._where(args)
         if where == CPU or capturing():
             return self.step(*args)
-        choice = _choice[-1] if self._capture is None else self._capture
+        surrounding, tell = _choice[-1]
+        choice = surrounding if self._capture is None else self._capture
         if choice is False or mode.anomaly:  # anomalies are found by looking at every value
             return self.step(*_placed(args, where))
         key = _signature(args)
@@ -103,7 +113,7 @@ class Captured:
             except CaptureError as error:
                 if choice:
                     raise
-                warnings.warn(f"{error}; the run goes on without a graph", RuntimeWarning, stacklevel=2)
+                tell(f"{error}; the run goes on without a graph")
                 self._capture = False
                 return self.step(*_placed(args, where))
         return self._compared(graph, args, where) if self.check else graph.replay(args)

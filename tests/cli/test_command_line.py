@@ -64,6 +64,8 @@ WRONG = {
     "train mean --seed -1": "--seed is an integer from 0 to 2**64 - 1, not -1",
     "train mean --data digit": "did you mean 'digits'?",
     "train mean --device tpu": "--device: unknown device 'tpu'",
+    "train mean --device cpu --capture": "--capture: a graph is CUDA's, and the run is on the cpu",
+    "train mean --capture --no-capture": "--capture: --no-capture says the opposite",
     "train mean --momentum 2": "momentum is at least 0 and less than 1, not 2.0",
     "train mean --out RUN": "holds another run",
     "train --resume absent": "absent is no directory",

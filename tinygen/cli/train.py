@@ -63,6 +63,10 @@ class TrainOptions:
     """Determines everything that is random: the same seed gives the same bits."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto: CUDA where it works, else the CPU."""
+    capture: tyro.conf.FlagCreatePairsOff[bool] = False
+    """On CUDA: each step as one graph, and say why where it cannot be one. By default it is one where it can be."""
+    no_capture: tyro.conf.FlagCreatePairsOff[bool] = False
+    """On CUDA: no graphs; each operation is launched by itself."""
     precision: Precision = "float32"
     """What steps compute with: tf32 rounds the factors of products on a GPU; bf16 keeps activations in 16 bits too."""
     out: Annotated[
@@ -201,6 +205,9 @@ def configure(name: str, options: TrainOptions, model_config: Any, command: str)
         device = str(tinygen.device(options.device))
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"--device: {error}") from None
+    if options.capture and (options.no_capture or device == "cpu"):
+        why = "--no-capture says the opposite" if options.no_capture else "a graph is CUDA's, and the run is on the cpu"
+        raise UsageError(f"--capture: {why}")
     folder = Path(options.data).expanduser()
     config = RunConfig(
         model=name,
@@ -211,6 +218,7 @@ def configure(name: str, options: TrainOptions, model_config: Any, command: str)
         recipe=recipe,
         image_size=options.image_size,
         precision=options.precision,
+        capture=options.capture or (False if options.no_capture else None),
         save_every=options.save_every,
         log_every=options.log_every,
         provenance=provenance(command),
@@ -250,7 +258,9 @@ def _train(directory: RunDirectory, config: RunConfig, parts: Any = None) -> int
     from tinygen.training.loop import train
 
     with progress.choose(f"{config.model} on {config.data}") as display:
-        display.note(f"{config.model} on {config.data}, {config.device}, run directory {directory.path}")
+        ranks = parallel.world().size
+        where = config.device if ranks == 1 else f"{ranks} ranks on {config.device}"
+        display.note(f"{config.model} on {config.data}, {where}, run directory {directory.path}")
         outcome = train(directory, config, display, parts)
     if outcome.finished:
         show(directory)

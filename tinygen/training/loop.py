@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import parallel
+from tinygen.capture import CaptureError, captured_steps
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training.assemble import Parts, assemble, fresh
 from tinygen.training.checkpoint import Checkpoint
@@ -60,11 +61,14 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
         try:
             run.restore()
             with Stop().listening() as stop, np.errstate(all="ignore"):  # what is not finite is found and named
-                return run.loop(stop)
+                with captured_steps(config.capture, progress.note):
+                    return run.loop(stop)
         except OSError as error:
             raise RunError(f"{run.at()}: {_said(error)}; {run.way_on()}") from error
         except (NonFinite, FloatingPointError) as found:
             raise RunError(f"{run.at()}: {found}{run.culprit()}; {run.way_on()}") from found
+        except CaptureError as error:
+            raise RunError(f"{run.at()}: {error}; {run.way_on()}") from error
         except MemoryError as error:
             raise RunError(f"{run.at()}: out of memory; {run.way_on()}") from error
         except KeyboardInterrupt as error:

@@ -48,6 +48,8 @@ class RunConfig:
     image_size: int | None = None
     """Side in pixels that the images of a folder are resized to; None takes them as they are."""
     precision: Precision = "float32"
+    capture: bool | None = None
+    """Whether a step on CUDA is one graph; None: where it can be."""
     save_every: int = 200
     log_every: int = 10
     provenance: dict[str, Any] = field(default_factory=dict)
