@@ -32,6 +32,9 @@ INSTRUCTIONS = re.compile(r'#line 1 "ptx\.cuh"\n.*?(?=^#line |\Z)', re.DOTALL | 
 UNASKED_SHARED, MOST_SHARED = 48 * 1024, 227 * 1024  # bytes of dynamic shared memory that a block may have
 
 
+_stacks: list[int] = []  # of the fibers, the same for all libraries
+
+
 class Fault(RuntimeError):
     """What a kernel or its launch did wrong, and at which line."""
 
@@ -68,6 +71,8 @@ def _library(code: str, defines: tuple[str, ...]) -> tuple[ctypes.CDLL, Path, di
     library.simulator_launch.restype = ctypes.c_char_p
     library.simulator_allocate.restype = ctypes.c_void_p
     library.simulator_free.restype = ctypes.c_bool
+    library.simulator_share_stacks.restype = ctypes.c_void_p
+    _stacks.append(library.simulator_share_stacks(ctypes.c_void_p(_stacks[0] if _stacks else None)))
     return library, path, bounds
 
 

@@ -9,6 +9,7 @@
 #include <csetjmp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <map>
 #include <sys/mman.h>
@@ -31,7 +32,7 @@ static void** arguments;
 static char failure[512];
 static std::vector<Thread> threads;
 static std::vector<Warp> warps;
-static std::vector<char*> stacks;
+static std::vector<char*>* stacks;  // of fibers: one list for all libraries, as mappings are limited
 static const size_t PAGE = sysconf(_SC_PAGESIZE);
 static const size_t STACK = 64 << 10;
 
@@ -42,7 +43,10 @@ extern "C" void __asan_poison_memory_region(const volatile void*, size_t) __attr
 extern "C" void __asan_unpoison_memory_region(const volatile void*, size_t) __attribute__((weak));
 
 static char* map_pages(size_t bytes, int protection = PROT_READ | PROT_WRITE) {
-  return static_cast<char*>(mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  void* region = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (region != MAP_FAILED) return static_cast<char*>(region);
+  perror("the simulated device has no memory");
+  abort();
 }
 
 void fail(Place place, const char* text) {
@@ -100,12 +104,12 @@ static void enter() {
 }
 
 static void start(Thread& thread, size_t number) {
-  if (stacks.size() <= number) {
+  if (stacks->size() <= number) {
     char* region = map_pages(STACK + PAGE);
     mprotect(region, PAGE, PROT_NONE);
-    stacks.push_back(region + PAGE);
+    stacks->push_back(region + PAGE);
   }
-  thread.stack = stacks[number];
+  thread.stack = (*stacks)[number];
   thread.state = READY;
   thread.copies.clear();
   thread.groups = 0;
@@ -322,6 +326,12 @@ extern "C" bool simulator_free(char* data) {
   if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(g.region, g.region_bytes);
   munmap(g.region, g.region_bytes);
   return untouched;
+}
+
+// Uses the stacks of another library, or, null, begins with none; gives what a third may use.
+extern "C" void* simulator_share_stacks(void* of_another) {
+  stacks = of_another ? static_cast<std::vector<char*>*>(of_another) : new std::vector<char*>;
+  return stacks;
 }
 
 extern "C" void simulator_set_shared(char* memory) { dynamic_shared = memory; }
