@@ -59,6 +59,14 @@ BUGS = [
         "attention: attention_backward differs from its definition",
     ),
     Bug(
+        "an asynchronous copy takes what lies behind the last row",
+        "gemm.cuh",
+        "{k * (ALONG ? 1 : size), k < depth}",
+        "{k * (ALONG ? 1 : size), true}",
+        "product",
+        r"gemm\.cuh:\d+, .*: out of bounds|(?s:use-after-poison.*gemm\.cuh:\d+)",
+    ),
+    Bug(
         "an int overflows",
         "softmax.cu",
         "  real log_sum = log(s.sum);\n  for",
