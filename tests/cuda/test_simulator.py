@@ -1,6 +1,7 @@
 """The simulated device does what CUDA does, and says at which line a kernel does what CUDA forbids."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,16 @@ def test_threads_that_have_returned_are_not_waited_for():
     y = values(32)
     run("if (threadIdx.x < 8) return; __syncthreads(); y[threadIdx.x] = 0;", y, 0)
     np.testing.assert_array_equal(y, np.where(values(32) < 8, values(32), 0))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has mapped is told in /proc alone")
+def test_libraries_share_the_stacks_of_their_threads():
+    """A process may have 65530 mappings, a thread's stack and its guard are two, and each source is a library."""
+    mappings = lambda: len(Path("/proc/self/maps").read_text().splitlines())
+    run("y[threadIdx.x] = 1;", values(64), 0, block=BLOCK)
+    before = mappings()
+    run("y[threadIdx.x] = 2;", values(64), 0, block=BLOCK)
+    assert mappings() - before < 64
 
 
 # ---- what CUDA forbids
