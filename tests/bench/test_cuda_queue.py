@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,3 +134,35 @@ def test_it_says_what_it_ran_on(device: Any, monkeypatch: pytest.MonkeyPatch) ->
     told = with_tinygen.about()
     assert told.keys() == {"GPU", "driver", "CUDA", "cupy", "date"}
     assert (told["GPU"], told["CUDA"], told["cupy"]) == ("simulated", "12.8", "simulated")
+
+
+def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the command line to JSON, each library a process on a simulated device; one of them lacks a kernel."""
+    import json
+    import sys
+
+    import simulator
+
+    from tinygen.bench import backends
+    from tinygen.cli import main
+
+    folders = [Path(__file__).parent, Path(simulator.__file__).parents[1]]
+    environment = {"PYTHONPATH": ":".join(map(str, folders))}
+    libraries = [
+        backends.Backend(name, "simulated_backend", "numpy", {"lacks": lacks}, environment)
+        for name, lacks in (("tinygen", ""), ("torch", "softmax_backward"))
+    ]
+    monkeypatch.setattr(backends, "CUDA_BACKENDS", {library.name: library for library in libraries})
+    monkeypatch.setattr(sys.modules["tinygen.device"], "cuda_status", lambda: (True, "simulated"))
+    arguments = ["bench", "--device", "cuda", "softmax", "softmax, gradient", "--against", "torch", "--rounds", "2"]
+    assert main([*arguments, "--seconds", "0", "--out", str(tmp_path)]) == 0
+    assert "TB/s" in capsys.readouterr().out
+    written = json.loads((tmp_path / "cuda.json").read_text())
+    assert (written["machine"]["GPU"], written["machine"]["precision"]) == ("simulated", "tf32")
+    (rows,) = written["runs"]
+    there = {row["case"]: set(row["libraries"]) for row in rows}
+    assert there["softmax"] == {"tinygen", "torch"}
+    assert there["softmax, gradient"] == {"tinygen"}
+    assert written["floors"]["softmax"]["bound"] == "memory"
+    assert written["floors"]["softmax"]["share"] > 0
+    assert written["ceilings"]["bytes_per_second"] > 0

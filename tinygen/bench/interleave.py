@@ -77,19 +77,21 @@ class Worker:
         self.errors.close()
 
 
-def compare(case: str, workers: Sequence[Worker], tolerance: float) -> dict[str, str]:
+def compare(case: str, workers: Sequence[Worker], tolerance: float) -> dict[str, str | None]:
     """Name of each library that fails at `case` -> why: an error, or values that differ from the first one's.
+
+    None stands for a library that has nothing for the case.
 
     Values and gradients are compared entry by entry, relative to the greatest of each array.
     """
-    wrong: dict[str, str] = {}
+    wrong: dict[str, str | None] = {}
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         for i, worker in enumerate(workers):
             path = Path(folder) / f"{i}.npz"
-            error = worker.ask(do="compare", case=case, path=str(path)).get("error")
-            if error:
-                wrong[worker.name] = error
+            answer = worker.ask(do="compare", case=case, path=str(path))
+            if answer:
+                wrong[worker.name] = answer.get("error")
             else:
                 found[worker.name] = dict(np.load(path))
         if workers[0].name in wrong:
@@ -153,7 +155,7 @@ def measure(
             samples = {backend.name: Samples() for backend in right}
             for backend in rounds_of(right, rounds, seed):
                 samples[backend.name].add(*_sample(workers[backend.name], case, seconds, quiet))
-            rows.append(Row(case, samples, wrong))
+            rows.append(Row(case, samples, {name: why for name, why in wrong.items() if why}))
             done(case)
     finally:
         for worker in workers.values():

@@ -4,8 +4,8 @@
     {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least 3 times
     {"do": "memory", "case": c, "after": b}  ->  {"work": n, ...}        bytes that c takes, once b has run (memory.py)
 
-What else it prints goes to standard error. An error is an answer too: {"error": "..."}. The first line, unasked, is
-what the library says of itself.
+What else it prints goes to standard error. An error is an answer too: {"error": "..."}; so is {"absent": "..."}, of a
+case that the library has nothing for. The first line, unasked, is what the library says of itself.
 """
 
 import importlib
@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from tinygen.bench import memory
-from tinygen.bench.cuda.cases import CEILINGS, KERNELS
+from tinygen.bench.backends import Absent
+from tinygen.bench.cuda import cases as on_cuda
 from tinygen.bench.growth import POINTS
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.steps import SAMPLING, STEPS
@@ -37,7 +38,7 @@ def build(backend: Any, case: str) -> Any:
         return backend.step(case)
     if case in SAMPLING:
         return backend.sampling(case)
-    kernel = CEILINGS.get(case) or KERNELS.get(case)
+    kernel = on_cuda.CEILINGS.get(case) or on_cuda.KERNELS.get(case)
     return backend.operation(NAMED[case]) if kernel is None else backend.kernel(kernel)
 
 
@@ -76,6 +77,8 @@ def serve(module: str, threads: int, options: dict[str, Any]) -> None:
         request = json.loads(line)
         try:
             answer(_done(request, cases), answers)
+        except Absent as error:
+            answer({"absent": str(error)}, answers)
         except Exception as error:
             answer({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}, answers)
 

@@ -32,6 +32,10 @@ class Run(Protocol):
         ...
 
 
+class Absent(LookupError):
+    """A case that a library has nothing for."""
+
+
 @dataclass(frozen=True)
 class Backend:
     """A library as it is to be set up: one process.

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from tinygen.bench import torch_models
+from tinygen.bench.backends import Absent
 from tinygen.bench.cuda.kernel import Kernel, thinned
 from tinygen.bench.operations import Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS
@@ -211,7 +212,7 @@ class KernelRun:
 
     def __init__(self, case: Kernel) -> None:
         if case.theirs is None:
-            raise LookupError("PyTorch has no such thing")
+            raise Absent("PyTorch has no such thing")
         self.case, self.theirs = case, case.theirs
         self.work: Any = None
 
