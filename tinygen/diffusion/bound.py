@@ -65,5 +65,5 @@ def bound_estimate(
     variance: Variance | np.ndarray = "beta",
 ) -> Tensor:
     """An unbiased estimate of the bound for each example, in nats: (N,); t and weight as `objective.Times` gives."""
-    weights = Tensor((schedule.steps * weight).astype(x_0.dtype))
+    weights = Tensor((schedule.steps * weight).astype(x_0.dtype)).to(x_0.device)
     return prior_term(schedule, x_0) + weights * step_term(denoise, schedule, x_0, t, noise, variance)

@@ -57,8 +57,8 @@ def ddim_steps(
     x = x_T
     for step in range(shorter.steps, 0, -1):
         with no_grad():
-            t = full((x.shape[0],), step, dtype=np.int64)
-            noise = denoise(x, full((x.shape[0],), visited[step - 1], dtype=np.int64))
+            t, asked = (full((x.shape[0],), n, dtype=np.int64, device=x.device) for n in (step, visited[step - 1]))
+            noise = denoise(x, asked)
             if limits is not None:
                 x_0 = clip(noise_to("x0", noise, shorter, x, t), *limits)
                 noise = noise_from("x0", x_0, shorter, x, t)

@@ -65,7 +65,9 @@ class DDPM(nn.Module):
         """(n, ...) samples by all T steps of Algorithm 2. The model is unconditional: `cond` must be None."""
         if cond is not None:
             raise ValueError("ddpm is unconditional: sample(n, rng) takes no condition")
-        return ancestral_sample(self.net, self.schedule, (n, *self.shape), rng, self.variance, self.limits)
+        where = next(self.parameters()).device
+        size = (n, *self.shape)
+        return ancestral_sample(self.net, self.schedule, size, rng, self.variance, self.limits, device=where)
 
     def evaluate(self, dataset: Any, rng: Generator) -> dict[str, tuple[float, str]]:
         """L_simple and an unbiased estimate of the variational bound, on all of `dataset`, one t an example."""
@@ -85,7 +87,8 @@ class DDPM(nn.Module):
 
     def drawings(self, dataset: Any, rng: Generator) -> list[Drawing]:
         """The way from noise to samples."""
-        x = rng.normal((IMAGES if len(self.shape) == 3 else WALKERS, *self.shape))
+        where = next(self.parameters()).device
+        x = rng.normal((IMAGES if len(self.shape) == 3 else WALKERS, *self.shape), device=where)
         steps = ancestral_steps(self.net, self.schedule, x, rng, self.variance, self.limits)
         return of_steps(x, steps, self.schedule.steps)
 

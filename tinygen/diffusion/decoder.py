@@ -4,8 +4,6 @@ Each level from -1 to 1 has the mass of its cell, half a step to either side; th
 so the levels' probabilities sum to 1. Held by tinygen.checks.diffusion (17).
 """
 
-import numpy as np
-
 from tinygen.ops.elementwise import clip, erf, log, where
 from tinygen.tensor import Tensor
 
@@ -22,6 +20,6 @@ def discretised_log_prob(x_0: Tensor, mean: Tensor, variance: Tensor, levels: in
     """
     half = 1.0 / (levels - 1)
     scale = (2.0 * variance) ** -0.5
-    below = where(np.asarray(x_0) < -1.0 + half, -1.0, erf((x_0 - half - mean) * scale))
-    above = where(np.asarray(x_0) > 1.0 - half, 1.0, erf((x_0 + half - mean) * scale))
+    below = where(x_0 < -1.0 + half, -1.0, erf((x_0 - half - mean) * scale))
+    above = where(x_0 > 1.0 - half, 1.0, erf((x_0 + half - mean) * scale))
     return log(clip(0.5 * (above - below), min=LEAST))

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from tinygen.autodiff.tape import no_grad
+from tinygen.device import Device
 from tinygen.diffusion.objective import Denoiser
 from tinygen.diffusion.prediction import noise_to
 from tinygen.diffusion.process import q_posterior_mean
@@ -55,7 +56,7 @@ def ancestral_steps(
     sigma = np.sqrt(reverse_variance(schedule, variance))
     x = x_T
     for step in range(schedule.steps, 0, -1):
-        t = full((x.shape[0],), step, dtype=np.int64)
+        t = full((x.shape[0],), step, dtype=np.int64, device=x.device)
         with no_grad():
             x = reverse_mean(denoise, schedule, x, t, limits)
             if step > 1:
@@ -71,9 +72,10 @@ def ancestral_sample(
     variance: Variance | np.ndarray = "beta",
     limits: tuple[float, float] | None = None,
     dtype: str = "float32",
+    device: Device | None = None,
 ) -> Tensor:
     """Samples of `shape` (N, ...) by all T reverse steps."""
-    x = rng.normal(shape, dtype=dtype)
+    x = rng.normal(shape, dtype, device)
     for _, x_t in ancestral_steps(denoise, schedule, x, rng, variance, limits):
         x = x_t
     return x

@@ -84,7 +84,7 @@ class FlowModel(nn.Module):
             if self.shape != (2,):
                 return []
             start = base.sample(rng, (WALKERS, 2))
-            return [density_maps(self.log_prob, dataset, start.dtype), paths_from_base(self.flow, start)]
+            return [density_maps(self.log_prob, dataset, start.dtype, start.device), paths_from_base(self.flow, start)]
 
     def _law(self) -> Distribution:
         return LAWS[self.base](self.zero, self.zero + 1.0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.device import Device
 from tinygen.distributions import Distribution
 from tinygen.drawing import ImageRows, Maps, Paths
 from tinygen.flow.contract import Composed, Flow
@@ -22,16 +23,22 @@ TEMPERATURES = (0.4, 0.6, 0.7, 0.8, 0.9, 1.0)
 COLUMNS = 12
 
 
-def density_maps(log_prob: Callable[[Tensor], Tensor], dataset: Any, dtype: Any) -> Maps:
-    """The density over the square of the data, and beside it the true one where `dataset` knows it."""
+def density_maps(log_prob: Callable[[Tensor], Tensor], dataset: Any, dtype: Any, device: str | Device = "cpu") -> Maps:
+    """The density over the square of the data, and beside it the true one where `dataset` knows it.
+
+    Args:
+        dtype, device: of what `log_prob` takes.
+    """
     low, high = dataset.value_range
     margin = 0.1 * (high - low)
     limits = (low - margin, high + margin)
     step = (limits[1] - limits[0]) / SIDE
     middle = limits[0] + step * (np.arange(SIDE) + 0.5)
     points = np.stack(np.meshgrid(middle, middle), axis=-1)
-    laws = {"model": log_prob} | ({"truth": dataset.truth.log_prob} if dataset.truth is not None else {})
-    rows = {name: np.exp([np.asarray(law(Tensor(row.astype(dtype)))) for row in points]) for name, law in laws.items()}
+    lines = [Tensor(row.astype(dtype)) for row in points]
+    rows = {"model": np.exp([np.asarray(log_prob(line.to(device))) for line in lines])}
+    if dataset.truth is not None:
+        rows["truth"] = np.exp([np.asarray(dataset.truth.log_prob(line)) for line in lines])
     return Maps("Density, beside the true one" if len(rows) > 1 else "Density", rows, limits)
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.kernels.array_module import xp
 from tinygen.nn import init
 from tinygen.nn.convolution import ConvTranspose2d
@@ -43,13 +44,13 @@ class SpectralNorm:
         u, v = (getattr(module, f"{self.name}_{which}") for which in "uv")
         left, right = u._data, v._data
         for _ in range(times):
-            right = self.unit(w.T @ left)
-            left = self.unit(w @ right)
+            right = self.unit(kernels.matmul(w.T, left))  # type: ignore[attr-defined]
+            left = self.unit(kernels.matmul(w, right))  # type: ignore[attr-defined]
         u._assign(left)
         v._assign(right)
 
     def unit(self, x: Any) -> Any:
-        return x / max(float(xp(x).linalg.norm(x)), self.eps)
+        return x / xp(x).maximum(xp(x).sqrt(kernels.matmul(x, x)), self.eps)  # type: ignore[attr-defined]
 
     def __call__(self, module: Module) -> Tensor:
         if module.training:

@@ -60,9 +60,9 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
         run = (Run if ranks.first else Follower)(directory, config, progress, parts or assemble(config), ranks)
         try:
             run.restore()
-            with Stop().listening() as stop, np.errstate(all="ignore"):  # what is not finite is found and named
-                with captured_steps(config.capture, progress.note):
-                    return run.loop(stop)
+            graphs = captured_steps(config.capture, progress.note)
+            with Stop().listening() as stop, np.errstate(all="ignore"), graphs:  # what is not finite is found and named
+                return run.loop(stop)
         except OSError as error:
             raise RunError(f"{run.at()}: {_said(error)}; {run.way_on()}") from error
         except (NonFinite, FloatingPointError) as found:
