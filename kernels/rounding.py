@@ -9,11 +9,12 @@ times as fast what is rounded first: to 11 significant bits ("tf32") or 8 ("bf16
 exact product by at most c u (|A| |B|), |A| the matrix of absolute values:
 
     precision    u        c at worst              c as measured, K = 8 to 16000
-    float32      2^-24    K + 1                   at most 3 for normal numbers, sqrt(K) where all have one sign
+    float32      2^-24    K + 1                   at most 3.1 for normal numbers, about sqrt(K) where all have one sign
     tf32         2^-11    2 + K 2^-12             at most 1.7: for numbers of like size 1.2 / sqrt(K / 8)
     bf16         2^-8     2 + K 2^-15             the same
 
-The CPU's kernels and the definitions are of float32 whatever this says, and float64 is of float64 everywhere.
+What holds while a product is made counts: for a backward pass, while that runs. The CPU's kernels and the definitions
+are of float32 whatever this says, and float64 is of float64 everywhere.
 Held by tests/cuda/test_product_precision.py.
 """
 
