@@ -37,20 +37,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "code"),
+    ("fault", "said"),
     [
-        ("nan", "tinygen: step 5: loss is nan; the last good checkpoint is", 1),
-        ("kill", "tinygen: a rank was killed; the last good checkpoint is", 9),
+        ("nan", "tinygen: step 5: loss is nan; the last good checkpoint is"),
+        ("kill", "tinygen: a rank was killed; the last good checkpoint is"),
     ],
 )
-def test_what_befalls_one_rank_ends_the_run_with_one_message_and_a_way_on(whole, tmp_path, fault, said, code):
+def test_what_befalls_one_rank_ends_the_run_with_one_message_and_a_way_on(whole, tmp_path, fault, said):
     """The way on is taken with another number of ranks: the state is the same on all."""
     path = tmp_path / "run"
     ended = run(2, [*TRAIN, "--fault", fault, "--out", str(path)])
     (line,) = (line for line in ended.stderr.splitlines() if line.startswith("tinygen:"))
     assert line.startswith(said)
     assert f"step-00000003.safetensors; go on with mpirun -n 2 python -m tinygen train --resume {path}" in line
-    assert ended.returncode == code
+    assert ended.returncode == 1 if fault == "nan" else ended.returncode != 0  # of a kill it is mpirun's own
     after = run(1 if fault == "nan" else 4, [*PROGRAM, "--resume", str(path)])
     assert after.returncode == 0, after.stderr
     assert_near(whole, path)
