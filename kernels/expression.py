@@ -61,6 +61,11 @@ def argument(index: int) -> Expression:
     return expression(ARGUMENT, index)
 
 
+def place(e: Expression) -> int:
+    """Which argument an expression is that is one."""
+    return int(e.operands[0])  # type: ignore[arg-type]
+
+
 def in_order(roots: Iterable[Expression]) -> list[Expression]:
     """Everything that `roots` are made of, and they themselves: each once, after its operands."""
     found: dict[Expression, None] = {}
@@ -82,7 +87,7 @@ def rewritten(roots: Iterable[Expression], rule: Callable[..., Any], arguments: 
     roots = list(roots)
     for e in in_order(roots):
         operands = [value[o] if isinstance(o, Expression) else o for o in e.operands]
-        value[e] = arguments(operands[0]) if e.name == ARGUMENT else rule(e.name, *operands)
+        value[e] = arguments(place(e)) if e.name == ARGUMENT else rule(e.name, *operands)
     return [value[root] for root in roots]
 
 
@@ -106,7 +111,7 @@ class Chain:
     @cached_property
     def reads(self) -> tuple[int, ...]:
         """The places of the arguments that are read."""
-        return tuple(sorted(e.operands[0] for e in self.steps if e.name == ARGUMENT))  # type: ignore[type-var]
+        return tuple(sorted(place(e) for e in self.steps if e.name == ARGUMENT))
 
     @cached_property
     def identifier(self) -> str:

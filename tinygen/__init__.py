@@ -16,6 +16,7 @@ from tinygen.autodiff.anomaly import AnomalyError, detect_anomaly
 from tinygen.autodiff.backward import MutationError, grad
 from tinygen.autodiff.checkpoint import checkpoint
 from tinygen.autodiff.draw import draw_graph
+from tinygen.autodiff.fusion import fused
 from tinygen.autodiff.mixed_precision import mixed_precision
 from tinygen.autodiff.primitive import joint, primitive
 from tinygen.autodiff.tape import no_grad

@@ -6,6 +6,7 @@ of these (fusion.cu): in an order of their own, so the same bits every time.
 The same function as kernels/definitions/fusion.py, held to it by tests/kernels/test_fusion.py.
 """
 
+import hashlib
 from functools import cache
 from textwrap import fill
 from typing import Any
@@ -33,7 +34,9 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     dtype = read[0].dtype
     _, middle, columns = loops.sizes
     rest = iter(zip(read, loops.steps))
-    kinds, values, steps = [], [], []
+    kinds: list[str] = []
+    values: list[Any] = []
+    steps: list[int] = []
     for value in given:
         if not is_array(value):
             kinds.append("number")
@@ -64,8 +67,9 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
 @cache
 def _written(chain: Chain, kinds: tuple[str, ...]) -> str:
     """The name of the kernel for `chain`, whose text is there for launch.py from now on."""
-    file = f"{chain.identifier}_{len(GENERATED)}"
-    GENERATED[f"{file}.cu"] = source(chain, kinds)
+    text = source(chain, kinds)
+    file = f"{chain.identifier}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    GENERATED[f"{file}.cu"] = text
     return f"{file}/{chain.identifier}"
 
 

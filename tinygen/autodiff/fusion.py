@@ -17,7 +17,7 @@ backward pass. How a fuser does better, in four steps:
 4. Generate. A kernel is written as text, compiled and kept: in Numba on the CPU, in CUDA C++ on a GPU.
 
 Where gradients are to be differentiated again, the expressions of step 2 run as operations instead, on the tape, so
-every order is there. Held by tests/autodiff/test_fusion.py: random chains against the plain functions.
+every order is there. Held by tests/ops/test_fused_chains.py: random chains against the plain functions.
 """
 
 import inspect
@@ -100,7 +100,8 @@ def _gradients(
     for e in order:
         if not needed.isdisjoint(e.operands):
             needed.add(e)
-    table, live = {y: Tensor(cotangent)}, {}
+    table: dict[Expression, Tensor] = {y: Tensor(cotangent)}
+    live: dict[Expression, Tensor | None] = {}
     with _tracing():
         for e in reversed(order):
             if e not in table or e.name == ARGUMENT:
@@ -125,7 +126,7 @@ def _gradients(
                     live[operand] = None if passed is None else _apply("logical_or", live[operand], passed)
                 table[operand] = gradient if operand not in table else table[operand] + gradient
     found = {e: table[e]._data for e in wanted if e in table}
-    return found, {e: live[e]._data for e in found if live.get(e) is not None}
+    return found, {e: mask._data for e, mask in live.items() if mask is not None and e in found}
 
 
 def _symbol(operand: Any) -> Any:
@@ -211,6 +212,8 @@ class Fused(Primitive):
         except AttributeError as error:
             raise TypeError(f"{self.name}: only elementwise operations can be fused ({error})") from None
         result = getattr(y, "_data", None)
+        if isinstance(result, Expression) and all(e.name != ARGUMENT for e in in_order([result])):
+            result = None
         if not isinstance(result, Expression) or (result.name in REGISTRY and not REGISTRY[result.name].rules):
             raise TypeError(f"{self.name}: a fused function returns one tensor of numbers made of its arguments")
         self.chooses = any(e.name == "where" for e in in_order([result]))
@@ -312,7 +315,6 @@ def fused_operation(total: Total = None, name: str | None = None) -> Any:
     """`fused` for the project's own operations: also entered in `REGISTRY`, which the tests walk."""
 
     def register(function: Callable[..., Tensor]) -> Fused:
-        op = Fused(function, total, name)
-        return registered(op)
+        return registered(Fused(function, total, name))  # type: ignore[return-value]
 
     return register

@@ -6,7 +6,6 @@ on its edges · x**0 has gradient 0 in x, 0**b has gradient 0 in b >= 0 · hypot
 and sign have gradient 0 · what `where` does not take has gradient 0, of every order, whatever poles and NaN lie there.
 """
 
-import functools
 import math
 from typing import Any
 
@@ -18,7 +17,7 @@ from tinygen.autodiff.primitive import operation
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
-from tinygen.kernels.expression import Expression, expression, parse
+from tinygen.ops import formulas
 from tinygen.ops.comparison import isinf, logical_and
 from tinygen.tensor import Tensor, float32
 
@@ -87,17 +86,7 @@ def _power_exponent(g: Tensor, y: Tensor, a: Any, b: Any) -> Tensor:
     return g * y * log(where((base == 0) & (b >= 0), 1.0, base))
 
 
-def _power_scalar(a: Any, b: Any) -> Any:
-    """Products and roots, for a fixed exponent that is a multiple of 1/2."""
-    if isinstance(b, Expression) or b is None or not float(2 * b).is_integer() or math.fabs(b) > 8:
-        raise TypeError("power can be fused with a fixed exponent that is a multiple of 1/2, from -8 to 8")
-    whole = int(math.fabs(b))
-    factors = [a] * whole + [expression("sqrt", a)] * (math.fabs(b) != whole)
-    product = functools.reduce(functools.partial(expression, "multiply"), factors or [1.0])
-    return expression("divide", 1.0, product) if b < 0 else product
-
-
-@operation(a=_power_base, b=_power_exponent, elementwise=True, scalar=_power_scalar)
+@operation(a=_power_base, b=_power_exponent, elementwise=True, scalar=formulas.power)
 @quiet
 def power(a: Any, b: Any) -> Any:
     """a to the power b; a negative base with a fractional exponent gives NaN."""
@@ -400,18 +389,12 @@ def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
     return logical_and(above, below)
 
 
-def _clip_scalar(x: Any, min: Any, max: Any) -> Any:
-    names = {"x": x, "min": min, "max": max}
-    above = x if min is None else parse("where(x < min, min, x)", names)
-    return above if max is None else parse("where(x > max, max, x)", {**names, "x": above})
-
-
 @operation(
     x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0),
     min=lambda g, x, min, max: where((x < min) if max is None else (x < min) & (min <= max), g, 0.0),
     max=lambda g, x, min, max: where((x if min is None else maximum(x, min)) > max, g, 0.0),
     elementwise=True,
-    scalar=_clip_scalar,
+    scalar=formulas.clip,
 )
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """x limited to [min, max]; a bound may be a number, a tensor or None. On its edges the gradient is x's;
