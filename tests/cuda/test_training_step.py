@@ -15,12 +15,14 @@ from simulator.cupy import as_cupy
 
 from tinygen.capture import captured_steps
 from tinygen.data import load
+from tinygen.device import cuda_status
 from tinygen.learner import learner_of
 from tinygen.random import Generator
 from tinygen.recipe import Recipe
 from tinygen.training import tree
 from tinygen.training.registry import config_class
 
+WORKS, REASON = cuda_status()
 STEPS = {"vqvae": 4}
 RECIPE = Recipe(steps=4, batch_size=6, lr=1e-3, warmup=2, ema_decay=0.9, grad_clip=10.0)
 # model -> its options, and kernels that its step must have run
@@ -66,6 +68,18 @@ def train(name: str, device: str, captured: bool = False, session: Any = None) -
     return Trained(figures, {**arrays, "rest": np.array(repr([rest, rng.state]))}, reads)
 
 
+def agree(name: str, on_cpu: Trained, plain: Trained, replayed: Trained) -> None:
+    for found, expected in zip(plain.figures, on_cpu.figures):
+        assert found == pytest.approx(expected, rel=2e-4, abs=2e-5)
+    for key, expected in on_cpu.state.items():
+        if key.startswith("model") and not re.search(NO_GRADIENT.get(name, "^$"), key):
+            distance = np.median(np.abs(plain.state[key] - expected))  # Adam divides by |g|: near 0 rounding shows
+            assert distance < 0.01 * RECIPE.lr, key
+    assert replayed.figures == plain.figures
+    for key, expected in plain.state.items():
+        assert replayed.state[key].tobytes() == expected.tobytes(), key
+
+
 @needs_compiler
 @pytest.mark.parametrize("name", MODELS)
 def test_steps_of_each_family_are_those_of_the_cpu_and_replays_are_those_steps(name):
@@ -74,15 +88,12 @@ def test_steps_of_each_family_are_those_of_the_cpu_and_replays_are_those_steps(n
         plain = train(name, "cuda", session=session)
         assert set(MODELS[name][1].split()) <= session.launched
         replayed = train(name, "cuda", captured=True, session=session)
-
-    for found, expected in zip(plain.figures, on_cpu.figures):
-        assert found == pytest.approx(expected, rel=2e-4, abs=2e-5)
-    for key, expected in on_cpu.state.items():
-        if key.startswith("model") and not re.search(NO_GRADIENT.get(name, "^$"), key):
-            distance = np.median(np.abs(plain.state[key] - expected))  # Adam divides by |g|: near 0 rounding shows
-            assert distance < 0.01 * RECIPE.lr, key
-
-    assert replayed.figures == plain.figures
-    for key, expected in plain.state.items():
-        assert replayed.state[key].tobytes() == expected.tobytes(), key
+    agree(name, on_cpu, plain, replayed)
     assert replayed.reads == 1  # the figures
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not WORKS, reason=REASON)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_on_a_real_card(name):
+    agree(name, train(name, "cpu"), train(name, "cuda"), train(name, "cuda", captured=True))
