@@ -152,7 +152,9 @@ OPERATIONS = [
     Operation("ten products in a row, one number", {"x": (), "y": ()}, lambda F, a: _chain(a["x"], a["y"])),
     Operation("a * b", {"x": IMAGES, "y": IMAGES}, lambda F, a: a["x"] * a["y"], images=True),
     Operation(
-        "coupling y = x exp(s) + t", dict.fromkeys("xst", (512, 784)), lambda F, a: a["x"] * F.exp(a["s"]) + a["t"]
+        "coupling y = x exp(s) + t",
+        dict.fromkeys("xst", (512, 784)),
+        lambda F, a: F.coupling(a["x"], a["s"], a["t"]),
     ),
 ]
 

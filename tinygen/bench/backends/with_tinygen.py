@@ -19,7 +19,7 @@ from tinygen.training.memory import keep_memory
 
 F = SimpleNamespace(
     **{name: getattr(functional, name) for name in dir(functional) if not name.startswith("_")},
-    exp=tg.exp,
+    coupling=tg.fused(lambda x, s, t: x * tg.exp(s) + t, name="coupling"),
     group_norm_silu=lambda x, groups, w, b: normalisation.group_norm(x, w, b, groups, 1e-5, True),
 )
 
