@@ -13,7 +13,7 @@ import numpy as np
 from tinygen import kernels, nn, ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.device import device_of, transfer
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.kernels.definitions.update import refused
 from tinygen.nn import init
 from tinygen.ops.creation import ones, zeros
@@ -182,8 +182,9 @@ def _counted(indices: Any, codes: int, dtype: np.dtype) -> Any:
 
 
 def _rows(z: Any) -> Any:
-    """Vectors (N, D, ...) as rows, an array (M, D)."""
+    """Vectors (N, D, ...) as rows, an array (M, D); of bfloat16 as float32, which codes and their sums are."""
     array = asarray(z)
+    array = array.astype(arithmetic(array.dtype), copy=False)
     return xp(array).ascontiguousarray(xp(array).moveaxis(array, 1, -1)).reshape(-1, array.shape[1])
 
 
