@@ -72,18 +72,15 @@ class Figures:
     """
 
     def __init__(self, terms: Mapping[str, Any], after: "Figures | None" = None) -> None:
-        self.names = tuple(terms)
+        before = 0 if after is None else len(after.names)
+        self.names = (*(after.names if after is not None else ()), *terms)
         scalars = [asarray(value) for value in terms.values()]
-        first, device = scalars[0], device_of(scalars[0])
-        if device == CPU:
-            values = np.array([float(value) for value in scalars])
-        else:
-            rows = [transfer(value, device).astype(first.dtype, copy=False).reshape(1) for value in scalars]
-            values = xp(first).concatenate(rows).astype(np.float64)
-        self.values = average(values)
+        self.values = xp(scalars[0]).empty(len(self.names), np.float64)
         if after is not None:
-            self.names = after.names + self.names
-            self.values = xp(self.values).concatenate([after.values, self.values])
+            self.values[:before] = after.values
+        for place, value in enumerate(scalars, before):
+            self.values[place] = transfer(value, device_of(self.values))
+        self.values[before:] = average(self.values[before:])
 
     def read(self) -> dict[str, float]:
         """The numbers, for which the host waits."""

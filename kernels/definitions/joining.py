@@ -1,6 +1,7 @@
 """Arrays joined along an axis, and a piece of one copied out: what skip connections do, forward and backward."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,11 @@ Array = Any
 def join(first: Array, others: Sequence[Array], axis: int) -> Array:
     """`first` and `others`, of equal sizes but along `axis`, behind one another; laid out in memory as `first`."""
     arrays = [first, *others]
-    return xp(arrays[0]).concatenate(arrays, axis=axis, out=joined(arrays, axis))
+    out = joined(arrays, axis)
+    ends = list(accumulate(x.shape[axis] for x in arrays))
+    for x, end in zip(arrays, ends):  # CuPy's concatenate may read a table of the host, which no graph can hold
+        out[(slice(None),) * (axis % x.ndim) + (slice(end - x.shape[axis], end),)] = x
+    return out
 
 
 def joined(arrays: Sequence[Array], axis: int) -> Array:

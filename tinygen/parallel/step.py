@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.autodiff import guard
 from tinygen.autodiff.primitive import primitive
 from tinygen.kernels.array_module import arithmetic, xp
@@ -115,7 +116,8 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
     if _share is None:
         return
     for bucket in _buckets([p.grad._data for p in parameters if p.grad is not None]):
-        mean = _share.mean(xp(bucket[0]).concatenate([g.ravel() for g in bucket]))
+        first, *others = [g.ravel() for g in bucket]
+        mean = _share.mean(kernels.join(first, others, 0))  # type: ignore[attr-defined]
         start = 0
         for g in bucket:
             g[...] = mean[start : start + g.size].reshape(g.shape)

@@ -19,6 +19,7 @@ from simulator.cupy.graph import SESSION, Graph, MemoryPool, Stream, poisoned, u
 from tinygen.device import cuda_status
 
 READS = {"nonzero", "flatnonzero", "argwhere", "unique", "bincount", "repeat"}  # how large the result is, is a value
+TABLES = {"concatenate", "stack", "hstack", "vstack"}  # a table of addresses, made on the host
 LIBRARY = {"matmul", "dot", "einsum", "tensordot", "vdot", "inner"}
 
 
@@ -105,6 +106,8 @@ class _Cupy:
                 _library()
             if name in READS:
                 SESSION.read()
+            if name in TABLES:
+                SESSION.upload()
             return call(value, args, kwargs)
 
         return function
