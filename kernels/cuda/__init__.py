@@ -15,7 +15,8 @@ To be read in this order, each for one idea more:
     ptx.cuh, fragments.cuh         tensor cores
     gemm.cuh, product.cu, parts.cu the matrix product: tiles that are copied while others are multiplied
     axes.cuh, convolution_few.cu   which pixels meet which taps
-    patches.cuh, convolution.cu    the product of a matrix that is never there, but gathered from an image
+    division.cuh, patches.cuh,
+        convolution.cu             the product of a matrix that is never there, but gathered from an image
     codebook.cu                    the same tiles, and the nearest of all that passed
     chunks.cuh, update.cu          many small arrays in one launch
     block.cuh, norm.cu             a sum over a whole block; one over all gradients

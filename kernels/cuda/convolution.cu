@@ -6,32 +6,6 @@
 // see each other, and the phases of a gradient, are products of their own. WIDTH: channels that are loaded at a time.
 #include "patches.cuh"
 
-// The loader of the filters, packed (taps, width, groups, size) by packing.cu, at those taps which a cell sees.
-struct Filters {
-  static const bool ALONG_DEPTH = false;
-  static const int CHUNK = 16 / sizeof(stored);
-  const stored* packed;
-  int size, step, kernel_w;  // step: from one channel of the source to the next
-  const Cells& cells;
-
-  struct Side { const stored* start; bool inside; };
-  struct Depth { Index offset; bool inside; };
-
-  __device__ __forceinline__ Side side_at(Index column) const { return {packed + column, column < size}; }
-
-  __device__ __forceinline__ Depth depth_at(Index k) const {
-    if (k >= cells.depth) return {0, false};
-    int tap = (int)k / cells.width, channel = (int)k % cells.width;
-    int i = cells.down.first + tap / cells.across.taps * cells.down.apart;
-    int j = cells.across.first + tap % cells.across.taps * cells.across.apart;
-    return {((i * kernel_w + j) * (Index)cells.width + channel) * step, true};
-  }
-
-  __device__ __forceinline__ void copy(stored* to, const Side& side, const Depth& at) const {
-    bring<CHUNK>(to, side.start + at.offset, side.inside && at.inside);
-  }
-};
-
 // Where the target is written, or a part of its sums (see Result in gemm.cuh).
 struct Pixels {
   stored* whole;
@@ -44,22 +18,42 @@ struct Pixels {
     const Axis &down = cells.down, &across = cells.across;
     Index pixel = row, channel = first + column;
     if (down.write * across.write > 1) {
-      int place = (int)row / across.cells;
-      int h = place % down.cells * down.write + down.phase, w = (int)row % across.cells * across.write + across.phase;
+      Cell at = cell(cells, row);
+      int h = at.h * down.write + down.phase, w = at.w * across.write + across.phase;
       if (h >= down.target || w >= across.target) return;  // the last cell of an axis is not there in every phase
-      pixel = (place / down.cells * down.target + h) * (Index)across.target + w;
+      pixel = ((Index)at.n * down.target + h) * across.target + w;
     }
     if (part) part[pixel * channels + channel] = sum;
     else whole[pixel * channels + channel] = bias ? sum + bias[channel] : sum;
   }
 };
 
+// The loader of the filters, packed (phases, most_depth, groups, size) by packing.cu.
+struct Filters {
+  static const bool ALONG_DEPTH = false;
+  static const int CHUNK = 16 / sizeof(stored);
+  const stored* packed;  // of the phase and the group
+  Index step;            // from one depth to the next
+  int size;
+  const Cells& cells;
+
+  struct Side { const stored* start; bool inside; };
+  struct Depth { Index offset; bool inside; };
+
+  __device__ __forceinline__ Side side_at(Index column) const { return {packed + column, column < size}; }
+  __device__ __forceinline__ Depth depth_at(Index k) const { return {k * step, k < cells.depth}; }
+  __device__ __forceinline__ void copy(stored* to, const Side& side, const Depth& at) const {
+    bring<CHUNK>(to, side.start + at.offset, side.inside && at.inside);
+  }
+};
+
+// `depth` is that of the phase with most taps.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 convolve(stored* __restrict__ y, real* __restrict__ parts, const real* __restrict__ bias, Index rows, Index columns,
-         Index depth, const stored* __restrict__ x, const stored* __restrict__ filters, Index is_gradient, Index groups,
-         Index width, Index size, Index kernel_h, Index kernel_w, Index stride_h, Index stride_w, Index padding_h,
-         Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w, Index target_h,
-         Index target_w) {
+         Index depth, const stored* __restrict__ x, const stored* __restrict__ filters, Index size,
+         Index is_gradient, Index groups, Index width, Index kernel_h, Index kernel_w, Index stride_h, Index stride_w,
+         Index padding_h, Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w,
+         Index target_h, Index target_w) {
   extern __shared__ __align__(16) stored memory[];
   __shared__ Cells cells;
   Place at = place(rows, columns, depth);
@@ -67,13 +61,13 @@ convolve(stored* __restrict__ y, real* __restrict__ parts, const real* __restric
   if (threadIdx.x == 0) {
     Axis down = axis(is_gradient, phase / phases, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
     Axis across = axis(is_gradient, phase % phases, kernel_w, stride_w, padding_w, dilation_w, source_w, target_w);
-    cells = {down, across, (int)(groups * width), (int)width, rows, (Index)down.taps * across.taps * width};
+    cells = cells_of(down, across, groups, width, rows);
   }
   __syncthreads();
-  at.last = min(at.last, cells.depth);  // `depth` is that of the phase with most taps
+  at.last = min(at.last, cells.depth);
   at.first = min(at.first, at.last);
   Patches<WIDTH> left{x + group * width, cells};
-  Filters right{filters + group * size, (int)size, (int)(groups * size), (int)kernel_w, cells};
+  Filters right{filters + (phase * depth * groups + group) * size, groups * size, (int)size, cells};
   Index channels = groups * columns, images = rows / (cells.down.cells * (Index)cells.across.cells);
   real* part = parts ? parts + blockIdx.y * images * target_h * target_w * channels : nullptr;
   multiply(memory, left, right, at, rows, columns, Pixels{y, part, bias, channels, group * columns, cells});

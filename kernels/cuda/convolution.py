@@ -92,28 +92,30 @@ def _convolve(
     bias = None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(x.dtype))
     columns, width = channels // groups, x.shape[3] // groups
     stride, padding, dilation = geometry
-    sizes = (*kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *size)
     phases = stride if is_gradient else (1, 1)
+    steps = (p // gcd(p, d) for p, d in zip(phases, dilation))
+    depth = width * prod(ceil_div(k, step) for k, step in zip(kernel_size, steps))  # of the phase with most taps
+    form = (int(is_gradient), groups, width, *kernel_size, *stride, *padding, *dilation)
+    sizes = (*x.shape[1:3], *size)
     if columns <= _FEW and max(phases) <= _PHASES:
-        filters = _packed(w, x.dtype, groups, columns, is_gradient)
+        filters = _packed(w, x.dtype, prod(phases), depth, columns, form)
         lanes = 1 if width <= 4 else 8 if width <= 64 else 32  # threads that share the channels of a cell
         cells = y.size // columns
+        args = (y, bias, cells, lanes, depth, x, filters, *form, *sizes)
         blocks = ceil_div(cells * lanes, THREADS)
-        args = (y, bias, cells, lanes, x, filters, int(is_gradient), groups, width, *sizes)
         launch("convolution_few/convolve_few", x.dtype, blocks, THREADS, *args, constants={"COLUMNS": columns})
         return y.transpose(0, 3, 1, 2)
     piece = gemm.WIDEST // x.dtype.itemsize
-    filters = _packed(w, x.dtype, groups, ceil_div(columns, piece) * piece, is_gradient)
+    filters = _packed(w, x.dtype, prod(phases), depth, ceil_div(columns, piece) * piece, form)
     piece = _width(x, width)
     cells = prod(ceil_div(s, p) for s, p in zip(size, phases))
-    taps = prod(ceil_div(k, s // gcd(s, d)) for k, s, d in zip(kernel_size, phases, dilation))  # at most, of a phase
-    product = (len(x) * cells, columns, taps * width, groups * prod(phases))
+    product = (len(x) * cells, columns, depth, groups * prod(phases))
     gemm.product(
         "convolution/convolve",
         gemm.choose(x.dtype, *product, larger_tiles(x.dtype, piece)),
         y,
         bias,
-        *(x, filters, int(is_gradient), groups, width, filters.shape[-1], *sizes),
+        *(x, filters, filters.shape[-1], *form, *sizes),
         along_depth=(True, False),
         constants_of_loaders={"WIDTH": piece},
     )
@@ -140,13 +142,13 @@ def larger_tiles(dtype: Any, piece: int) -> tuple[gemm.Tile, ...]:
     return gemm.LARGER[1:] if gemm.multiplication(dtype) == "Simt" else gemm.LARGER
 
 
-def _packed(w: Array, dtype: Any, groups: int, size: int, is_gradient: bool) -> Array:
-    """w (K, C/groups, KH, KW) as (taps, channels of a group of the source, groups, `size` of the target)."""
-    out, inner, taps = w.shape[0] // groups, w.shape[1], prod(w.shape[2:])
-    packed = cupy().empty((taps, out if is_gradient else inner, groups, size), dtype)
-    sizes = (groups, out, inner, taps, size, int(is_gradient))
-    w = cupy().ascontiguousarray(w, dtype=dtype)
-    launch("packing/pack_filters", dtype, ceil_div(packed.size, THREADS), THREADS, w, packed, *sizes)
+def _packed(w: Array, dtype: Any, phases: int, depth: int, size: int, form: tuple[int, ...]) -> Array:
+    """w (K, C/groups, KH, KW) as (phases, depth, groups, size): see packing.cu."""
+    is_gradient, groups, _, *geometry = form
+    packed = cupy().empty((phases, depth, groups, size), dtype)
+    channels = (w.shape[0] // groups, w.shape[1])
+    args = (cupy().ascontiguousarray(w, dtype=dtype), packed, phases, depth, size, *channels, is_gradient, groups)
+    launch("packing/pack_filters", dtype, ceil_div(packed.size, THREADS), THREADS, *args, *geometry)
     return packed
 
 

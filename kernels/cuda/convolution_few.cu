@@ -10,10 +10,10 @@ const int PHASES = 8;  // of a gradient along an axis, at most; _PHASES in convo
 // `lanes` threads of a warp have a pixel of the target and a group, and take a channel of the source each at a time.
 extern "C" __global__ void __launch_bounds__(256)
 convolve_few(stored* __restrict__ y, const real* __restrict__ bias, Index size, Index lanes,
-             const stored* __restrict__ x, const stored* __restrict__ filters, Index is_gradient, Index groups,
-             Index width, Index kernel_h, Index kernel_w, Index stride_h, Index stride_w, Index padding_h,
-             Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w, Index target_h,
-             Index target_w) {
+             Index depth, const stored* __restrict__ x, const stored* __restrict__ filters, Index is_gradient,
+             Index groups, Index width, Index kernel_h, Index kernel_w, Index stride_h, Index stride_w,
+             Index padding_h, Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w,
+             Index target_h, Index target_w) {
   __shared__ Axis all_down[PHASES], all_across[PHASES];
   int phases_h = is_gradient ? stride_h : 1, phases_w = is_gradient ? stride_w : 1, p = threadIdx.x;
   if (p < phases_h) all_down[p] = axis(is_gradient, p, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
@@ -25,7 +25,9 @@ convolve_few(stored* __restrict__ y, const real* __restrict__ bias, Index size, 
   if (item < size) {
     Index group = item % groups, pixel = item / groups, step = groups * COLUMNS;
     int h = pixel / target_w % target_h, w = pixel % target_w;
-    const Axis &down = all_down[h % phases_h], &across = all_across[w % phases_w];
+    int phase_h = h % phases_h, phase_w = w % phases_w;
+    const Axis &down = all_down[phase_h], &across = all_across[phase_w];
+    filters += ((Index)phase_h * phases_w + phase_w) * depth * step + group * COLUMNS;
     h = h / phases_h * down.read + down.base;
     w = w / phases_w * across.read + across.base;
     for (int i = 0; i < down.taps; i++) {
@@ -33,9 +35,8 @@ convolve_few(stored* __restrict__ y, const real* __restrict__ bias, Index size, 
         int from_h = h + i * down.step, from_w = w + j * across.step;
         if (from_h < 0 || from_h >= source_h || from_w < 0 || from_w >= source_w) continue;
         Index from = (pixel / target_w / target_h * source_h + from_h) * source_w + from_w;
-        Index tap = (down.first + i * down.apart) * kernel_w + across.first + j * across.apart;
         const stored* own = x + (from * groups + group) * width;
-        const stored* filter = filters + tap * width * step + group * COLUMNS;
+        const stored* filter = filters + (i * across.taps + j) * width * step;
         for (Index c = own_lane; c < width; c += lanes)
 #pragma unroll
           for (int k = 0; k < COLUMNS; k++) sums[k] += (real)own[c] * (real)filter[c * step + k];

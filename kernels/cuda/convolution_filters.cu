@@ -43,11 +43,12 @@ struct Turned {
 struct Taps {
   stored* whole;
   real* part;
-  int width, taps;
+  int taps;
+  const Cells& cells;
 
   __device__ __forceinline__ void operator()(Index row, Index column, real sum) const {
-    int tap = (int)column / width, channel = (int)column % width;
-    Index place = (row * width + channel) * taps + tap;
+    int tap = cells.by_width.quotient(column), channel = cells.by_width.remainder(column);
+    Index place = (row * cells.width + channel) * taps + tap;
     if (part) part[place] = sum;
     else whole[place] = sum;
   }
@@ -63,7 +64,7 @@ filter_gradient(stored* __restrict__ dw, real* __restrict__ parts, const real* _
   if (threadIdx.x == 0) {
     Axis down = axis(false, 0, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
     Axis across = axis(false, 0, kernel_w, stride_w, padding_w, dilation_w, source_w, target_w);
-    cells = {down, across, (int)(groups * width), (int)width, depth, columns};
+    cells = cells_of(down, across, groups, width, depth);
   }
   __syncthreads();
   Place at = place(rows, columns, depth);
@@ -72,5 +73,5 @@ filter_gradient(stored* __restrict__ dw, real* __restrict__ parts, const real* _
   Turned right{{x + group * width, cells}};
   real* part = parts ? parts + (blockIdx.y * groups + group) * size : nullptr;
   multiply(memory, left, right, at, rows, columns,
-           Taps{dw + group * size, part, (int)width, (int)(kernel_h * kernel_w)});
+           Taps{dw + group * size, part, (int)(kernel_h * kernel_w), cells});
 }

@@ -28,8 +28,8 @@ BUGS = [
     Bug(
         "filters behind the last depth are what lies there",
         "convolution.cu",
-        "    if (k >= cells.depth) return {0, false};\n",
-        "",
+        "return {k * step, k < cells.depth};",
+        "return {k * step, true};",
         "convolution",
         "differs|out of bounds",
     ),
