@@ -46,13 +46,13 @@ class Processes(Communicator):
         if isinstance(array, np.ndarray):
             if capturing():
                 raise CaptureError("ranks would talk through the host")
-            self._wait(self._all.Iallreduce(MPI.IN_PLACE, array))
+            self._wait(self._all.Iallreduce(MPI.IN_PLACE, array), array)
         else:
             self.gpus.all_reduce(array)
 
     def broadcast(self, array: Any) -> None:
         if isinstance(array, np.ndarray):
-            self._wait(self._all.Ibcast(array))
+            self._wait(self._all.Ibcast(array), array)
         else:
             self.gpus.broadcast(array)
 
@@ -116,7 +116,8 @@ class Processes(Communicator):
             time.sleep(_SLEEP)
         return max(messages, key=lambda pair: len(pair[0]))
 
-    def _wait(self, request: Any) -> None:
+    def _wait(self, request: Any, array: Any = None) -> None:
+        self._under_way = array  # MPI may write into it until the process ends, also where this raises
         waited = 0
         while not request.Test():
             waited += 1
