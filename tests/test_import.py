@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 HEAVY = {
-    *("numba", "llvmlite", "cupy", "matplotlib", "sklearn", "scipy", "PIL", "safetensors"),
+    *("numba", "llvmlite", "cupy", "matplotlib", "sklearn", "scipy", "PIL", "safetensors", "ml_dtypes"),
     *("rich", "tyro", "hypothesis", "pytest", "torch"),
 }
 

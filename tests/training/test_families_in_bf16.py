@@ -1,8 +1,8 @@
 """Mixed precision in training: each family's gradient beside float32's, the course of a run, what memory it takes.
 
 Of the whole gradient, over all parameters, the difference is at most 1.5 % by norm (measured: 0.1 to 0.4 %), for the
-VQ-VAE, of whose vectors some choose another code, 5 % (3 %); the loss is within 0.1 %. Over a run the
-losses stay together: rounding is to no side.
+VQ-VAE, of whose vectors some choose another code, 5 % (3 %); the loss is within 0.1 %. Over a run the losses stay
+together: rounding is to no side.
 """
 
 import tracemalloc

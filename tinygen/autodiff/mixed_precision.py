@@ -19,12 +19,15 @@ Held by tests/autodiff/test_mixed_precision.py.
 
 from collections.abc import Sequence
 from contextlib import ContextDecorator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import arithmetic, bfloat16, is_bfloat16
+
+if TYPE_CHECKING:
+    from tinygen.tensor import Tensor
 
 LAYERS = frozenset(["linear", "conv2d", "conv_transpose2d", "scaled_dot_product_attention"])
 KEPT = frozenset(
@@ -65,8 +68,8 @@ class mixed_precision(ContextDecorator):
         return mixed_precision(self._on)  # a decorated function may run in several threads
 
 
-def operands(who: str, *tensors: Any) -> Sequence[Any]:
-    """The tensors (None stays) in the one dtype in which the layer or product `who` takes them.
+def operands(who: str, *tensors: Any) -> "Sequence[Tensor]":
+    """The tensors (a None stays) in the one dtype in which the layer or product `who` takes them.
 
     Raises:
         TypeError: float32 beside float64, which is a mistake, not a wish; names the dtypes.
@@ -77,11 +80,12 @@ def operands(who: str, *tensors: Any) -> Sequence[Any]:
         if t is not None and t.dtype is not first and t.dtype != first:
             alike = False
     if mode.mixed and who in LAYERS and all(t is None or arithmetic(t.dtype) == np.float32 for t in tensors):
-        return [None if t is None else as_dtype(t, bfloat16()) for t in tensors]
+        return [as_dtype(t, bfloat16()) for t in tensors]
     if alike:
         return tensors
     same_arithmetic(who, *tensors)
-    return [None if t is None else as_dtype(t, arithmetic(t.dtype)) for t in tensors]
+    real = arithmetic(first)
+    return [as_dtype(t, real) for t in tensors]
 
 
 def same_arithmetic(who: str, *arrays: Any) -> None:
@@ -97,8 +101,8 @@ def same_arithmetic(who: str, *arrays: Any) -> None:
 
 
 def as_dtype(x: Any, dtype: Any) -> Any:
-    """The tensor `x` in `dtype`; itself where it is."""
-    return x if x.dtype == dtype else x.astype(dtype)
+    """The tensor `x` in `dtype`; itself where it is, as is None."""
+    return x if x is None or x.dtype == dtype else x.astype(dtype)
 
 
 def widened(name: str, elementwise: bool, args: Sequence[Any]) -> list[Any] | None:
