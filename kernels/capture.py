@@ -35,12 +35,14 @@ class Recording:
     """What one graph takes from the host. Made while nothing is recorded yet.
 
     Attributes:
-        kept: arrays that the graph reads, or writes, and that must live as long as it does.
+        kept: arrays that the graph reads and that must live as long as it does.
+        written: arrays that it writes and that somebody else may hold.
     """
 
     def __init__(self) -> None:
         device = cupy()
         self.kept: list[Any] = []
+        self.written: list[Any] = []
         self._aside = device.cuda.Stream(non_blocking=True)
         self._on_device = device.zeros(ROOM, np.uint8)
         self._on_host = np.zeros(ROOM, np.uint8)
@@ -88,6 +90,11 @@ def recorded(into: Recording) -> Iterator[None]:
         yield
     finally:
         _state.recording = before
+
+
+def recording() -> Recording | None:
+    """What this thread records into, if it does."""
+    return _state.recording
 
 
 def capturing() -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.autodiff import guard
 from tinygen.autodiff.tape import mode
 from tinygen.device import CPU, Device, device_of, transfer
 from tinygen.device import device as find_device
@@ -167,6 +168,7 @@ class _Graph:
                     with recorded(self._recording):
                         self.outputs = step(*static)
                     self._graph = stream.end_capture()
+                    self._written = list({id(guard.buffer_of(a)): a for a in self._recording.written}.values())
                 except Exception as error:
                     with suppress(Exception):
                         stream.end_capture()  # also a recording that failed must be ended
@@ -197,6 +199,8 @@ class _Graph:
             own.state = generator.state
         self._recording.decide()
         self._graph.launch()
+        for array in self._written:  # while the device works
+            guard.written(array)
         for own, generator in zip(self._generators, given):
             generator.state = own.state
         return self.outputs

@@ -110,6 +110,16 @@ def test_a_step_of_one_s_own_follows_what_the_host_decides(session, make):
     assert run(captured=True) == run(captured=False)
 
 
+def test_a_gradient_recorded_before_a_replay_is_out_of_date(session):
+    _, _, learner = train(True, [6] * 3)
+    weight = learner.model.linear.weight
+    loss = (weight * weight).sum()
+    with captured_steps(True):
+        learner.step({"x": DATA[3]}, Generator(0))
+    with pytest.raises(tg.MutationError, match="multiply: its argument .* changed after it was recorded"):
+        loss.backward()
+
+
 # -- steps that are not finite -----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygen.autodiff.tape import now
 from tinygen.kernels.array_module import xp
-from tinygen.kernels.capture import capturing
+from tinygen.kernels.capture import capturing, recording
 
 exposed: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, checksum when it was first exposed
 _written: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, time of the last write
@@ -66,6 +66,8 @@ def expose(array: Any) -> None:
 def written(array: Any) -> None:
     """The project has written into `array`: graphs that recorded it are stale."""
     global _last_write
+    if (graph := recording()) is not None:
+        graph.written.append(array)  # each replay writes
     _last_write = now()
     _enter(_written, buffer_of(array), _last_write)
 
