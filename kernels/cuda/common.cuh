@@ -59,3 +59,8 @@ __device__ __forceinline__ real sigmoid(real x) {
   real e = exp(-fabs(x));
   return (x >= 0 ? 1 : e) / (1 + e);
 }
+
+// x above 0, slope x below; a slope of 0 leaves nothing of infinities. NaN stays NaN.
+__device__ __forceinline__ real rectified(real x, real slope) {
+  return x > 0 ? x : x <= 0 && slope == 0 ? 0 : slope * x;
+}

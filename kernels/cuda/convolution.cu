@@ -12,6 +12,7 @@ struct Pixels {
   real* part;
   const real* bias;
   Index channels, first;  // of a pixel, and of those the first that is written
+  real slope;
   const Cells& cells;
 
   __device__ __forceinline__ void operator()(Index row, Index column, real sum) const {
@@ -24,7 +25,7 @@ struct Pixels {
       pixel = ((Index)at.n * down.target + h) * across.target + w;
     }
     if (part) part[pixel * channels + channel] = sum;
-    else whole[pixel * channels + channel] = bias ? sum + bias[channel] : sum;
+    else whole[pixel * channels + channel] = rectified(bias ? sum + bias[channel] : sum, slope);
   }
 };
 
@@ -47,13 +48,13 @@ struct Filters {
   }
 };
 
-// `depth` is that of the phase with most taps.
+// `depth` is that of the phase with most taps; `slope`, what negative results are multiplied by.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 convolve(stored* __restrict__ y, real* __restrict__ parts, const real* __restrict__ bias, Index rows, Index columns,
          Index depth, const stored* __restrict__ x, const stored* __restrict__ filters, Index size,
-         Index is_gradient, Index groups, Index width, Index kernel_h, Index kernel_w, Index stride_h, Index stride_w,
-         Index padding_h, Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w,
-         Index target_h, Index target_w) {
+         real slope, Index is_gradient, Index groups, Index width, Index kernel_h, Index kernel_w, Index stride_h,
+         Index stride_w, Index padding_h, Index padding_w, Index dilation_h, Index dilation_w, Index source_h,
+         Index source_w, Index target_h, Index target_w) {
   extern __shared__ __align__(16) stored memory[];
   __shared__ Cells cells;
   Place at = place(rows, columns, depth);
@@ -70,5 +71,6 @@ convolve(stored* __restrict__ y, real* __restrict__ parts, const real* __restric
   Filters right{filters + (phase * depth * groups + group) * size, groups * size, (int)size, cells};
   Index channels = groups * columns, images = rows / (cells.down.cells * (Index)cells.across.cells);
   real* part = parts ? parts + blockIdx.y * images * target_h * target_w * channels : nullptr;
-  multiply(memory, left, right, at, rows, columns, Pixels{y, part, bias, channels, group * columns, cells});
+  Pixels target{y, part, bias, channels, group * columns, slope, cells};
+  multiply(memory, left, right, at, rows, columns, target);
 }

@@ -27,11 +27,12 @@ def conv2d(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    negative_slope: float = 1.0,
 ) -> Array:
-    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW)."""
+    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW); negatives times the slope."""
     geometry = (stride, padding, dilation)
     size = check(x.shape, w.shape, None, None if bias is None else bias.shape, w.shape[0], groups, geometry)
-    return _convolve(x, w, bias, size, w.shape[0], geometry, groups, False)
+    return _convolve(x, w, bias, size, w.shape[0], geometry, groups, False, float(negative_slope))
 
 
 def conv2d_input_grad(
@@ -84,7 +85,15 @@ def conv2d_weight_grad(
 
 
 def _convolve(
-    x: Array, w: Array, bias: Any, size: Pair, channels: int, geometry: Any, groups: int, is_gradient: bool
+    x: Array,
+    w: Array,
+    bias: Any,
+    size: Pair,
+    channels: int,
+    geometry: Any,
+    groups: int,
+    is_gradient: bool,
+    slope: float = 1.0,
 ) -> Array:
     """The target (N, channels, *size) of the source x: a convolution or, if `is_gradient`, the gradient of one."""
     x, kernel_size = channels_last(x, x.dtype), w.shape[2:]
@@ -101,7 +110,7 @@ def _convolve(
         filters = _packed(w, x.dtype, prod(phases), depth, columns, form)
         lanes = 1 if width <= 4 else 8 if width <= 64 else 32  # threads that share the channels of a cell
         cells = y.size // columns
-        args = (y, bias, cells, lanes, depth, x, filters, *form, *sizes)
+        args = (y, bias, cells, lanes, depth, x, filters, slope, *form, *sizes)
         blocks = ceil_div(cells * lanes, THREADS)
         launch("convolution_few/convolve_few", x.dtype, blocks, THREADS, *args, constants={"COLUMNS": columns})
         return y.transpose(0, 3, 1, 2)
@@ -115,9 +124,10 @@ def _convolve(
         gemm.choose(x.dtype, *product, larger_tiles(x.dtype, piece)),
         y,
         bias,
-        *(x, filters, filters.shape[-1], *form, *sizes),
+        *(x, filters, filters.shape[-1], slope, *form, *sizes),
         along_depth=(True, False),
         constants_of_loaders={"WIDTH": piece},
+        slope=slope,
     )
     return y.transpose(0, 3, 1, 2)
 
@@ -132,7 +142,8 @@ def _filter_gradient_few(g: Array, x: Array, dw: Array, columns: int, sizes: tup
     blocks = (len(parts), tiles)
     names = {"COLUMNS": columns}
     launch("convolution_few/filter_gradient_few", dw.dtype, blocks, (32, 8), *args, constants=names)
-    launch("parts/add_parts", dw.dtype, ceil_div(dw.size, THREADS), THREADS, parts, None, len(parts), 1, dw, dw.size)
+    sum_up = (parts, None, len(parts), 1, dw, dw.size, 1.0)
+    launch("parts/add_parts", dw.dtype, ceil_div(dw.size, THREADS), THREADS, *sum_up)
 
 
 def larger_tiles(dtype: Any, piece: int) -> tuple[gemm.Tile, ...]:

@@ -10,10 +10,10 @@ const int PHASES = 8;  // of a gradient along an axis, at most; _PHASES in convo
 // `lanes` threads of a warp have a pixel of the target and a group, and take a channel of the source each at a time.
 extern "C" __global__ void __launch_bounds__(256)
 convolve_few(stored* __restrict__ y, const real* __restrict__ bias, Index size, Index lanes,
-             Index depth, const stored* __restrict__ x, const stored* __restrict__ filters, Index is_gradient,
-             Index groups, Index width, Index kernel_h, Index kernel_w, Index stride_h, Index stride_w,
-             Index padding_h, Index padding_w, Index dilation_h, Index dilation_w, Index source_h, Index source_w,
-             Index target_h, Index target_w) {
+             Index depth, const stored* __restrict__ x, const stored* __restrict__ filters, real slope,
+             Index is_gradient, Index groups, Index width, Index kernel_h, Index kernel_w, Index stride_h,
+             Index stride_w, Index padding_h, Index padding_w, Index dilation_h, Index dilation_w, Index source_h,
+             Index source_w, Index target_h, Index target_w) {
   __shared__ Axis all_down[PHASES], all_across[PHASES];
   int phases_h = is_gradient ? stride_h : 1, phases_w = is_gradient ? stride_w : 1, p = threadIdx.x;
   if (p < phases_h) all_down[p] = axis(is_gradient, p, kernel_h, stride_h, padding_h, dilation_h, source_h, target_h);
@@ -49,7 +49,7 @@ convolve_few(stored* __restrict__ y, const real* __restrict__ bias, Index size, 
   if (item < size && own_lane == 0)
 #pragma unroll
     for (int k = 0; k < COLUMNS; k++)
-      y[item * COLUMNS + k] = bias ? sums[k] + bias[item % groups * COLUMNS + k] : sums[k];
+      y[item * COLUMNS + k] = rectified(bias ? sums[k] + bias[item % groups * COLUMNS + k] : sums[k], slope);
 }
 
 // The gradient in the filters: a block of 32 x 8 threads has 32 channels of x, one tap and some rows of g's images, whose

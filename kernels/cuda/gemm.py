@@ -115,6 +115,7 @@ def product(
     *args: Any,
     along_depth: tuple[bool, bool],
     constants_of_loaders: Mapping[str, str | int],
+    slope: float = 1.0,
 ) -> None:
     """Starts `kernel`, written as gemm.cuh says, and adds up its parts if there are any.
 
@@ -124,6 +125,7 @@ def product(
         args: those of the kernel behind rows, columns and depth.
         along_depth: of the loaders of A and B.
         constants_of_loaders: more names that the file is compiled with.
+        slope: what negative elements of y are multiplied by where parts are added up; else it is the kernel's matter.
     """
     tile = plan.tile
     tiles = ceil_div(plan.rows, tile.rows) * ceil_div(plan.columns, tile.columns) * plan.batch
@@ -140,4 +142,4 @@ def product(
     if parts is not None:
         blocks = ceil_div(y.size, THREADS)
         period = plan.columns if bias is None else bias.size
-        launch("parts/add_parts", plan.dtype, blocks, THREADS, parts, bias, plan.parts, period, y, y.size)
+        launch("parts/add_parts", plan.dtype, blocks, THREADS, parts, bias, plan.parts, period, y, y.size, slope)

@@ -64,6 +64,23 @@ def test_tiles_that_are_full_and_tiles_that_are_not(device, tile, precision, mon
     assert min(found) >= 0.1  # of the next finer precision it would be an eighth, or less
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("channels", [(8, 6), (8, 1), (600, 6)])  # a product, few channels, a product in parts
+def test_a_rectifier_shuts_out_infinities_and_lets_nan_through(device, channels):
+    rng = np.random.default_rng(0)
+    x, w = np.abs(rng.normal(size=(1, channels[0], 3, 4))), -np.abs(rng.normal(size=(channels[1], channels[0], 2, 2)))
+    x[0, 3, 0, 0], x[0, 3, 2, 3] = np.inf, np.nan
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    geometry = ((1, 1), (0, 0), (1, 1), 1)
+    y = device.conv2d(x, w, None, *geometry)
+    assert (y[..., 0, 0] == -np.inf).all()
+    for slope in (0.0, 0.5):
+        expected = definition.conv2d(x, w, None, *geometry, slope)
+        found = device.conv2d(x, w, None, *geometry, slope)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        assert np.isnan(found[..., 1, 2]).all()
+
+
 def test_a_thread_has_registers_for_the_tiles_that_are_chosen():
     """What test_offline_gemm.py compiles: LARGE with neither single channels nor multiply-adds one by one."""
     chosen = lambda dtype, piece: convolution.larger_tiles(np.dtype(dtype), piece)
