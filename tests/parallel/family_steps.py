@@ -1,7 +1,7 @@
 """Some steps of every family on the ranks of this run, in float64; each rank writes its weights and figures.
 
-`python family_steps.py FOLDER`, alone or below mpirun: all families on one rank and on two, which also train a DCGAN
-with each of `MISTAKES`; those of `ON_MANY` on more.
+`python family_steps.py FOLDER`, alone or below mpirun: all families on one rank and on two, those of `ON_MANY` on more.
+`python family_steps.py FOLDER mistakes` trains a DCGAN with each of `MISTAKES`.
 """
 
 import dataclasses
@@ -76,16 +76,18 @@ def write(path: Path, model: Any, figures: list[dict[str, float]]) -> None:
     np.savez(path, **weights, **reported)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, mistakes: bool) -> None:
     keep_memory()
     ranks = parallel.join()
-    for family in FAMILIES if ranks.size <= 2 else ON_MANY:
-        write(folder / f"{family}.{ranks.rank}.npz", *steps(*FAMILIES[family]))
-    for mistake, planted in MISTAKES.items() if ranks.size == 2 else ():
-        with planted:
-            write(folder / f"{mistake}.{ranks.rank}.npz", *steps(*FAMILIES["dcgan"]))
+    if mistakes:
+        for mistake, planted in MISTAKES.items():
+            with planted:
+                write(folder / f"{mistake}.{ranks.rank}.npz", *steps(*FAMILIES["dcgan"]))
+    else:
+        for family in FAMILIES if ranks.size <= 2 else ON_MANY:
+            write(folder / f"{family}.{ranks.rank}.npz", *steps(*FAMILIES[family]))
     ranks.leave()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "mistakes" in sys.argv[2:])

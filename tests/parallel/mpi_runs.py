@@ -32,7 +32,7 @@ def command(ranks: int, program: list[str]) -> list[str]:
 def run(ranks: int, program: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `program` on so many ranks to its end, and keep what it prints."""
     return subprocess.run(
-        command(ranks, program), capture_output=True, text=True, timeout=120, env=environment(), **options
+        command(ranks, program), capture_output=True, text=True, timeout=300, env=environment(), **options
     )
 
 

@@ -10,13 +10,11 @@ from mpi_runs import HERE, needs_mpi, run
 pytestmark = needs_mpi
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def outcome(request: pytest.FixtureRequest) -> dict[str, list[str]]:
-    done = run(request.param, [sys.executable, str(HERE / "on_ranks.py")])
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_every_statement_holds_on_ranks(ranks):
+    done = run(ranks, [sys.executable, str(HERE / "on_ranks.py")])
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(line) for line in done.stdout.splitlines())
-
-
-@pytest.mark.parametrize("case", [case.__name__ for case in on_ranks.CASES])
-def test_on_ranks(outcome, case):
-    assert outcome[case] == [], "".join(outcome[case])
+    said = dict(json.loads(line) for line in done.stdout.splitlines())
+    assert said.keys() == {case.__name__ for case in on_ranks.CASES}
+    failed = {case: reasons for case, reasons in said.items() if reasons}
+    assert failed == {}, "\n".join(reason for reasons in failed.values() for reason in reasons)
