@@ -117,7 +117,7 @@ COMPUTE_NOTHING = {
     *("argsort", "searchsorted"),  # they compare
     *("join", "dense"),  # they copy
     *("philox_bits", "philox_uniform", "philox_normal"),  # integers, except for a quantile
-    "checkpoint",
+    *("checkpoint", "rectified"),  # they are there for their gradients
 }
 
 

@@ -22,15 +22,11 @@ from tinygen.profiling.watch import Event, Watch
 PARTS = ("forward", "backward", "update")
 
 
-@dataclass
-class Operation:
-    """All calls of one operation in one part of the step."""
+class Rated:
+    """Something that took `seconds` and costs `cost`."""
 
-    name: str
-    part: str
-    calls: int = 0
-    seconds: float = 0.0
-    cost: Cost = NOTHING
+    seconds: float
+    cost: Cost
 
     @property
     def flop_rate(self) -> float:
@@ -42,6 +38,17 @@ class Operation:
         """Bytes a second."""
         return self.cost.bytes / self.seconds if self.seconds else 0.0
 
+
+@dataclass
+class Operation(Rated):
+    """All calls of one operation in one part of the step."""
+
+    name: str
+    part: str
+    calls: int = 0
+    seconds: float = 0.0
+    cost: Cost = NOTHING
+
     def limit(self, ceilings: Ceilings) -> tuple[str, float]:
         """Which of the two ceilings it would meet first, "memory" or "arithmetic", and how much of that it reaches."""
         memory, arithmetic = self.cost.bytes / ceilings.bandwidth, self.cost.flop / ceilings.flop_rate
@@ -50,14 +57,19 @@ class Operation:
 
 
 @dataclass
-class ModuleTime:
-    """The time of what a module computed itself, by parts, and of all below it."""
+class ModuleTime(Rated):
+    """What a module computed, with all below it: seconds by parts, and those of its own."""
 
     path: str
     kind: str
     calls: int = 0
     own: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     total: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    cost: Cost = NOTHING
+
+    @property
+    def seconds(self) -> float:  # type: ignore[override]
+        return sum(self.total.values())
 
 
 class Profile:
@@ -139,6 +151,7 @@ class Profile:
             for path in (event.module, *above(event.module)):
                 if path in rows:
                     rows[path].total[event.part] += spent
+                    rows[path].cost += event.cost
         return list(rows.values())
 
     @cached_property

@@ -1,10 +1,9 @@
 """A profile as tables for the terminal, and as JSON. All figures are of one step."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygen.profiling.ceilings import Ceilings
-from tinygen.profiling.profile import PARTS, ModuleTime, Operation, Profile
+from tinygen.profiling.profile import PARTS, ModuleTime, Operation, Profile, Rated
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,6 +14,8 @@ NEAR = 0.7
 """Of a ceiling: more is shown in green."""
 LEAST = 0.01
 """Share of the step: modules that take less are left out of the table."""
+
+RATES = ("MB", "GFLOP/s", "GB/s")
 
 HOW_TO_READ = (
     "How to read it: begin with the greatest shares. An operation is limited by memory or by arithmetic, whichever it "
@@ -51,13 +52,14 @@ def summary(found: Profile, title: str) -> str:
 def of_operations(found: Profile, ceilings: Ceilings) -> "Table":
     """The table of operations."""
     rows = found.operations()
-    table = _table("operation", "part", "calls", "ms", "share", "MB", "GFLOP/s", "GB/s", "limit", "reached")
+    table = _table("operation", "part", "calls", "ms", "share", *RATES, "limit", "reached")
     for row in rows[:SHOWN]:
-        table.add_row(*_cells(row, found, ceilings))
+        cells = [row.name, row.part, *_counted(row.calls, row.seconds, found)]
+        table.add_row(*cells, *_rates(row, found), *_limit(row, ceilings))
     if rows[SHOWN:]:
         spent, calls = sum(r.seconds for r in rows[SHOWN:]), sum(r.calls for r in rows[SHOWN:])
-        table.add_row(f"{len(rows) - SHOWN} others", "", *_counted(calls, spent, found), *[""] * 5)
-    table.add_row("Python and the tape", "", "", *_counted(0, found.rest, found)[1:], *[""] * 5)
+        table.add_row(f"{len(rows) - SHOWN} others", "", *_counted(calls, spent, found))
+    table.add_row("Python and the tape", "", "", *_counted(0, found.rest, found)[1:])
     return table
 
 
@@ -65,28 +67,27 @@ def _counted(calls: int, spent: float, found: Profile) -> list[str]:
     return [f"{calls / found.steps:.3g}", f"{spent / found.steps * 1e3:.3g}", f"{spent / found.seconds:.1%}"]
 
 
-def _cells(row: Operation, found: Profile, ceilings: Ceilings) -> list[str]:
-    cells = [row.name, row.part, *_counted(row.calls, row.seconds, found)]
-    if not row.cost.bytes and not row.cost.flop:
-        return [*cells, *[""] * 5]
+def _rates(row: Rated, found: Profile) -> list[str]:
+    rates = [f"{row.cost.bytes / found.steps / 1e6:.3g}", f"{row.flop_rate / 1e9:.3g}", f"{row.bandwidth / 1e9:.3g}"]
+    return rates if row.cost.bytes or row.cost.flop else []
+
+
+def _limit(row: Operation, ceilings: Ceilings) -> list[str]:
     limit, reached = row.limit(ceilings)
     colour = "green" if reached >= NEAR else "yellow" if reached >= NEAR / 2 else "red"
-    rates = [f"{row.cost.bytes / found.steps / 1e6:.3g}", f"{row.flop_rate / 1e9:.3g}", f"{row.bandwidth / 1e9:.3g}"]
-    return [*cells, *rates, limit, f"[{colour}]{reached:.0%}[/{colour}]"]
+    return [limit, f"[{colour}]{reached:.0%}[/{colour}]"] if row.cost.bytes or row.cost.flop else []
 
 
 def of_modules(found: Profile) -> "Table":
     """The tree of modules, each with all below it; those that hardly count are left out."""
-    table = _table("module", "", "calls", *(f"{part} ms" for part in PARTS[:2]), "share", "its own ms")
+    table = _table("module", "", "calls", *(f"{part} ms" for part in PARTS[:2]), "own ms", "share", *RATES)
     for row in found.modules():
-        total = sum(row.total.values())
-        if total >= LEAST * found.seconds:
+        if row.seconds >= LEAST * found.seconds:
             name = row.path.rpartition(".")[2] or "the model"
             indent = "  " * (row.path.count(".") + bool(row.path))
-            spent = [f"{row.total[part] / found.steps * 1e3:.3g}" for part in PARTS[:2]]
-            own = f"{sum(row.own.values()) / found.steps * 1e3:.3g}"
-            calls = f"{row.calls / found.steps:.3g}"
-            table.add_row(indent + name, row.kind, calls, *spent, f"{total / found.seconds:.1%}", own)
+            spent = [f"{t / found.steps * 1e3:.3g}" for t in (*list(row.total.values())[:2], sum(row.own.values()))]
+            calls, share = f"{row.calls / found.steps:.3g}", f"{row.seconds / found.seconds:.1%}"
+            table.add_row(indent + name, row.kind, calls, *spent, share, *_rates(row, found))
     return table
 
 
@@ -115,7 +116,7 @@ def content(found: Profile) -> dict[str, Any]:
         },
         "ceilings": {"bytes_per_second": found.ceilings.bandwidth, "flop_per_second": found.ceilings.flop_rate},
         "operations": [_operation(row, found) for row in found.operations()],
-        "modules": [_module(row, found.steps) for row in found.modules()],
+        "modules": [_module(row, found) for row in found.modules()],
         "timeline": {
             "columns": ["operation", "what", "part", "module", "start", "stop"],
             "rows": [[*e[:4], (e.start - begin) / 1e9, (e.stop - begin) / 1e9] for e in events],
@@ -124,21 +125,17 @@ def content(found: Profile) -> dict[str, Any]:
 
 
 def _operation(row: Operation, found: Profile) -> dict[str, Any]:
+    calls, seconds = row.calls / found.steps, row.seconds / found.steps
     limit, reached = row.limit(found.ceilings)
-    return {
-        "operation": row.name,
-        "part": row.part,
-        "calls": row.calls / found.steps,
-        "seconds": row.seconds / found.steps,
-        "flop": row.cost.flop / found.steps,
-        "bytes": row.cost.bytes / found.steps,
-        "limit": limit,
-        "reached": reached,
-    }
+    figures = {"calls": calls, "seconds": seconds, **_cost(row, found), "limit": limit, "reached": reached}
+    return {"operation": row.name, "part": row.part, **figures}
 
 
-def _module(row: ModuleTime, steps: int) -> dict[str, Any]:
-    per_step: Sequence[dict[str, float]] = [
-        {part: spent / steps for part, spent in times.items()} for times in (row.own, row.total)
-    ]
-    return {"path": row.path, "kind": row.kind, "calls": row.calls / steps, "own": per_step[0], "total": per_step[1]}
+def _module(row: ModuleTime, found: Profile) -> dict[str, Any]:
+    own, total = ({part: spent / found.steps for part, spent in times.items()} for times in (row.own, row.total))
+    calls = row.calls / found.steps
+    return {"path": row.path, "kind": row.kind, "calls": calls, "own": own, "total": total, **_cost(row, found)}
+
+
+def _cost(row: Rated, found: Profile) -> dict[str, float]:
+    return {"flop": row.cost.flop / found.steps, "bytes": row.cost.bytes / found.steps}
