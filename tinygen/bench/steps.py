@@ -4,7 +4,7 @@ Their noise is given, so that every library computes the same numbers; drawing i
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from tinygen.diffusion.ddim import ddim_steps
 from tinygen.diffusion.ddpm import DDPMConfig
 from tinygen.flow.realnvp import RealNVPConfig
 from tinygen.gan.variants import DCGANConfig
+from tinygen.ops.manipulation import as_tensor
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 from tinygen.vae.vae import VAEConfig
@@ -28,15 +29,15 @@ Arrays = dict[str, np.ndarray]
 class Given(Generator):
     """A generator that hands out given arrays, in their order."""
 
-    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
         super().__init__(0)
         self.arrays = iter(arrays.values())
 
     def _given(self, shape: Any, dtype: Any = None) -> Tensor:
-        array = next(self.arrays)
-        if array.shape != tuple(shape):
-            raise ValueError(f"the step asks for noise of shape {tuple(shape)}, given is {array.shape}")
-        return Tensor(array if dtype is None else array.astype(dtype))
+        tensor = as_tensor(next(self.arrays))
+        if tensor.shape != tuple(shape):
+            raise ValueError(f"the step asks for noise of shape {tuple(shape)}, given is {tensor.shape}")
+        return tensor if dtype is None else tensor.astype(dtype)
 
     def normal(self, shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
         return self._given(shape, dtype)
@@ -165,7 +166,7 @@ STEPS = {
     "VQ-VAE": Step(
         _autoencoder,
         lambda rng, n: {},
-        after=lambda model: model.quantiser.follow(*model.seen, Generator(0)),
+        after=lambda model: model.quantiser.take_in(*model.seen),
     ),
 }
 

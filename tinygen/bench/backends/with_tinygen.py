@@ -167,9 +167,14 @@ class KernelRun:
         self.arrays: Any = None
 
     def _prepared(self, halved: bool) -> Any:
-        arrays = {name: transfer(array, Form.device) for name, array in self.case.arrays().items()}
+        arrays = self.case.arrays()
         if halved:
             arrays = {n: a.astype(tg.bfloat16) if a.dtype == np.float32 else a for n, a in arrays.items()}
+        for name, array in arrays.items():
+            if name in self.case.images:  # CuPy would bring it into the order of its axes
+                arrays[name] = transfer(array.transpose(0, 2, 3, 1), Form.device).transpose(0, 3, 1, 2)
+            else:
+                arrays[name] = transfer(array, Form.device)
         return arrays | self.case.left(kernels, arrays)
 
     def __call__(self) -> Any:
