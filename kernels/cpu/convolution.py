@@ -20,6 +20,7 @@ from tinygen.kernels.cpu import convolution_direct as direct
 from tinygen.kernels.cpu import convolution_grouped as grouped
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.convolution_layout import adjoint_axis, forward_axis, nhwc
+from tinygen.kernels.cpu.rectifier import rectify
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
 from tinygen.kernels.definitions.convolution import Pair
@@ -82,16 +83,20 @@ def conv2d(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    negative_slope: float = 1.0,
 ) -> Array:
-    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW)."""
+    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW); see the definition."""
     bias_shape = None if bias is None else bias.shape
     geometry = (stride, padding, dilation)
     size = definition.check(x.shape, w.shape, None, bias_shape, w.shape[0], groups, geometry)
     if x.dtype != np.float32 or x.size == 0 or w.size == 0:
-        return definition.conv2d(x, w, bias, stride, padding, dilation, groups)
+        return definition.conv2d(x, w, bias, stride, padding, dilation, groups, negative_slope)
     x, w = nhwc(x), np.ascontiguousarray(w, dtype=np.float32)
     target = (x.shape[0], *size, w.shape[0])
-    return _convolution(x.shape, target, w.shape[2:], geometry, groups, False)(x, w, bias).transpose(0, 3, 1, 2)
+    y = _convolution(x.shape, target, w.shape[2:], geometry, groups, False)(x, w, bias)
+    if negative_slope != 1:
+        rectify(y, negative_slope)
+    return y.transpose(0, 3, 1, 2)
 
 
 def conv2d_input_grad(

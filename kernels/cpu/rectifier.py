@@ -122,6 +122,15 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
     return _run(_leaky, x, g, scalars=(np.array([negative_slope], np.float32),))
 
 
+def rectify(x: Array, negative_slope: float) -> None:
+    """leaky_relu of a contiguous float32 array, relu where the slope is 0, written into it."""
+    flat, parts = x.reshape(-1), thread_count(x.size, _SERIAL)
+    if negative_slope == 0:
+        launch(_relu, parts, flat, flat)
+    else:
+        launch(_leaky, parts, flat, flat, flat, np.array([negative_slope], np.float32))
+
+
 def elu(x: Array, alpha: float) -> Array:
     """x above 0, alpha (e^x - 1) below; see the definition."""
     return _run(_elu, x, scalars=(np.array([alpha], np.float32),)) if _single(x) else definition.elu(x, alpha)

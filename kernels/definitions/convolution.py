@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..array_module import rounded_once
+from .rectifier import leaky_relu, relu
 
 Array = NDArray[np.floating]
 Pair = tuple[int, int]
@@ -87,8 +88,12 @@ def conv2d(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    negative_slope: float = 1.0,
 ) -> Array:
-    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW)."""
+    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW).
+
+    What comes out negative is multiplied by `negative_slope`: 0 is a ReLU behind the convolution, 1 none.
+    """
     bias_shape = None if bias is None else bias.shape
     size = check(x.shape, w.shape, None, bias_shape, w.shape[0], groups, (stride, padding, dilation))
     n, k = x.shape[0], w.shape[0]
@@ -98,7 +103,10 @@ def conv2d(
     for i, j, pixels in _taps(w.shape[-2:], size, stride, dilation):
         y += w[..., i, j] @ padded[pixels].reshape(n, groups, w.shape[2], size[0] * size[1])
     y = y.reshape(n, k, *size)
-    return y if bias is None else y + bias.astype(x.dtype, copy=False)[:, None, None]
+    y = y if bias is None else y + bias.astype(x.dtype, copy=False)[:, None, None]
+    if negative_slope == 1:
+        return y
+    return relu(y) if negative_slope == 0 else leaky_relu(y, negative_slope)
 
 
 @rounded_once

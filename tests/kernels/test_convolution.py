@@ -196,6 +196,19 @@ def test_cuda_in_float64():
         np.testing.assert_allclose(found, exact, rtol=0, atol=1e-14 * abs(exact).max())
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("case", [Case(3, 32, 32, (9, 8), (3, 3), padding=(1, 1)), Case(2, 3, 5, (6, 7), (2, 3))])
+def test_a_rectifier_behind_the_convolution(case, slope):
+    x, w, bias, _, _ = case.arrays(np.float32)
+    y = cpu.conv2d(x, w, bias, *case.geometry, case.groups)
+    for module, tolerance in ((cpu, 0), (definition, 1e-5 * np.abs(y).max())):
+        found = module.conv2d(x, w, bias, *case.geometry, case.groups, slope)
+        np.testing.assert_allclose(found, np.where(y > 0, y, np.float32(slope) * y), rtol=0, atol=tolerance)
+    x[0, 0, 3, 3] = np.inf
+    if slope == 0:
+        assert not np.isinf(cpu.conv2d(x, -np.abs(w), None, *case.geometry, case.groups, slope)).any()
+
+
 LAYOUTS = {
     "NCHW": lambda a: np.ascontiguousarray(a),
     "NHWC": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),

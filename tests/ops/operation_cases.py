@@ -243,6 +243,19 @@ for _stride, _padding, _dilation, _groups, _size in _GEOMETRIES:
     _rest = (_stride, _padding, _dilation, _groups)
     _out = convolution._conv2d(_x, _w, None, *_rest).shape
     CASES += [
+        case(
+            convolution._rectified,
+            real(2, 3, 4, 4),
+            real(2, 3, 3, 3),
+            fn=lambda x, w: convolution.conv2d(x, w, padding=1, negative_slope=0.2),
+        ),
+        case(
+            convolution._rectified,
+            real(2, 3, 4, 4),
+            real(2, 3, 3, 3),
+            real(2),
+            fn=lambda x, w, b: convolution.conv2d(x, w, b, stride=2, negative_slope=0.0),
+        ),
         case(convolution._conv2d, _x, _w, real(2), *_rest),
         case(convolution._conv2d, _x, _w, None, *_rest),
         case(convolution._conv_transpose2d, real(*_out), _w, real(2), _size, *_rest),

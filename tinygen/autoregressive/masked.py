@@ -43,5 +43,5 @@ class MaskedConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2, rng=rng)
         self.register_buffer("mask", Tensor(raster_mask(kernel_size, kernel_size, mask == "B")), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+    def forward(self, x: Tensor, negative_slope: float = 1.0) -> Tensor:
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding, negative_slope=negative_slope)

@@ -93,7 +93,7 @@ class ConvDiscriminator(nn.Module):
         if cond is not None:
             x = with_planes(x, cond)
         first, *others = self.down
-        h = leaky_relu(first(x), 0.2)
+        h = first(x, negative_slope=0.2)
         for norm, layer in zip(self.norms, others):
             h = leaky_relu(norm(layer(h)), 0.2)
         return self.outward(h.reshape(len(x), -1))

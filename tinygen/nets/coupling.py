@@ -42,5 +42,5 @@ class CouplingConvolutions(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.inward(x)
         for wide, narrow in zip(self.wide, self.narrow):
-            h = h + narrow(relu(wide(relu(h))))
+            h = h + narrow(wide(relu(h), negative_slope=0.0))
         return self.outward(relu(h))

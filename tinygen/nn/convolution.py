@@ -79,8 +79,10 @@ class Conv2d(_Convolution):
         self.bias = Parameter(empty(out_channels, dtype=dtype)) if bias else None
         fan_in_initialise(self.weight, self.bias, init.generator(rng))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+    def forward(self, x: Tensor, negative_slope: float = 1.0) -> Tensor:
+        """The convolution of x; with a `negative_slope` below 1, leaky_relu of it in the same kernel."""
+        geometry = (self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d(x, self.weight, self.bias, *geometry, negative_slope)
 
 
 class ConvTranspose2d(_Convolution):

@@ -10,6 +10,7 @@ from typing import Any
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands
 from tinygen.autodiff.primitive import operation
+from tinygen.ops.elementwise import leaky_relu_vjp, relu_vjp
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
@@ -40,8 +41,20 @@ def pair(name: str, value: Any, least: int) -> Pair:
     bias=lambda g: g.sum((0, 2, 3)),
     name="conv2d",
 )
-def _conv2d(x: Any, w: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
-    return kernels.conv2d(x, w, bias, stride, padding, dilation, groups)  # type: ignore[attr-defined]
+def _conv2d(
+    x: Any, w: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, negative_slope: float = 1.0
+) -> Any:
+    return kernels.conv2d(x, w, bias, stride, padding, dilation, groups, negative_slope)  # type: ignore[attr-defined]
+
+
+def _rectified_vjp(g: Tensor, y: Tensor, negative_slope: float) -> Tensor:
+    return relu_vjp(g, y) if negative_slope == 0 else leaky_relu_vjp(g, y, negative_slope)
+
+
+@operation(x=_rectified_vjp, name="rectified")
+def _rectified(x: Any, negative_slope: float) -> Any:
+    """What a kernel has rectified already; its own signs say where. Here is only the gradient."""
+    return x[...]
 
 
 @operation(
@@ -91,6 +104,7 @@ def conv2d(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    negative_slope: float = 1.0,
 ) -> Tensor:
     """Cross-correlation of images with a bank of filters, as PyTorch's conv2d.
 
@@ -100,6 +114,8 @@ def conv2d(
         bias: (K,), or None.
         stride, padding, dilation: an int or (vertical, horizontal).
         groups: blocks of channels that do not see each other; divides C and K.
+        negative_slope: what negative results are multiplied by, from 0 to 1, in the same kernel: 0 gives
+            relu(conv2d(...)), .2 leaky_relu(conv2d(...), .2), 1 the convolution itself.
 
     Returns:
         (N, K, OH, OW) with OH = (H + 2 padding - dilation (KH - 1) - 1) // stride + 1.
@@ -118,7 +134,10 @@ def conv2d(
             raise ValueError(
                 f"conv2d: a filter that spans {span} does not fit an image of size {x.shape[2 + i]} with padding {p[i]}"
             )
-    return _conv2d(*operands("conv2d", x, w, b), s, p, d, int(groups))
+    if not 0 <= negative_slope <= 1:
+        raise ValueError(f"conv2d: negative_slope is from 0 to 1, not {negative_slope}")
+    y = _conv2d(*operands("conv2d", x, w, b), s, p, d, int(groups), float(negative_slope))
+    return y if negative_slope == 1 else _rectified(y, float(negative_slope))
 
 
 def conv_transpose2d(

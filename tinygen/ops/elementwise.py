@@ -441,25 +441,25 @@ def softplus(x: Any) -> Any:
     return kernels.softplus(_float(x))  # type: ignore[attr-defined]
 
 
-def _relu_vjp(g: Tensor, y: Tensor) -> Tensor:
+def relu_vjp(g: Tensor, y: Tensor) -> Tensor:
     if not mode.recording:
         return Tensor(kernels.relu_backward(g._data, y._data))  # type: ignore[attr-defined]
     return where(y > 0, g, 0.0)
 
 
-@operation(x=_relu_vjp, elementwise=True, scalar="where(x <= 0, 0, x)")
+@operation(x=relu_vjp, elementwise=True, scalar="where(x <= 0, 0, x)")
 def relu(x: Any) -> Any:
     """max(x, 0)."""
     return kernels.relu(x)  # type: ignore[attr-defined]
 
 
-def _leaky_relu_vjp(g: Tensor, x: Tensor, negative_slope: float) -> Tensor:
+def leaky_relu_vjp(g: Tensor, x: Tensor, negative_slope: float) -> Tensor:
     if not mode.recording:
         return Tensor(kernels.leaky_relu_backward(g._data, x._data, negative_slope))  # type: ignore[attr-defined]
     return where(x > 0, g, negative_slope * g)
 
 
-@operation(x=_leaky_relu_vjp, elementwise=True, scalar="where(x > 0, x, negative_slope * x)")
+@operation(x=leaky_relu_vjp, elementwise=True, scalar="where(x > 0, x, negative_slope * x)")
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x above 0, negative_slope x below; the slope at 0 is the negative one."""
     return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]

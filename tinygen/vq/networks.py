@@ -19,7 +19,7 @@ class ResidualBlock(nn.Module):
         self.narrow = nn.Conv2d(channels, channels, 1, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.narrow(relu(self.wide(relu(x))))
+        return x + self.narrow(self.wide(relu(x), negative_slope=0.0))
 
 
 class GridEncoder(nn.Module):
