@@ -139,7 +139,7 @@ def _filter_gradient_few(g: Array, x: Array, dw: Array, columns: int, sizes: tup
     span = max(1, ceil_div(rows * tiles, _BLOCKS))
     parts = cupy().empty((ceil_div(rows, span), dw.size), arithmetic(dw.dtype))
     args = (g, x, parts, rows, span, *sizes)
-    blocks = (len(parts), tiles)
+    blocks = (tiles, len(parts))
     names = {"COLUMNS": columns}
     launch("convolution_few/filter_gradient_few", dw.dtype, blocks, (32, 8), *args, constants=names)
     sum_up = (parts, None, len(parts), 1, dw, dw.size, 1.0)

@@ -60,11 +60,11 @@ filter_gradient_few(const stored* __restrict__ g, const stored* __restrict__ x, 
                     Index stride_w, Index padding_h, Index padding_w, Index dilation_h, Index dilation_w,
                     Index source_h, Index source_w, Index target_h, Index target_w) {
   __shared__ wide shared[TILE_ROWS][32];
-  Index taps = kernel_h * kernel_w, tap = blockIdx.y % taps, channels = groups * width;
-  Index c = blockIdx.y / taps * 32 + threadIdx.x, group = c / width;
+  Index taps = kernel_h * kernel_w, tap = blockIdx.x % taps, channels = groups * width;
+  Index c = blockIdx.x / taps * 32 + threadIdx.x, group = c / width;
   Index across = tap % kernel_w * dilation_w - padding_w, down = tap / kernel_w * dilation_h - padding_h;
   wide sums[COLUMNS] = {};
-  for (Index row = blockIdx.x * span; row < min((blockIdx.x + 1) * span, rows); row++) {
+  for (Index row = blockIdx.y * span; row < min((blockIdx.y + 1) * span, rows); row++) {
     Index n = row / target_h, h = row % target_h * stride_h + down;
     if (h < 0 || h >= source_h || c >= channels) continue;
     for (int q = threadIdx.y; q < target_w; q += TILE_ROWS) {
@@ -78,7 +78,7 @@ filter_gradient_few(const stored* __restrict__ g, const stored* __restrict__ x, 
   }
   for (int k = 0; k < COLUMNS; k++) {
     wide sum = column_sum(shared, sums[k]);
-    Index filter = blockIdx.x * groups * COLUMNS + group * COLUMNS + k;
+    Index filter = blockIdx.y * groups * COLUMNS + group * COLUMNS + k;
     if (threadIdx.y == 0 && c < channels) parts[(filter * width + c % width) * taps + tap] = sum;
   }
 }

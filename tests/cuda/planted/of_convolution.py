@@ -68,8 +68,8 @@ BUGS = [
     Bug(
         "a part of the images' rows is added up twice",
         "convolution_few.cu",
-        "row < min((blockIdx.x + 1) * span, rows)",
-        "row < min((blockIdx.x + 1) * span + 1, rows)",
+        "row < min((blockIdx.y + 1) * span, rows)",
+        "row < min((blockIdx.y + 1) * span + 1, rows)",
         "convolution",
         "differs",
     ),
