@@ -48,7 +48,7 @@ def test_a_training_step_takes_the_same_in_every_process() -> None:
     assert (work.case, whole.case) == ("VAE", "VAE, whole process")
     one, two = work.samples["tinygen"].values
     assert 2 * MIB < one < 64 * MIB
-    assert abs(one - two) < 0.1 * one
+    assert abs(one - two) < 0.2 * one
     assert whole.samples["tinygen"].middle > work.samples["tinygen"].middle
 
 

@@ -1,13 +1,20 @@
 """`tinygen bench`: this engine beside others, on this machine, in one run.
 
 operations.py     what is timed: every operation once, for both libraries, with its sizes
-steps.py          training steps of the families, with their sizes
-backends/         the same steps in each library
-worker.py         one process a backend, which times what it is asked for
-interleave.py     the requests, in random order; disturbed samples are discarded for all alike
+steps.py          training steps of the families, and sampling, with their sizes
+growth.py         small networks whose sizes are varied one at a time, and power laws through what is measured
+torch_models/     the families' models in PyTorch
+backends/         the same work in each library
+worker.py         one process a library, which measures what it is asked for
+interleave.py     times: requests in random order; disturbed samples are discarded for all alike
+memory.py         peak memory of a step, each sample a process
+startup.py        from the start of a process to its first training step, with caches that are empty or not
+cuda/             kernels of a CUDA device beside their floors
 machine.py        what the figures were measured on, and whether anything else ran
-result.py         medians, quartiles, ratios round by round; a table, JSON, a picture
+result.py         medians, quartiles, ratios round by round, and how they agree from run to run
+report.py         a table, Markdown, JSON, a picture; growth_report.py and cuda/floors.py have their own columns
 
 Ratios are made within a round, of samples that lie seconds apart, and their median is what is quoted: on a shared
 machine only they can be compared. Before anything is timed, values and gradients of the libraries are compared.
+What a step takes in counts (bytes, kernels, copies, nodes) is held by tests/bench/test_step_counts.py.
 """

@@ -55,14 +55,19 @@ def measure_startup(
     return rows
 
 
-def first_step(backend: Backend, case: str, threads: int, given: Path, caches: str) -> float:
+def first_step(backend: Backend, case: str, threads: int, given: Path, caches: str | None) -> float:
     """Seconds from the start of a process of this library to the end of its first training step.
+
+    Args:
+        caches: the folder that compiled kernels are kept in; None: where they are kept otherwise.
 
     Raises:
         BenchError: the process fails.
     """
     program = Path(__file__).parent / "backends" / f"{backend.first_step}.py"
-    environment = settings(backend, threads) | dict.fromkeys(CACHES, caches)
+    environment = settings(backend, threads)
+    if caches is not None:
+        environment |= dict.fromkeys(CACHES, caches)
     command = [sys.executable, str(program), case, str(threads), str(given)]
     start = time.perf_counter()
     with subprocess.Popen(
