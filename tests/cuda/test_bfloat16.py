@@ -6,6 +6,7 @@ from exercises import EXERCISES
 from exercises.common import inputs_of
 from planted.bug import Bug
 from simulator import Fault, RawModule, needs_compiler, simulated
+from test_on_a_gpu import REASON, WORKS, OnDevice
 
 from tinygen.kernels.array_module import bfloat16
 from tinygen.kernels.cuda import launch
@@ -14,10 +15,10 @@ LAST_BIT = 2.0**-7  # of a number of bfloat16, by its size, at most
 IN_BFLOAT16 = sorted(EXERCISES.keys() - {"codebook", "philox", "product", "update"})
 
 
-def differences(module):
+def differences(module, on=simulated):
     """What the exercise of `module`, with inputs of bfloat16, gives that is not as it should be."""
     with inputs_of(bfloat16()):
-        for what, found, exact in EXERCISES[module](simulated(module)):
+        for what, found, exact in EXERCISES[module](on(module)):
             if found.dtype != exact.dtype:
                 yield f"{what} is {found.dtype}, not {exact.dtype}"
             elif not agrees(found, exact):
@@ -42,6 +43,13 @@ def agrees(found, exact):
 @pytest.mark.parametrize("module", IN_BFLOAT16)
 def test_the_definition_s_values(module):
     assert not list(differences(module))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not WORKS, reason=REASON)
+@pytest.mark.parametrize("module", IN_BFLOAT16)
+def test_the_definition_s_values_on_a_card(module):
+    assert not list(differences(module, OnDevice))
 
 
 @needs_compiler

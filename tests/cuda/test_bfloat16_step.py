@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from simulator import needs_compiler
 from simulator.cupy import as_cupy
+from test_on_a_gpu import REASON, WORKS
 from test_training_step import MODELS, RECIPE, train
 
 import tinygen as tg
@@ -41,20 +42,32 @@ def arrays(state):
         yield state
 
 
-@needs_compiler
-@pytest.mark.parametrize("name", MODELS)
-def test_a_step_in_bfloat16_is_near_that_in_float32(name):
+def check_step(name):
+    """The step on the device, whichever CuPy is."""
     figures, _ = step(name, "cpu", mixed=False)
-    with as_cupy() as session:
-        ours, learner = step(name, "cuda", mixed=True)
-        kept = {a.dtype for a in arrays(learner.state_dict()) if a.dtype.kind not in "iub"}
-    assert set(MODELS[name][1].split()) - {"adam", "ema"} <= session.launched
+    ours, learner = step(name, "cuda", mixed=True)
+    kept = {a.dtype for a in arrays(learner.state_dict()) if a.dtype.kind not in "iub"}
     assert ours.keys() == figures.keys()
     for key, exact in figures.items():
         bound = 0.002 if key == "loss" else 0.03
         assert ours[key] == pytest.approx(exact, rel=bound, abs=2e-3), key
     assert ours["loss"] != figures["loss"]
     assert kept <= {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_in_bfloat16_is_near_that_in_float32(name):
+    with as_cupy() as session:
+        check_step(name)
+    assert set(MODELS[name][1].split()) - {"adam", "ema"} <= session.launched
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not WORKS, reason=REASON)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_in_bfloat16_on_a_card_is_near_that_in_float32(name):
+    check_step(name)
 
 
 @needs_compiler
