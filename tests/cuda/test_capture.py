@@ -116,7 +116,7 @@ def test_a_gradient_recorded_before_a_replay_is_out_of_date(session):
     loss = (weight * weight).sum()
     with captured_steps(True):
         learner.step({"x": DATA[3]}, Generator(0))
-    with pytest.raises(tg.MutationError, match="multiply: its argument .* changed after it was recorded"):
+    with pytest.raises(tg.MutationError, match=r"multiply: its argument .* changed after it was recorded"):
         loss.backward()
 
 
@@ -141,6 +141,20 @@ def test_a_batch_with_nan_leaves_everything_and_training_goes_on(session):
             one.model.load_state_dict(other.model.state_dict())
             one.step({"x": DATA[4]}, Generator(6))
     assert state(learner) == state(other)
+
+
+def test_a_batch_with_nan_leaves_players_and_clipped_weights_too(session):
+    """Of RMSprop, which has no kernel of its own that knows."""
+    _, _, learner = train(
+        True, [6] * 6, WGANConfig(latent=3, hidden=(4,), critic_steps=2).build((5,), None, Generator(0))
+    )
+    before = state(learner)
+    for _ in range(2):  # the discriminator's turn alone, and both
+        with captured_steps(True), pytest.raises(NonFinite, match="loss is nan"):
+            learner.step({"x": np.full_like(DATA[0], np.nan)}, Generator(5))
+        after = state(learner)
+        assert {k: v for k, v in after.items() if k != "rest"} == {k: v for k, v in before.items() if k != "rest"}
+        learner.discriminator.steps_done += 1
 
 
 def test_when_the_generator_fails_the_discriminator_goes_back(session, monkeypatch):
