@@ -15,7 +15,7 @@ exact product by at most c u (|A| |B|), |A| the matrix of absolute values:
 
 What holds while a product is made counts: for a backward pass, while that runs. The CPU's kernels and the definitions
 are of float32 whatever this says, and float64 is of float64 everywhere.
-Held by tests/cuda/test_product_precision.py.
+Held by tests/cuda/test_product_precision.py and, for convolutions, test_convolution_on_tiles.py.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Convolution and its two gradients on a CUDA device: see convolution.cu, convolution_filters.cu, convolution_few.cu.
 
 Signatures as in definitions/convolution.py. Images are read and written with the channels last in memory; others are
-brought there by a copy. To what float32 is rounded on the way: kernels/rounding.py.
+brought there by a copy. To what float32 is rounded on the way: kernels/rounding.py; where few channels are made
+nothing is. Held by tests/kernels/test_convolution.py and tests/cuda/test_convolution_on_tiles.py.
 """
 
 from math import gcd, prod
@@ -66,6 +67,7 @@ def conv2d_weight_grad(
     shape = (g.shape[1], x.shape[1] // groups, *kernel_size)
     check(x.shape, shape, g.shape, None, shape[0], groups, geometry)
     x, g = channels_last(x, x.dtype), channels_last(g, x.dtype)
+    _check_pixels(x, g)
     dw = cupy().empty(shape, x.dtype)
     rows, width = shape[0] // groups, shape[1]
     sizes = (groups, width, *kernel_size, *stride, *padding, *dilation, *x.shape[1:3], *g.shape[1:3])
@@ -98,6 +100,7 @@ def _convolve(
     """The target (N, channels, *size) of the source x: a convolution or, if `is_gradient`, the gradient of one."""
     x, kernel_size = channels_last(x, x.dtype), w.shape[2:]
     y = cupy().empty((x.shape[0], *size, channels), x.dtype)
+    _check_pixels(x, y)
     bias = None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(x.dtype))
     columns, width = channels // groups, x.shape[3] // groups
     stride, padding, dilation = geometry
@@ -161,6 +164,13 @@ def _packed(w: Array, dtype: Any, phases: int, depth: int, size: int, form: tupl
     args = (cupy().ascontiguousarray(w, dtype=dtype), packed, phases, depth, size, *channels, is_gradient, groups)
     launch("packing/pack_filters", dtype, ceil_div(packed.size, THREADS), THREADS, *args, *geometry)
     return packed
+
+
+def _check_pixels(*images: Array) -> None:
+    """The index arithmetic of axes.cuh and patches.cuh is in 32 bits, but for the places of numbers in memory."""
+    for x in images:
+        if prod(x.shape[:3]) >= 2**31:
+            raise ValueError(f"convolution: images {x.shape} of 2**31 pixels or more, of all images together")
 
 
 def _width(x: Array, channels: int) -> int:
