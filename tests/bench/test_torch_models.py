@@ -21,7 +21,7 @@ def test_losses_and_gradients_are_equal(name: str) -> None:
     assert difference < 5e-3, where
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", ["VAE", "DCGAN", "VQ-VAE"])
 def test_a_step_leaves_equal_weights(name: str) -> None:
     """Also what follows the optimiser: a codebook that moves with its averages."""
     ours, theirs = with_tinygen.step(name, 8), with_torch.step(name, 8)

@@ -20,7 +20,7 @@ from tinygen.bench.interleave import BenchError, rounds_of, settings
 from tinygen.bench.result import Row, Samples
 from tinygen.bench.steps import STEPS
 
-CACHES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUPY_CACHE_DIR")
+CACHES = ("TINYGEN_CACHE", "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUPY_CACHE_DIR")
 STATES = ("cold", "warm")
 
 
