@@ -4,8 +4,8 @@
 // unless all are finite every thread leaves what it would have written as it is. The host need not wait to know.
 #include "chunks.cuh"
 
-struct Moments { real* p; const real* g; real* m; real* v; Index size; };
-struct Average { real* average; const real* value; Index size; };
+struct Moments { stored* p; const stored* g; stored* m; stored* v; Index size; };
+struct Average { stored* average; const stored* value; Index size; };
 
 // The numbers of one step, made from its options in float64 on the host: see update.py.
 struct Step { real beta1, rest1, beta2, rest2, size, correction2, eps, penalty, keep; };
@@ -42,5 +42,5 @@ ema(const Average* __restrict__ tensors, const Chunk* __restrict__ chunks, real 
   Chunk c = chunks[blockIdx.x];
   Average t = tensors[c.tensor];
   for (EACH_OF_CHUNK(i, c, t.size))
-    t.average[i] = rest == 1 ? t.value[i] : t.average[i] + rest * (t.value[i] - t.average[i]);
+    t.average[i] = rest == 1 ? (real)t.value[i] : t.average[i] + rest * (t.value[i] - t.average[i]);
 }

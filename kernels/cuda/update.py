@@ -11,7 +11,7 @@ import numpy as np
 from ..capture import each_time
 from ..definitions.update import check_adam, check_ema
 from .chunks import launch_all
-from .launch import cupy
+from .launch import arithmetic, cupy
 
 Array = Any
 
@@ -36,7 +36,7 @@ def adam_update_all(
     """
     for arrays in zip(params, gradients, firsts, seconds, strict=True):
         check_adam(*arrays, 1)
-    step = each_time(lambda: _numbers(**settings()), (9,), params[0].dtype)
+    step = each_time(lambda: _numbers(**settings()), (9,), arithmetic(params[0].dtype))
     launch_all("update/adam", (params, gradients, firsts, seconds), (0, 2, 3), step, *_condition(when))
 
 
