@@ -247,6 +247,14 @@ def test_other_dtypes_run_the_function_itself():
     )
 
 
+def test_an_argument_may_be_all_there_is_or_of_no_use():
+    x, y = quarters(0, (4,), (3, 1))
+    same(fused(lambda x: x), lambda x: x * 1.0, [x], 2)
+    same(fused(lambda x, y: 2.0 * x), lambda x, y: 2.0 * x, [x, y], 2)
+    same(fused(lambda x, y: 2.0 * x, total="all"), lambda x, y: (2.0 * x).sum(), [x, y], 2)
+    same(fused(lambda x, y: x - x + y), lambda x, y: x - x + y, [x, y], 2)
+
+
 def test_a_chain_within_a_chain_is_part_of_it():
     both = fused(lambda x, y: weighed(x, y, 1.0) + tg.silu(y))
     assert both.chain.reads == (0, 1)

@@ -5,7 +5,7 @@
         return mean + exp(0.5 * log_variance) * noise
 
 Run operation by operation, this reads and writes memory four times over, and each result waits in memory for the
-backward pass. How a fuser does better, in four steps:
+backward pass. How a fuser does better, in four steps (the first three are tracing.py):
 
 1. Trace. The function runs once on symbols. Each operation, instead of computing, notes its name and operands: the
    result is an expression, a graph in which what occurs twice is one node (kernels/expression.py).
@@ -21,8 +21,7 @@ every order is there. Held by tests/ops/test_fused_chains.py: random chains agai
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -31,110 +30,13 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff.primitive import REGISTRY, Primitive, promoted, recorded, registered, retained
 from tinygen.autodiff.tape import Node, mode, recording
+from tinygen.autodiff.tracing import apply, gradients, lowered, replayed, tracing
 from tinygen.kernels.array_module import xp
-from tinygen.kernels.expression import (
-    ARGUMENT,
-    Chain,
-    Expression,
-    argument,
-    expression,
-    in_order,
-    parse,
-    rewritten,
-)
+from tinygen.kernels.expression import ARGUMENT, Chain, Expression, argument, in_order
 from tinygen.kernels.loops import is_array
 from tinygen.tensor import Tensor
 
 Total = Literal["all", "examples"] | None
-
-
-# ---- 1: trace
-
-
-@contextmanager
-def _tracing() -> Iterator[None]:
-    """Within the block operations on symbols note themselves."""
-    before, mode.tracer = mode.tracer, _noted
-    try:
-        with recording(True):  # what vjps do when recorded is made of operations, not of kernels
-            yield
-    finally:
-        mode.tracer = before
-
-
-def _noted(op: Primitive, args: Sequence[Any]) -> Tensor:
-    """The symbol of what `op` would give."""
-    if isinstance(op, Fused) and op.total is None:
-        return op.function(*args)
-    if op.scalar is None:
-        raise TypeError(f"{op.name} cannot be fused: it has no formula for one entry")
-    operands = [a._data if isinstance(a, Tensor) else a for a in args]
-    for value in operands:
-        if not isinstance(value, Expression | float | int | np.generic | None):
-            raise TypeError(f"{op.name} meets an array from outside of the chain: make it an argument")
-    return Tensor(expression(op.name, *(o.item() if isinstance(o, np.generic) else o for o in operands)))
-
-
-def _lowered(*results: Expression) -> tuple[Expression, ...]:
-    """Expressions of operations as expressions in the terms of kernels."""
-
-    def rule(name: str, *operands: Any) -> Any:
-        op = REGISTRY[name]
-        if callable(op.scalar):
-            return op.scalar(*operands)
-        return parse(op.scalar, dict(zip(op.names, operands)))  # type: ignore[arg-type]
-
-    return tuple(rewritten(results, rule, argument))
-
-
-# ---- 2: differentiate
-
-
-def _gradients(
-    y: Expression, cotangent: Expression, wanted: set[Expression]
-) -> tuple[dict[Expression, Expression], dict[Expression, Expression]]:
-    """The gradient of `y` at each of the arguments `wanted`; and, below a `where`, the truth value of whether it can
-    differ from 0: nothing but 0 comes from what is not taken, whatever poles lie there (see backward.py)."""
-    order = in_order([y])
-    needed = set(wanted)
-    for e in order:
-        if not needed.isdisjoint(e.operands):
-            needed.add(e)
-    table: dict[Expression, Tensor] = {y: Tensor(cotangent)}
-    live: dict[Expression, Tensor | None] = {}
-    with _tracing():
-        for e in reversed(order):
-            if e not in table or e.name == ARGUMENT:
-                continue
-            op, mask = REGISTRY[e.name], live.get(e)
-            known = {"g": table[e], "y": Tensor(e), **dict(zip(op.names, map(_symbol, e.operands)))}
-            for rule in op.rules:
-                operand = e.operands[rule.positions[0]]
-                if operand not in needed:
-                    continue
-                gradient, passed = rule.vjp(*(known[name] for name in rule.names)), mask
-                if op.name == "where":
-                    passed = (
-                        known["condition"] if rule.arguments == ("a",) else _apply("logical_not", known["condition"])
-                    )
-                    passed = passed if mask is None else _apply("logical_and", passed, mask)
-                elif mask is not None:
-                    gradient = _apply("where", mask, gradient, 0.0)
-                if operand not in table:
-                    live[operand] = passed
-                elif live[operand] is not None:
-                    live[operand] = None if passed is None else _apply("logical_or", live[operand], passed)
-                table[operand] = gradient if operand not in table else table[operand] + gradient
-    found = {e: table[e]._data for e in wanted if e in table}
-    return found, {e: mask._data for e, mask in live.items() if mask is not None and e in found}
-
-
-def _symbol(operand: Any) -> Any:
-    return Tensor(operand) if isinstance(operand, Expression) else operand
-
-
-def _apply(name: str, *operands: Any) -> Tensor:
-    return REGISTRY[name](*operands)
 
 
 class Derivative:
@@ -143,12 +45,12 @@ class Derivative:
 
     def __init__(self, chain: "Fused", wanted: tuple[bool, ...]):
         self.cotangent = argument(chain.arity)
-        places = {argument(i): i for i, on in enumerate(wanted) if on}
-        found, taken = _gradients(chain.expression, self.cotangent, set(places))
+        places = {argument(i) for i, on in enumerate(wanted) if on}
+        found, taken = gradients(chain.expression, self.cotangent, places)
         self.gradients = [found.get(argument(i)) for i in range(chain.arity)]
         self.taken = [taken.get(argument(i)) for i in range(chain.arity)]
         self.made = [e for e in dict.fromkeys(self.gradients) if e is not None and e is not self.cotangent]
-        self.chain = Chain(f"{chain.name}_backward", _lowered(*self.made))
+        self.chain = Chain(f"{chain.name}_backward", lowered(*self.made))
         given = in_order([e for e in (*self.made, *self.taken) if e is not None])
         self.reads = {e.operands[0] for e in given if e.name == ARGUMENT}
 
@@ -162,22 +64,17 @@ class Derivative:
 
     def on_the_tape(self, values: Sequence[Any], g: Tensor, shape: tuple[int, ...]) -> list[Tensor | None]:
         """The gradients, each of `shape`, by operations."""
-        results = _replayed([e for e in self.gradients if e is not None], (*values, g))
-        whole = iter([_apply("broadcast_to", r, shape) if r.shape != shape else r for r in results])
+        results = replayed([e for e in self.gradients if e is not None], (*values, g))
+        whole = iter([apply("broadcast_to", r, shape) if r.shape != shape else r for r in results])
         return [None if e is None else next(whole) for e in self.gradients]
 
     def masks(self, values: Sequence[Any], live: Any, shape: tuple[int, ...]) -> list[Any]:
         """Which entries of each gradient can differ from 0, where those of the cotangent are `live` (None: all)."""
         with recording(False):
-            taken = iter(_replayed([e for e in self.taken if e is not None], values))
+            taken = iter(replayed([e for e in self.taken if e is not None], values))
         masks = [None if e is None else next(taken)._data for e in self.taken]
         both = [live if mask is None else mask if live is None else mask & live for mask in masks]
         return [None if mask is None else xp(mask).broadcast_to(mask, shape) for mask in both]
-
-
-def _replayed(expressions: list[Expression], values: Sequence[Any]) -> list[Tensor]:
-    """Expressions by operations on tensors."""
-    return rewritten(expressions, _apply, values.__getitem__)
 
 
 # ---- the operation
@@ -191,7 +88,8 @@ class Fused(Primitive):
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
                 raise TypeError(f"fused: {self.name} has the argument {parameter}; plain ones are needed")
-        self.function, self.total = function, total
+        self.total, self.run = total, function
+        self.function = function if total is None else None
         self.forward = self._run
         self.tensor_positions = tuple(range(self.arity))
         self.rules = (
@@ -207,8 +105,8 @@ class Fused(Primitive):
             TypeError: the function does something that is not elementwise, or gives no number.
         """
         try:
-            with _tracing():
-                y = self.function(*(Tensor(argument(i)) for i in range(self.arity)))
+            with tracing():
+                y = self.run(*(Tensor(argument(i)) for i in range(self.arity)))
         except AttributeError as error:
             raise TypeError(f"{self.name}: only elementwise operations can be fused ({error})") from None
         result = getattr(y, "_data", None)
@@ -222,7 +120,7 @@ class Fused(Primitive):
     @cached_property
     def chain(self) -> Chain:
         """What its kernel computes."""
-        return Chain(self.name, _lowered(self.expression), self.total)
+        return Chain(self.name, lowered(self.expression), self.total)
 
     def derivative(self, wanted: tuple[bool, ...]) -> Derivative:
         """Its gradients at the arguments that are `wanted`."""
@@ -235,18 +133,22 @@ class Fused(Primitive):
         return promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
-        arrays = [a for a in raw if is_array(a)]
+        arrays = self._read(raw)
         shape = _together(arrays)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
         if arrays and all(a.dtype == arrays[0].dtype and a.dtype.kind in "fV" for a in arrays):
             return kernels.load("fused", kernels.choose(arrays[0]))(self.chain, raw, shape)[0]
         with recording(False):
-            y = self.function(*(Tensor(a) if is_array(a) else a for a in raw))
+            y = self.run(*(Tensor(a) if is_array(a) else a for a in raw))
             if self.total:
-                whole = _apply("broadcast_to", y, shape)
-                y = _apply("sum", whole, tuple(range(self.total == "examples", len(shape))))
+                whole = apply("broadcast_to", y, shape)
+                y = apply("sum", whole, tuple(range(self.total == "examples", len(shape))))
             return y._data
+
+    def _read(self, raw: Sequence[Any]) -> list[Any]:
+        """The arrays that the chain depends on."""
+        return [raw[i] for i in self.chain.reads if is_array(raw[i])]
 
     def _record(self, args: tuple[Any, ...], raw: list[Any], out: Any, extra: Any) -> Node | None:
         nodes = tuple([a._node if isinstance(a, Tensor) else None for a in args])
@@ -254,7 +156,7 @@ class Fused(Primitive):
             return None
         derivative = self.derivative(tuple([node is not None for node in nodes]))
         values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
-        shape = _together([a for a in raw if is_array(a)]) if self.total else out.shape
+        shape = _together(self._read(raw)) if self.total else out.shape
         return recorded(self, (nodes,), {"derivative": derivative, "values": values, "shape": shape}, out)
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:

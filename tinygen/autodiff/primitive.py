@@ -81,6 +81,7 @@ class Primitive:
     """A differentiable operation; made by `primitive`, called like a function of tensors."""
 
     scalar: Any = None  # the formula for one entry: see `operation`
+    function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
 
     def __init__(
         self,
