@@ -66,7 +66,19 @@ def test_what_networks_are_made_of_stays_bfloat16(make):
 @pytest.mark.parametrize(
     "make",
     [
-        *(tg.exp, tg.log, tg.sqrt, tg.sum, tg.mean, tg.softmax, tg.logsumexp, tg.std, F.softplus, lambda x: x**2),
+        *(
+            tg.exp,
+            tg.log,
+            tg.sqrt,
+            tg.sum,
+            tg.prod,
+            tg.mean,
+            tg.softmax,
+            tg.logsumexp,
+            tg.std,
+            F.softplus,
+            lambda x: x**2,
+        ),
         *(lambda x: F.mse_loss(x, x), lambda x: F.mse_loss(x, full(3, 4)), lambda x: tg.linalg.slogdet(x @ x.T)[1]),
         lambda x: F.cross_entropy(x, tg.tensor([0, 1, 2])),
         *(lambda x: x + full(3, 4), lambda x: tg.concat([x, full(3, 4)]), lambda x: x @ full(4, 3)),

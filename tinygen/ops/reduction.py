@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
+from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.autodiff.primitive import Primitive, operation
-from tinygen.kernels.array_module import quiet, xp
+from tinygen.kernels.array_module import arithmetic, quiet, xp
 from tinygen.ops.comparison import isinf
 from tinygen.ops.elementwise import exp, square, where
 from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
@@ -126,6 +127,7 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over `axis`, by halving: exact gradients of every order where entries are 0."""
     x = as_tensor(x)
+    x = as_dtype(x, arithmetic(x.dtype))
     shape = x.shape
     axes = axes_of(x.ndim, axis)
     rest = [i for i in range(x.ndim) if i not in axes]
@@ -190,6 +192,7 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
     `include_initial` puts the empty product, 1, in front.
     """
     x = as_tensor(x)
+    x = as_dtype(x, arithmetic(x.dtype))
     axis = _only_axis(x, axis, "cumulative_prod")
     if include_initial:
         return _with_initial(cumulative_prod(x, axis), axis, 1)
