@@ -20,6 +20,7 @@ To be read in this order, each for one idea more:
     codebook.cu                    the same tiles, and the nearest of all that passed
     chunks.cuh, update.cu          many small arrays in one launch
     block.cuh, norm.cu             a sum over a whole block; one over all gradients
+    fusion.cuh, fusion.py          texts that are written when a chain of operations is first met
     philox.cu                      the same bits as on the CPU
 
 launch.py compiles and starts them. Held to the definitions without a GPU by tests/kernels/ and tests/cuda/: run thread
