@@ -59,10 +59,12 @@ def on_cpu(case: Kernel) -> dict[str, np.ndarray]:
 def test_a_kernel_gives_on_the_device_what_it_gives_on_the_cpu(name: str, device: Any) -> None:
     expected = on_cpu(SMALL[name])
     with_tinygen.setup(1, "cuda", precision="tf32")
-    found = with_tinygen.kernel(SMALL[name]).results()
+    run = with_tinygen.kernel(SMALL[name])
+    found = run.results()
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         assert np.abs(found[key] - value).max() <= 2e-5 * max(np.abs(value).max(), 1e-3)
+    OfCupy().capture(run)()  # nothing in it is refused
 
 
 @pytest.mark.parametrize(

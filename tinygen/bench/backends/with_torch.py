@@ -50,6 +50,7 @@ def setup(
     torch.set_num_threads(threads)
     Form.device, Form.channels_last, Form.compiled = device, channels_last, compiled
     Form.fused, Form.precision = fused, precision
+    torch.backends.cudnn.benchmark = channels_last  # the forms that are tuned are tuned
     if device != "cpu":
         from tinygen.bench.cuda.clock import Clock
         from tinygen.bench.cuda.queues import OfTorch

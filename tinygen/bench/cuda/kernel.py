@@ -28,11 +28,11 @@ class Kernel:
     """One kernel at one size.
 
     `inputs` are normal arrays by name -> shape, of standard deviation `scale`; `filled` are of one value, by name ->
-    (shape, value); `integers` are below a bound, by name -> (shape, bound). `ours(K, a)` calls it, K the kernels by
-    name; `left(K, a)` is what a forward pass leaves for it, by name. `theirs(T, a)` is the same in PyTorch, T the
-    module `torch`; where `wrt` names inputs it is the forward pass, which is then differentiated in them for the
-    cotangent `g`, and only that is timed. `images` have their channels last in memory, as this engine hands them on;
-    PyTorch gets them as its form has them. What draws at random is not `compared`.
+    (shape, value); `integers` are below a bound, by name -> (shape, bound), and booleans where that is 2. `ours(K, a)`
+    calls it, K the kernels by name; `left(K, a)` is what a forward pass leaves for it, by name. `theirs(T, a)` is the
+    same in PyTorch, T the module `torch`; where `wrt` names inputs it is the forward pass, which is then
+    differentiated in them for the cotangent `g`, and only that is timed. `images` have their channels last in memory,
+    as this engine hands them on; PyTorch gets them as its form has them. What draws at random is not `compared`.
     """
 
     name: str
@@ -69,7 +69,9 @@ class Kernel:
             drawn = rng.standard_normal(min(prod(shape), PERIOD), np.float32)
             made[name] = np.resize(drawn * np.float32(self.scale.get(name, 1.0)), shape)
         made |= {name: np.full(shape, value, np.float32) for name, (shape, value) in self.filled.items()}
-        made |= {name: rng.integers(0, bound, shape) for name, (shape, bound) in self.integers.items()}
+        for name, (shape, bound) in self.integers.items():
+            drawn = np.resize(rng.integers(0, bound, min(prod(shape), PERIOD)), shape)
+            made[name] = drawn.astype(bool) if bound == 2 else drawn
         for name in self.images:
             made[name] = np.ascontiguousarray(made[name].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
         return made

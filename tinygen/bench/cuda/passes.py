@@ -94,11 +94,11 @@ def entries(shape: Shape) -> list[Kernel]:
         Kernel(
             "a choice between two arrays",
             "select",
-            {"x": shape, "y": shape, "c": shape},
+            {"x": shape, "y": shape},
             lambda K, a: K.select(a["x"], a["condition"], a["y"]),
-            lambda T, a: T.where(a["c"] > 0, a["x"], a["y"]),
+            lambda T, a: T.where(a["condition"], a["x"], a["y"]),
             floats(shape, shape, shape) + floats(shape) // 4,
-            left=lambda K, a: {"condition": a["c"] > 0},
+            integers={"condition": (shape, 2)},
         ),
     ]
 
@@ -118,7 +118,7 @@ def reductions(shape: Shape) -> list[Kernel]:
         )
 
     return [
-        add("sum of squares of all", "sum_of_squares", None, (), lambda T, x: (x * x).sum()),
+        add("sum of squares of all", "sum_of_squares", None, (), lambda T, x: T.linalg.vector_norm(x).square()),
         add("sum over pixels", "reduce_sum", (2, 3), rows, lambda T, x: x.sum((2, 3))),
         add("sum over examples", "reduce_sum", (0,), columns, lambda T, x: x.sum(0)),
         add("greatest over pixels", "reduce_max", (2, 3), rows, lambda T, x: x.amax((2, 3))),
