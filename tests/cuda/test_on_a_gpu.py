@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from exercises import EXERCISES, agrees
+from simulator import needs_compiler
+from simulator.cupy import as_cupy
 
 from tinygen.device import cuda_status
 
@@ -22,8 +24,8 @@ class OnDevice:
         import cupy
 
         def there(value: Any) -> Any:
-            if isinstance(value, list):
-                return [there(v) for v in value]
+            if type(value) in (list, tuple):
+                return type(value)(there(v) for v in value)
             return cupy.asarray(value) if isinstance(value, np.ndarray) else value
 
         def back(value: Any, into: Any = None) -> Any:
@@ -52,3 +54,12 @@ def test_the_definition_s_values_and_the_same_bits_again(module):
     for (what, found, expected), (_, second, _) in zip(results, again, strict=True):
         assert agrees(module, found, expected), what
         assert found.tobytes() == second.tobytes(), what
+
+
+@needs_compiler
+@pytest.mark.parametrize("module", EXERCISES)
+def test_the_way_there_and_back_is_that_of_the_simulated_device(module):
+    """What the test above does with arrays and modules, where there is no card."""
+    with as_cupy():
+        for what, found, expected in EXERCISES[module](OnDevice(module)):
+            assert agrees(module, found, expected), what
