@@ -11,6 +11,7 @@ from simulator import version as simulated
 
 from tinygen.kernels import expression as expressions
 from tinygen.kernels import loops
+from tinygen.kernels.array_module import bfloat16
 from tinygen.kernels.cpu import fusion as cpu
 from tinygen.kernels.definitions import elementwise
 from tinygen.kernels.definitions import fusion as definition
@@ -217,6 +218,19 @@ def test_nan_and_infinities_come_through(version):
     with np.errstate(all="ignore"):
         for found, exact in zip(version.fused(chain, (x, y), x.shape), formulas.values(), strict=True):
             np.testing.assert_array_equal(found, exact(x))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_bfloat16_is_computed_wider_and_rounded_once(version):
+    x, y = (a.astype(bfloat16()) for a in entries(6, (3, 50), (50,)))
+    chain = chain_of("x * sigmoid(x) * y + 0.1")
+    for arrays in ((x, y), (x, 0.3)):
+        (found,) = version.fused(chain, arrays, (3, 50))
+        (exact,) = by_python(["x * sigmoid(x) * y + 0.1"], [np.asarray(a, np.float64) for a in arrays])
+        assert found.dtype == bfloat16()
+        np.testing.assert_allclose(found.astype(np.float64), exact, rtol=2.0**-8)
+    (total,) = version.fused(Chain("squares", (parse("x * x", NAMES),), "examples"), (x,), (3, 50))
+    np.testing.assert_allclose(total.astype(np.float64), (x.astype(np.float64) ** 2).sum(1), rtol=2.0**-8)
 
 
 # ---- what a mistake would look like

@@ -1,6 +1,7 @@
 """A fused chain is the function that it was made of: values, gradients of orders 1 to 3, conventions, errors."""
 
 import random
+import tracemalloc
 
 import numpy as np
 import offline
@@ -221,6 +222,27 @@ def test_an_argument_that_changes_before_the_backward_pass_is_found():
     scale._assign(np.zeros(3))
     with pytest.raises(tg.MutationError, match="weighed"):
         y.sum().backward()
+
+
+def test_nothing_is_made_on_the_way_but_results():
+    """Forward: one array, the value. Backward: one for each gradient."""
+    chain = fused(program(2))
+    x, y, z = quarters(0, (256, 1024), (256, 1024), (1024,), dtype="float32")
+    size, z = 4 * x.size, z.detach()
+    seed = tg.Tensor(np.ones((256, 1024), np.float32))
+    tg.grad(chain(x, y, z), [x, y], seed)  # compiles
+    tracemalloc.start()
+    try:
+        value = chain(x, y, z)
+        forward = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        gradients = tg.grad(value, [x, y], seed)
+        backward = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(gradients) == 2
+    assert size <= forward < 1.02 * size
+    assert 3 * size <= backward < 3.05 * size  # the value is still there
 
 
 def test_numbers_change_without_a_new_kernel():
