@@ -10,17 +10,23 @@ from tinygen.kernels.cuda.launch import cupy
 
 
 class OfCupy:
-    """A stream of CuPy. What a graph allocates comes from a pool of its own, which lives as long as the graph."""
+    """A stream of CuPy. What a graph allocates comes from a pool of its own, which lives as long as the graph.
+
+    The stream waits for no other by itself: a capture would end where the default stream had to do with it. So what
+    was started before is waited for here.
+    """
 
     def __init__(self) -> None:
-        self.stream = cupy().cuda.Stream()
+        self.stream = cupy().cuda.Stream(non_blocking=True)
 
     def current(self) -> AbstractContextManager[Any]:
+        cupy().cuda.get_current_stream().synchronize()
         return self.stream
 
     def capture(self, work: Callable[[], Any]) -> Callable[[], Any]:
         device = cupy()
         pool, recording = device.cuda.MemoryPool(), capture.Recording()
+        device.cuda.get_current_stream().synchronize()
         with self.stream, device.cuda.using_allocator(pool.malloc):
             work()  # the pool has then what the graph will ask for
             self.stream.synchronize()
@@ -45,7 +51,7 @@ class OfCupy:
         try:
             self.stream.end_capture()
         except Exception:
-            self.stream = cupy().cuda.Stream()
+            self.stream = cupy().cuda.Stream(non_blocking=True)
 
     def mark(self) -> Any:
         event = cupy().cuda.Event()
