@@ -60,7 +60,7 @@ def q() -> Gaussian:
 # %%
 for _ in range(1500):
     loss, _ = model.discriminator_loss(batch(), rng)
-    players.discriminator.step("loss", loss)
+    players.discriminator.step(loss)
 
 of_p, of_q = p.sample(2000, rng), q().sample(2000, rng)
 points = ops.concat([of_p, of_q])

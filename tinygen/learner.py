@@ -73,7 +73,7 @@ class Figures:
 
     def __init__(self, terms: Mapping[str, Any], after: "Figures | None" = None) -> None:
         before = 0 if after is None else len(after.names)
-        self.names = (*(after.names if after is not None else ()), *terms)
+        self.names: tuple[str, ...] = (*(after.names if after is not None else ()), *terms)
         scalars = [asarray(value) for value in terms.values()]
         self.values = xp(scalars[0]).empty(len(self.names), np.float64)
         if after is not None:

@@ -62,13 +62,20 @@ class Player:
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.lr * self.warmup(self.steps_done)
 
-    def step(self, loss: Tensor, terms: dict[str, Any], norm: str, after: Figures | None = None) -> Figures:
-        """Descends `loss` once, if all figures are finite: those `after` which it comes, its terms, its `norm`."""
+    def step(
+        self, loss: Tensor, terms: dict[str, Any] | None = None, norm: str = "gradient", after: Figures | None = None
+    ) -> Figures:
+        """Descends `loss` once, if all figures are finite: those `after` which it comes, its terms, its norm.
+
+        Args:
+            terms: the figures of the loss, itself by default.
+            norm: what the gradient's norm before clipping is called.
+        """
         for parameter, gradient in zip(self.parameters, grad(loss, self.parameters)):
             parameter.grad = gradient
         average_gradients(self.parameters)
         length = optim.clip_to_norm_(self.parameters, self.recipe.grad_clip or None)
-        figures = Figures({**terms, norm: length}, after)
+        figures = Figures({**(terms or {"loss": loss}), norm: length}, after)
         self.optimiser.step(when=figures.values)
         return figures
 
