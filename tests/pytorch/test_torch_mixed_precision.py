@@ -54,7 +54,10 @@ def test_values_and_gradients(name):
 
 @pytest.mark.parametrize("function", ["silu", "gelu", "tanh", "sigmoid", "relu"])
 def test_every_number_of_bfloat16(function):
-    """PyTorch computes these in float32, which next to the edge between two results falls to the other side."""
+    """PyTorch computes these in float32, which next to the edge between two results falls to the other side, and which
+    for GELU far to the left is 1 + erf, with the rounding of 1.
+    """
+    least = 1e-6 if function == "gelu" else 1e-36
     every = np.arange(2**16, dtype=np.uint16).view(tg.bfloat16)
     with np.errstate(invalid="ignore"):
         every = every[np.abs(every.astype(np.float32)) < 1e30]
@@ -62,5 +65,5 @@ def test_every_number_of_bfloat16(function):
     given = torch.from_numpy(every.view(np.int16).copy()).view(torch.bfloat16)
     theirs = getattr(torch.nn.functional, function)(given).double().numpy()
     apart = np.abs(ours - theirs)
-    assert (apart <= 2.0**-7 * np.abs(theirs) + 1e-36).all()
-    assert (apart > 1e-36).mean() < 0.001
+    assert (apart <= 2.0**-7 * np.abs(theirs) + least).all()
+    assert (apart > least).mean() < 0.001
