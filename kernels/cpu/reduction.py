@@ -1,8 +1,7 @@
 """Sums of large float32 arrays over axes that are adjacent in memory and not the last there, on every thread.
 
-The array is seen as matrices whose rows are added up, a block of rows at a time; the sums of the blocks are added in
-float64. Other axes, dtypes and reductions are the definition's, which is NumPy's: on one thread. Held by
-tests/kernels/test_reduction.py.
+The array is seen as matrices whose rows are added up, a block of rows at a time (block_sums.py). Other axes, dtypes and
+reductions are the definition's, which is NumPy's: on one thread. Held by tests/kernels/test_reduction.py.
 """
 
 import math
@@ -12,66 +11,13 @@ import numpy as np
 from ..definitions import reduction as definition
 from ..definitions.arithmetic import LARGE
 from ..definitions.reduction import Axes, reduce_max, reduce_min, sum_of_squares
-from .launch import floats, integer, launch, task
-from .packing import load_vector, store_vector
-from .simd import LANES, vload, vstore, vzero
-from .threads import thread_count
 
 __all__ = ["reduce_max", "reduce_min", "reduce_sum", "sum_of_squares"]
 
 Array = np.ndarray
 
-_ROWS = 128  # added in float32
-_WIDE = 4 * LANES  # columns taken together; where there are fewer, some rows stand side by side
 _LONG = 1024  # columns from which on NumPy, which adds row to row, is as fast
-
-
-@task
-def _sum_blocks(block, part, parts):
-    """Arguments: x (matrices, rows, columns), sums (matrices, blocks, columns); matrices, rows, columns."""
-    x, sums = floats(block, 0), floats(block, 1)
-    matrices, rows, columns = integer(block, 2), integer(block, 3), integer(block, 4)
-    blocks = -(-rows // _ROWS)
-    for b in range(matrices * blocks * part // parts, matrices * blocks * (part + 1) // parts):
-        start = b // blocks * rows
-        first, stop = start + b % blocks * _ROWS, start + min((b % blocks + 1) * _ROWS, rows)
-        wide = columns // _WIDE * _WIDE
-        for j in range(0, wide, _WIDE):
-            s0, s1, s2, s3 = vzero(), vzero(), vzero(), vzero()
-            for r in range(first, stop):
-                at = r * columns + j
-                s0 = s0 + vload(x, at)
-                s1 = s1 + vload(x, at + LANES)
-                s2 = s2 + vload(x, at + 2 * LANES)
-                s3 = s3 + vload(x, at + 3 * LANES)
-            to = b * columns + j
-            vstore(sums, to, s0)
-            vstore(sums, to + LANES, s1)
-            vstore(sums, to + 2 * LANES, s2)
-            vstore(sums, to + 3 * LANES, s3)
-        for j in range(wide, columns, LANES):
-            left = columns - j
-            total = vzero()
-            for r in range(first, stop):
-                total = total + load_vector(x, r * columns + j, left, 0)
-            store_vector(sums, b * columns + j, left, total)
-
-
-def _block_sums(x: Array) -> Array:
-    """The sums of a contiguous float32 array (matrices, rows, columns) over its rows, in float64."""
-    matrices, rows, columns = x.shape
-    sums = np.empty((matrices, -(-rows // _ROWS), columns), np.float32)
-    launch(_sum_blocks, thread_count(x.size, LARGE // 2), x.reshape(-1), sums.reshape(-1), matrices, rows, columns)
-    return sums.sum(axis=1, dtype=np.float64)
-
-
-def _sum_rows(x: Array) -> Array:
-    """The sum of a contiguous float32 matrix over its rows, in float64."""
-    rows, columns = x.shape
-    beside = max(1, min(_WIDE // columns, rows))
-    whole = rows // beside
-    total = _block_sums(x[: whole * beside].reshape(1, whole, beside * columns))
-    return total.reshape(beside, columns).sum(axis=0) + x[whole * beside :].sum(axis=0, dtype=np.float64)
+_FEW = 16  # columns below which many small matrices are NumPy's, too
 
 
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
@@ -84,11 +30,13 @@ def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     before, after = order[: places[0]] if places else [], order[places[-1] + 1 :] if places else []
     columns = math.prod(x.shape[i] for i in after)
     adjacent = len(before) + len(axes) + len(after) == x.ndim
-    if not adjacent or not view.flags.c_contiguous or columns > _LONG or (columns < LANES and before):
+    if not adjacent or not view.flags.c_contiguous or columns > _LONG or (columns < _FEW and before):
         return definition.reduce_sum(x, axis, keepdims)
+    from .block_sums import block_sums, sum_rows  # Numba is loaded where it is needed first: small sums do without
+
     matrices = math.prod(x.shape[i] for i in before)
     rows = x.size // (matrices * columns)
-    total = _sum_rows(view.reshape(rows, columns)) if matrices == 1 else _block_sums(view.reshape(-1, rows, columns))
+    total = sum_rows(view.reshape(rows, columns)) if matrices == 1 else block_sums(view.reshape(-1, rows, columns))
     kept = before + after
     total = total.astype(np.float32).reshape([x.shape[i] for i in kept]).transpose(np.argsort(kept))
     return np.expand_dims(total, axes) if keepdims else total
