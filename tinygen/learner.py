@@ -80,7 +80,10 @@ class Figures:
             self.values[:before] = after.values
         for place, value in enumerate(scalars, before):
             self.values[place] = transfer(value, device_of(self.values))
-        self.values[before:] = average(self.values[before:])
+        own = self.values[before:]
+        shared = average(own)
+        if shared is not own:
+            own[...] = shared
 
     def read(self) -> dict[str, float]:
         """The numbers, for which the host waits."""
