@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": ("tinygen.cli.evaluate", "measure a trained run"),
     "verify": ("tinygen.cli.verify", "measure every closed form that the project is held to"),
     "bench": ("tinygen.cli.bench", "time operations and training steps beside other libraries"),
+    "profile": ("tinygen.cli.profile", "show where the time of a training step goes"),
     "list": ("tinygen.cli.listing", "the models there are"),
     "data": ("tinygen.cli.data", "the data sets there are, and where they lie"),
 }

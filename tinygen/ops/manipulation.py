@@ -11,7 +11,7 @@ from tinygen import kernels
 from tinygen.autodiff.primitive import operation
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
-from tinygen.tensor import ArrayLike, Tensor, as_tensor, named, named
+from tinygen.tensor import ArrayLike, Tensor, as_tensor, named
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
