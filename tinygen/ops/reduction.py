@@ -124,10 +124,14 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     )
 
 
+def _wide(x: Tensor) -> Tensor:
+    """bfloat16 as float32."""
+    return as_dtype(x, arithmetic(x.dtype))
+
+
 def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over `axis`, by halving: exact gradients of every order where entries are 0."""
-    x = as_tensor(x)
-    x = as_dtype(x, arithmetic(x.dtype))
+    x = _wide(as_tensor(x))
     shape = x.shape
     axes = axes_of(x.ndim, axis)
     rest = [i for i in range(x.ndim) if i not in axes]
@@ -191,8 +195,7 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
 
     `include_initial` puts the empty product, 1, in front.
     """
-    x = as_tensor(x)
-    x = as_dtype(x, arithmetic(x.dtype))
+    x = _wide(as_tensor(x))
     axis = _only_axis(x, axis, "cumulative_prod")
     if include_initial:
         return _with_initial(cumulative_prod(x, axis), axis, 1)
