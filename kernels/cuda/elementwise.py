@@ -1,4 +1,4 @@
-"""Sigmoid, softplus, the normal distribution function and erf on a CUDA device: see elementwise.cu. Results lie in memory as x does."""
+"""Sigmoid, softplus, the normal distribution function, erf: see elementwise.cu. Results lie in memory as x does."""
 
 from typing import Any
 
