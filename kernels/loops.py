@@ -61,7 +61,8 @@ def loops_over(
 ) -> tuple[Loops, list[Any]]:
     """The loops over `arrays`, which broadcast to `shape` (of at least one entry), and the arrays as they are read.
 
-    An array is copied where its innermost step would be neither 0 nor 1, or there would be more than three loops.
+    An array is copied where its innermost step would be neither 0 nor 1, a step no whole number of elements, or there
+    would be more than three loops.
 
     Args:
         first_apart: axis 0 has the outermost loop to itself.
@@ -102,9 +103,10 @@ def _planned(
     found, copies = [], []
     for own, strides, itemsize in forms:
         compact = _along(axes, shape, own, _compact(own, _own(axes, len(own))))
-        steps = _along(axes, shape, own, [s // itemsize if s % itemsize == 0 else 2 for s in strides])
+        steps = _along(axes, shape, own, [s // itemsize for s in strides])
         innermost = next((s for s, i in zip(steps[::-1], axes[::-1]) if shape[i] > 1), 0)
-        fits = steps == compact if in_one_piece else innermost in (0, 1)
+        whole = all(s % itemsize == 0 for s, n in zip(strides, own) if n > 1)  # no part of a record of other things
+        fits = whole and (steps == compact if in_one_piece else innermost in (0, 1))
         found.append(steps if fits else compact)
         copies.append("" if fits else "in one piece")
     sizes, merged = _merged([shape[i] for i in axes], found, first_apart)

@@ -117,7 +117,7 @@ def source(chain: Chain, held: tuple[bool, ...]) -> str:
         if e.name == ARGUMENT:
             names[e] = f"a{e.operands[0]}"
             continue
-        operands = [names[o] if isinstance(o, Expression) else _constant(float(o or 0), constants) for o in e.operands]
+        operands = [names[o] if isinstance(o, Expression) else _constant(o, constants) for o in e.operands]
         names[e] = f"t{len(names)}"
         steps.append(f"{names[e]} = {_call(e.name, operands)}")
     if chain.total:
@@ -148,8 +148,9 @@ def _call(name: str, operands: list[str]) -> str:
     return f"{_OWN_NAMES.get(name, 'v' + name)}({', '.join(operands)})"
 
 
-def _constant(value: float, constants: dict[str, str]) -> str:
+def _constant(number: float | None, constants: dict[str, str]) -> str:
     """The vector of a number that stands among the constants of the module."""
+    value = 0.0 if number is None else float(number)
     text = repr(value) if np.isfinite(value) else f"float('{value}')"
     return f"vfill({constants.setdefault(text, f'c{len(constants)}')})"
 

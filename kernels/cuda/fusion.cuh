@@ -6,6 +6,8 @@
 // Truth is 1, and what is not 0 is true.
 __device__ __forceinline__ real where(real condition, real a, real b) { return condition != 0 ? a : b; }
 
+__device__ __forceinline__ real not_a_number() { return __longlong_as_double(0x7ff8000000000000ll); }
+
 // Entry `at` of `middle` times `columns` entries in each of the outermost loop: where it lies in the three loops.
 struct Place { Index i, j, k; };
 __device__ __forceinline__ Place place(Index at, Index middle, Index columns) {

@@ -141,7 +141,9 @@ def _call(name: str, operands: list[str]) -> str:
 
 
 def _constant(value: Operand) -> str:
-    number = float(value or 0)  # type: ignore[arg-type]
+    number = 0.0 if value is None else float(value)  # type: ignore[arg-type]
+    if number != number:
+        return "not_a_number()"
     if number in (float("inf"), -float("inf")):
         return "infinity()" if number > 0 else "-infinity()"
     return f"(real){number!r}"

@@ -1,8 +1,12 @@
-"""The norm of all gradients and a factor for all of them on a CUDA device: see norm.cu. The host waits for nothing."""
+"""The norm of all gradients and a factor for all of them on a CUDA device: see norm.cu. The host waits for nothing.
+
+Arrays of several dtypes take the definition.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
+from ..definitions import norm as definition
 from .chunks import gathered, launch_all
 from .launch import THREADS, arithmetic, cupy, launch
 
@@ -14,6 +18,8 @@ def gradient_norm(arrays: Sequence[Array]) -> Array:
     device = cupy()
     if not arrays:
         return device.zeros((), "float32")
+    if _mixed(arrays):
+        return definition.gradient_norm(arrays)
     table, chunks, _held = gathered((arrays,))
     sums = device.empty(len(chunks), "float64")
     norm = device.empty((), arrays[0].dtype)
@@ -24,5 +30,12 @@ def gradient_norm(arrays: Sequence[Array]) -> Array:
 
 def scale_all(arrays: Sequence[Array], factor: Array) -> None:
     """Multiplies all arrays in place by `factor`, of shape (), on the device; a factor of 1 changes nothing."""
-    if arrays:
+    if _mixed(arrays):
+        definition.scale_all(arrays, factor)
+    elif arrays:
         launch_all("norm/scale", (arrays,), (0,), cupy().asarray(factor, arithmetic(arrays[0].dtype)))
+
+
+def _mixed(arrays: Sequence[Array]) -> bool:
+    """Whether dtypes differ, for which there is no launch."""
+    return any(a.dtype != arrays[0].dtype for a in arrays)

@@ -185,6 +185,25 @@ def test_memory_is_read_where_it_lies_and_written_as_the_first_whole_argument_do
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_steps_in_memory_need_not_be_whole_entries(version):
+    records = np.zeros(7, [("x", np.float32, (30,)), ("a byte", np.uint8)])
+    records["x"] = entries(3, (7, 30))[0]
+    x, y, z = records["x"], *entries(4, (7, 30), (30,))
+    for found, exact in zip(version.fused(MIXED, (x, y, z), (7, 30)), by_python(FORMULAS, [x, y, z]), strict=True):
+        agree(found, exact, np.float32)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_number_can_stand_in_a_formula(version):
+    x = np.array([-1, 2], np.float32)
+    for number in (np.nan, np.inf, -np.inf, -0.0, 0.0, 1e-40, -2.5):
+        value = expression("where", parse("x < 0", NAMES), number, argument(0))
+        (found,) = version.fused(Chain("a number", (value,)), (x,), x.shape)
+        np.testing.assert_array_equal(found, np.array([number, 2], np.float32))
+        assert np.signbit(found[0]) == np.signbit(number)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "shapes", [((5, 3, 400), (5, 1, 1)), ((5,), ()), ((2, 9000), (9000,)), ((0, 3), (3,))], ids=str
 )

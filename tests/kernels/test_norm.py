@@ -54,6 +54,15 @@ def test_squares_neither_overflow_nor_vanish(version):
 
 
 @VERSIONS
+def test_arrays_may_be_of_several_dtypes(version):
+    a = [np.full(3, 2, np.float32), np.full((2, 3), 2, np.float64), np.full(7, 2, np.float32)]
+    norm = version.gradient_norm(a)
+    assert (float(norm), norm.dtype) == (8, np.float32)
+    version.scale_all(a, np.float32(0.5))
+    assert all((x == 1).all() for x in a)
+
+
+@VERSIONS
 def test_no_array_has_norm_0(version):
     assert version.gradient_norm([]) == 0
     version.scale_all([], np.float32(2))
