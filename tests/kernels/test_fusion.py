@@ -2,6 +2,7 @@
 
 import random
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -287,6 +288,7 @@ def test_a_step_that_is_not_0_where_an_argument_repeats_is_found(monkeypatch):
 
 def test_what_is_written_is_kept_and_read_again(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYGEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", "")
     cpu.folder.cache_clear()
     try:
         chain = Chain("kept <lambda>", (parse("x * 0.125 + y", NAMES),))

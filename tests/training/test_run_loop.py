@@ -65,10 +65,11 @@ def test_stopped_by_ctrl_c_and_resumed_the_bits_and_the_log_are_the_same(tmp_pat
 
 
 def test_the_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(RunError, match=r"^step 15: stopped at once; the last good checkpoint is .*step-00000010"):
         start(tmp_path / "run", mean_config(), Interrupting(15, times=2))
     assert checkpoints.step_of(checkpoints.saved(tmp_path / "run" / "checkpoints")[0]) == 10
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_pictures_and_the_times_of_saving_and_logging_leave_the_bits_alone(tmp_path: Path, whole: Path) -> None:

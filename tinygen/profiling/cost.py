@@ -120,6 +120,8 @@ FLOP: dict[str, Callable[..., int]] = {
     "einsum": _einsum,
     "fused": _fused,
     "nearest_code": _nearest_code,
+    "gate": lambda y, x: 3 * y.size,  # two functions and their product
+    "gate_backward": lambda dx, g, x: 7 * g.size,
     "attention": _attention,
     "attention_backward": _attention_backward,
     "inv": _of_matrix(6),

@@ -117,7 +117,7 @@ def actnorm_start() -> Iterator[Measurement]:
 def planar_constraint() -> Iterator[Measurement]:
     for size, by in ((1, 3.0), (2, 1.0), (4, 3.0)):
         flow = shaken(Planar(size, rng=Generator(size)).to("float64"), Generator(0), by)
-        flow.u._assign(flow.u - 3.0 * flow.w)  # w.u far below -1: without the constraint the plane folds
+        flow.u.data = flow.u - 3.0 * flow.w  # w.u far below -1: without the constraint the plane folds
         w, u, u_hat = (value.numpy() for value in (flow.w.detach(), flow.u.detach(), flow.u_hat.detach()))
         yield equal(f"D = {size}: w.u_hat", w @ u_hat, -1 + np.logaddexp(0, w @ u))
         yield equal(f"D = {size}: u moves along w", (u_hat - u) * (w @ w), (w @ (u_hat - u)) * w)
