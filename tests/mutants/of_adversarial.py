@@ -136,15 +136,15 @@ MUTANTS = [
     Mutant(
         "truncation by clipping the latents",
         "tinygen/gan/latent.py",
-        "return init.trunc_normal_(Tensor(np.empty((n, latent), dtype)), low=-truncation, high=truncation, rng=rng)",
-        "return ops.clip(rng.normal((n, latent), dtype), -truncation, truncation)",
+        "drawn = init.trunc_normal_(Tensor(np.empty((n, latent), dtype)), low=-truncation, high=truncation, rng=rng)",
+        "drawn = ops.clip(rng.normal((n, latent), dtype), -truncation, truncation)",
         "gan.truncation",
     ),
     Mutant(
         "a uniform prior on [0, 1]",
         "tinygen/gan/latent.py",
-        "return 2.0 * rng.uniform((n, latent), dtype) - 1.0",
-        "return rng.uniform((n, latent), dtype)",
+        "return 2.0 * rng.uniform((n, latent), dtype, device) - 1.0",
+        "return rng.uniform((n, latent), dtype, device)",
         "gan.one_prior",
     ),
     Mutant(

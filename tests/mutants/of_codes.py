@@ -8,9 +8,9 @@ GATED = "tinygen/autoregressive/gated.py"
 MUTANTS = [
     Mutant(
         "the nearest code without the half of |e|^2",
-        QUANTISER,
-        "book.T) - 0.5 * (book * book)",
-        "book.T) - (book * book)",
+        "kernels/definitions/codebook.py",
+        "distance = np.square(z - code).sum(axis=1)",
+        "distance = np.square(code).sum() - z @ code",
         "vq.nearest_code vq.uniform_quantiser",
     ),
     Mutant(
@@ -37,8 +37,8 @@ MUTANTS = [
     Mutant(
         "the mean over the entries of an example in place of the sum",
         QUANTISER,
-        "return ops.sum((a - b) ** 2) * (1.0 / len(a))",
-        "return ops.mean((a - b) ** 2)",
+        "return squared_distance(a, b) * (1.0 / len(a))",
+        "return squared_distance(a, b) * (1.0 / a.size)",
         "vq.codebook_term",
     ),
     Mutant(
@@ -51,22 +51,22 @@ MUTANTS = [
     Mutant(
         "moving averages whose sums forget more slowly than their counts",
         QUANTISER,
-        "self.decay * np.asarray(self.sums) + (1 - self.decay) * new_sums",
-        "self.decay * np.asarray(self.sums) + new_sums",
+        "self.decay * self.sums._data + (1 - self.decay) * new_sums",
+        "self.decay * self.sums._data + new_sums",
         "vq.lloyd_step",
     ),
     Mutant(
         "sums of vectors over shares, not counts",
         QUANTISER,
-        "return counts, kernels.add_rows",
-        "return counts / len(vectors), kernels.add_rows",
+        "return _counted(indices, self.codes, vectors.dtype), sums",
+        "return _counted(indices, self.codes, vectors.dtype) / len(vectors), sums",
         "vq.lloyd_step vq.uniform_quantiser vq.normal_quantiser",
     ),
     Mutant(
         "perplexity as e to the bits",
         QUANTISER,
-        "(used * np.log(used)).sum()",
-        "(used * np.log2(used)).sum()",
+        "(shares * module.log(",
+        "(shares * module.log2(",
         "vq.code_perplexity",
     ),
     Mutant(

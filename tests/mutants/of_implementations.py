@@ -117,15 +117,15 @@ MUTANTS = [
     Mutant(
         "EMA averaging buffers",
         "tinygen/optim/ema.py",
-        "if isinstance(value, Parameter) and self.decay:",
-        'if value.dtype.kind == "f" and self.decay:',
+        "decay = self.decay if isinstance(value, Parameter) else 0.0",
+        "decay = self.decay",
         "engine.averaged_buffers",
     ),
     Mutant(
         "training on one prior and sampling another",
         "tinygen/gan/model.py",
         "return self.generate(self.draw_latent(n, rng, truncation), self.one_hot(n, cond))",
-        'return self.generate(latent.draw("uniform", n, self.size, rng, np.float64), self.one_hot(n, cond))',
+        'return self.generate(latent.draw("uniform", n, self.size, rng, "float64"), self.one_hot(n, cond))',
         "gan.one_prior",
     ),
     Mutant(

@@ -190,8 +190,8 @@ MUTANTS = [
     Mutant(
         "samples of the bound that pass no gradient to the encoder",
         VAE,
-        "posterior.rsample(rng, (self.samples,))",
-        "posterior.sample(rng, (self.samples,))",
+        "posterior.rsample(along(rng, 1), (self.samples,))",
+        "posterior.sample(along(rng, 1), (self.samples,))",
         "vae.k_sample_gradient",
     ),
     # -- estimators ------------------------------------------------------------------------------------------
