@@ -115,8 +115,9 @@ class Captured:
                 if choice:
                     raise
                 tell(f"{error}; the run goes on without a graph")
-                self._capture = False
-                return self.step(*_placed(args, where))
+        if graph is None:  # here the error is gone, and with it the arrays that its traceback held
+            self._capture = False
+            return self.step(*_placed(args, where))
         return self._compared(graph, args, where) if self.check else graph.replay(args)
 
     def plain(self, *args: Any) -> Any:
@@ -162,6 +163,7 @@ class _Graph:
             static = _mapped(args, self._room_for, self._stand_in)
             stream = cupy.cuda.Stream(non_blocking=True)
             cupy.cuda.get_current_stream().synchronize()
+            cupy.get_default_memory_pool().free_all_blocks()  # what plain steps have left: the graph needs as much
             with stream, cupy.cuda.using_allocator(self._pool.malloc), _no_copies_from_the_host(cupy):
                 stream.begin_capture()
                 try:
@@ -303,10 +305,18 @@ _PLUMBING = ("capture.py", "device.py", "tensor.py", "random.py", "launch.py", "
 
 def _explained(error: Exception, cupy: Any) -> Exception:
     """What a recording cannot hold as a `CaptureError` that names the operation; other errors as they are."""
-    refused = isinstance(error, CaptureError | cupy.cuda.runtime.CUDARuntimeError)
-    if not refused and "capture" not in str(error):
+    of_cuda = type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends")
+    waits = isinstance(error, cupy.cuda.runtime.CUDARuntimeError) or "captur" in str(error).lower()
+    if isinstance(error, CaptureError):
+        reason = str(error)
+    elif isinstance(error, MemoryError) and of_cuda:
+        reason = f"the graph gets no memory of its own ({error})"
+    elif waits:
+        reason = f"it waits for the device ({error})"
+    elif of_cuda:
+        reason = f"a graph cannot hold what it calls ({error})"
+    else:
         return error
-    reason = str(error) if isinstance(error, CaptureError) else f"it waits for the device ({error})"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "cupy" not in Path(f.filename).parts]
     told = [f for f in frames if Path(f.filename).name not in _PLUMBING] or frames
     where = f"{told[-1].name} ({Path(told[-1].filename).name}:{told[-1].lineno})" if told else "?"

@@ -210,6 +210,54 @@ def test_what_reads_or_copies_is_named(session, step, reason):
     assert float(plain(DATA[0]).sum()) == float(plain(DATA[0]).sum())
 
 
+def run_twice(step):
+    call = tg.capture(step, device="cuda")
+    for x in DATA[:2]:
+        call(x)
+
+
+def failing(module, kind=RuntimeError):
+    """A step that fails while it is captured, with an error of CuPy's `module`."""
+    error = type("Error", (kind,), {"__module__": module})
+
+    def step(x):
+        if capture.capturing():
+            raise error("STATUS_INTERNAL_ERROR")
+        return x + 1
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "reason"),
+    [
+        (
+            "cupy_backends.cuda.libs.cusolver",
+            RuntimeError,
+            r"a graph cannot hold what it calls \(STATUS_INTERNAL_ERROR\)",
+        ),
+        ("cupy.cuda.memory", MemoryError, r"the graph gets no memory of its own \(STATUS_INTERNAL_ERROR\)"),
+    ],
+)
+def test_what_a_library_of_cuda_cannot_do_in_a_graph_is_no_end_of_a_run(session, module, kind, reason):
+    with pytest.raises(CaptureError, match=f"in step .*{reason}; capture=False"):
+        run_twice(failing(module, kind))
+    call = tg.capture(failing(module, kind), device="cuda", capture=None)
+    with pytest.warns(RuntimeWarning, match=reason):
+        assert [float(call(x)[0, 0]) for x in DATA] == [float(x[0, 0] + 1) for x in DATA]
+    with pytest.raises(ZeroDivisionError):
+        run_twice(lambda x: x + 1 / (not capture.capturing()))
+
+
+def test_a_graph_gets_the_memory_that_plain_steps_have_left(session):
+    call = tg.capture(lambda x: x + 1, device="cuda")
+    call(DATA[0])
+    assert session.given_back == 0
+    call(DATA[0])
+    call(DATA[0])
+    assert session.given_back == 1
+
+
 def test_a_learner_goes_on_without_a_graph_and_says_so_once(session):
     class Reads(Model):
         def loss(self, batch, rng):

@@ -115,6 +115,9 @@ class _Cupy:
     def get_default_pinned_memory_pool(self) -> Any:
         return SimpleNamespace(malloc=None)
 
+    def get_default_memory_pool(self) -> Any:
+        return SimpleNamespace(free_all_blocks=lambda: setattr(SESSION, "given_back", SESSION.given_back + 1))
+
     def asnumpy(self, array: Any) -> np.ndarray:
         return array.get() if isinstance(array, ndarray) else np.asarray(array)
 
@@ -152,7 +155,7 @@ def _nothing() -> Iterator[None]:
 def as_cupy() -> Iterator[graphs.Session]:
     """Within the block `import cupy` is the simulated device; gives its state."""
     cuda_status.cache_clear()
-    SESSION.reads = SESSION.uploads = 0
+    SESSION.reads = SESSION.uploads = SESSION.given_back = 0
     SESSION.launched = DEVICE.launched = set()
     before, sys.modules["cupy"] = sys.modules.get("cupy"), CUPY
     try:

@@ -132,7 +132,7 @@ class Session:
     def __init__(self) -> None:
         self.streams: list[Stream] = [Stream.null]
         self.pools: list[MemoryPool] = []
-        self.reads = self.uploads = 0
+        self.reads = self.uploads = self.given_back = 0
         self.launched: set[str] = set()
         self.pinned: Callable[[int], Any] | None = None
         self.alive: list[Any] = []  # what a graph holds: on a card it is the memory of its pool
