@@ -34,6 +34,15 @@ def test_a_run_that_is_resumed_ends_with_the_same_bits_and_its_samples_are_drawn
         np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(value), err_msg=name)
 
 
+@needs_compiler
+def test_a_device_that_is_not_there_is_told_in_a_line(tmp_path, capsys):
+    with as_cupy():
+        assert main(["train", "vae", *OPTIONS, "--device", "cuda:1", "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert said == "tinygen: the run is on cuda:1: cudaErrorInvalidDevice: invalid device ordinal\n"
+    assert not (tmp_path / "run").exists()
+
+
 def test_where_there_is_no_device_the_reason_is_told_in_a_line(tmp_path, capsys):
     works, reason = tg.cuda_status()
     if works:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tinygen.device import Device
 from tinygen.parallel import nccl as ours
-from tinygen.parallel.launch import NotTogether
+from tinygen.parallel.launch import NotTogether, own_device
 
 CALLS: list[tuple[Any, ...]] = []
 
@@ -90,6 +91,11 @@ def test_each_rank_of_a_machine_takes_a_gpu_of_its_own(cupy):
     assert ours.take_gpu(world) == "cuda:1"
     assert isinstance(world.gpus, ours.GPUSums)
     assert CALLS == [("use", 1), ("join", 2, (1, 2, 3), 1)]
+
+
+def test_a_process_alone_works_on_the_gpu_that_it_is_told(cupy):
+    assert own_device(Device("cuda", 1)) == "cuda:1"
+    assert CALLS == [("use", 1)]
 
 
 def test_ranks_that_would_share_a_gpu_are_told_so(cupy):

@@ -77,10 +77,10 @@ def own_threads(own: frozenset[int], all_here: Sequence[frozenset[int]]) -> int:
     return max(1, len(own) // max(1, sum(bool(own & other) for other in all_here)))
 
 
-def own_device(device: str) -> Device:
-    """The device of a rank of a run on `device`: of several GPUs on a machine each rank takes one of its own.
+def own_device(device: str | Device) -> Device:
+    """The device of a rank of a run on `device`, the current one from here on: on it kernels are started.
 
-    Sums between GPUs then go through NCCL.
+    Of several GPUs on a machine each of several ranks takes one of its own; sums between GPUs then go through NCCL.
 
     Raises:
         NotTogether: there are fewer GPUs than ranks, or NCCL does not load.
@@ -88,7 +88,12 @@ def own_device(device: str) -> Device:
     from tinygen.device import device as find_device
 
     found = find_device(device)
-    if found.kind == "cpu" or _world.size == 1:
+    if found.kind == "cpu":
+        return found
+    if _world.size == 1:
+        import cupy
+
+        cupy.cuda.Device(found.index).use()
         return found
     from tinygen.parallel.nccl import take_gpu
 

@@ -69,6 +69,21 @@ class _RawModule:
         return launch
 
 
+class _Current:
+    """`cupy.cuda.Device`: there is one."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def use(self) -> None:
+        if self._index:
+            raise graphs.CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+
+    __enter__ = use
+
+    def __exit__(self, *_: object) -> None: ...
+
+
 class _Cupy:
     """What the project uses of CuPy."""
 
@@ -84,7 +99,7 @@ class _Cupy:
             MemoryPool=MemoryPool,
             using_allocator=using_allocator,
             get_current_stream=lambda: SESSION.stream,
-            Device=lambda index: _nothing(),
+            Device=_Current,
             alloc_pinned_memory=lambda size: None,
             set_pinned_memory_allocator=lambda allocator=None: setattr(SESSION, "pinned", allocator),
             runtime=SimpleNamespace(
@@ -144,11 +159,6 @@ class _Cupy:
 
 
 CUPY: Any = _Cupy()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 @contextmanager
