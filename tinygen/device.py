@@ -31,6 +31,7 @@ class Device:
 
 
 CPU = Device("cpu")
+OLDEST = (8, 0)  # compute capability from which on there are the instructions of kernels/cuda/ptx.cuh
 
 
 @cache
@@ -46,7 +47,12 @@ def cuda_status() -> tuple[bool, str]:
         count = cupy.cuda.runtime.getDeviceCount()
         if not count:
             return False, "no CUDA device was found"
-        return True, cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        found = cupy.cuda.runtime.getDeviceProperties(0)
+        name, capability = found["name"].decode(), (found["major"], found["minor"])
+        if capability < OLDEST:
+            needed = "{}.{}".format(*OLDEST)
+            return False, f"{name} has compute capability {capability[0]}.{capability[1]}, kernels need {needed} (A100)"
+        return True, name
     except Exception as error:
         return False, f"no CUDA device can be used: {error}"
 

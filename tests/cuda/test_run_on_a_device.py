@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from simulator import needs_compiler
-from simulator.cupy import as_cupy
+from simulator.cupy import CUPY, as_cupy
 
 import tinygen as tg
 from tinygen.cli import main
@@ -41,6 +41,16 @@ def test_a_device_that_is_not_there_is_told_in_a_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said == "tinygen: the run is on cuda:1: cudaErrorInvalidDevice: invalid device ordinal\n"
     assert not (tmp_path / "run").exists()
+
+
+@needs_compiler
+def test_a_card_that_is_too_old_is_none(monkeypatch):
+    old = {"name": b"Tesla T4", "major": 7, "minor": 5}
+    with as_cupy():
+        monkeypatch.setattr(CUPY.cuda.runtime, "getDeviceProperties", lambda index: old)
+        assert tg.device("auto") == "cpu"
+        with pytest.raises(RuntimeError, match=r"Tesla T4 has compute capability 7\.5, kernels need 8\.0"):
+            tg.device("cuda")
 
 
 def test_where_there_is_no_device_the_reason_is_told_in_a_line(tmp_path, capsys):

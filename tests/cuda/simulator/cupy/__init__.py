@@ -105,7 +105,7 @@ class _Cupy:
             runtime=SimpleNamespace(
                 CUDARuntimeError=graphs.CUDARuntimeError,
                 getDeviceCount=lambda: 1,
-                getDeviceProperties=lambda index: {"name": b"simulated"},
+                getDeviceProperties=lambda index: {"name": b"simulated", "major": 9, "minor": 0},
             ),
         )
 
