@@ -14,7 +14,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.device import CPU, Device, transfer
 
-COPIED = 1 << 26
+COPIED = {"cpu": 1 << 26, "cuda": 1 << 29}
 """Bytes: more than caches hold."""
 SIDE = {"cpu": 1024, "cuda": 8192}
 
@@ -30,7 +30,8 @@ class Ceilings:
 
 def measure(device: Device = CPU, dtype: Any = np.float32, repeats: int = 7) -> Ceilings:
     """The best of several, which is the one that nothing else disturbed. About half a second on a CPU."""
-    source = transfer(np.ones(COPIED // np.dtype(dtype).itemsize, dtype), device)
+    size = COPIED[device.kind]
+    source = transfer(np.ones(size // np.dtype(dtype).itemsize, dtype), device)
     target = source.copy()
     a = transfer(np.ones((SIDE[device.kind],) * 2, dtype), device)
 
@@ -42,7 +43,7 @@ def measure(device: Device = CPU, dtype: Any = np.float32, repeats: int = 7) -> 
 
     copying = _best(copy, device, repeats)
     multiplying = _best(multiply, device, repeats)
-    return Ceilings(2 * COPIED / copying, 2 * len(a) ** 3 / multiplying, np.dtype(dtype).name)
+    return Ceilings(2 * size / copying, 2 * len(a) ** 3 / multiplying, np.dtype(dtype).name)
 
 
 def _best(work: Any, device: Device, repeats: int) -> float:
