@@ -2,8 +2,7 @@
 
 Nothing that is not finite reaches a weight: a step moves them only if its loss, its terms and its gradient's norm are
 finite, so the weights of a run that fails are still its last good ones. (Running statistics are no weights: the forward
-pass moves them.) The learning rate rises linearly over `recipe.warmup`
-steps and is constant after.
+pass moves them.) The learning rate rises linearly over `recipe.warmup` steps and is constant after.
 Adam: Kingma and Ba, arXiv:1412.6980, algorithm 1. Held by `tests/test_learner.py`.
 """
 
