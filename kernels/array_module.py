@@ -20,6 +20,11 @@ def xp(array: Any) -> Any:
     return np
 
 
+def in_memory(x: Any) -> list[int]:
+    """The axes of x from the one with the greatest steps in memory to the one with the least."""
+    return sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
+
+
 def bfloat16() -> np.dtype:
     """The dtype bfloat16, which NumPy has from the package ml_dtypes; from here on by its name too."""
     import ml_dtypes

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..array_module import in_memory
 from ..definitions import joining as definition
 from ..definitions.arithmetic import LARGE
 
@@ -45,7 +46,7 @@ def join(first: Array, others: Sequence[Array], axis: int) -> Array:
     """`first` and `others`, of equal sizes but along `axis`, behind one another; laid out in memory as `first`."""
     arrays = [first, *others]
     axis %= first.ndim
-    order = definition.in_memory(first)
+    order = in_memory(first)
     place = order.index(axis)
     distances = [_distance(x, order, place) if x.dtype == np.float32 else None for x in arrays]
     if sum(x.size for x in arrays) < LARGE or None in distances:
@@ -65,7 +66,7 @@ def dense(x: Array) -> Array:
     """x without gaps between its entries in memory: itself, or a copy in the same order."""
     if x.size < LARGE or x.dtype != np.float32 or x.base is None or definition.without_gaps(x):
         return definition.dense(x)
-    order = definition.in_memory(x)
+    order = in_memory(x)
     place = next((p for p in range(x.ndim) if _distance(x, order, p) is not None), x.ndim)
     distance = _distance(x, order, place)
     if place == x.ndim or distance is None or min(x.strides) < 0:

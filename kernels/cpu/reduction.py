@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ..array_module import in_memory
 from ..definitions import reduction as definition
 from ..definitions.arithmetic import LARGE
 from ..definitions.reduction import Axes, reduce_max, reduce_min, sum_of_squares
@@ -25,7 +26,7 @@ def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     if x.size < LARGE or x.dtype != np.float32:
         return definition.reduce_sum(x, axis, keepdims)
     axes = tuple(range(x.ndim)) if axis is None else axis
-    order = sorted(range(x.ndim), key=lambda i: -x.strides[i])
+    order = in_memory(x)
     view, places = x.transpose(order), sorted(order.index(a) for a in axes)
     before, after = order[: places[0]] if places else [], order[places[-1] + 1 :] if places else []
     columns = math.prod(x.shape[i] for i in after)

@@ -11,6 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from ..array_module import in_memory
 from ..definitions import update as definition
 from .threads import thread_count
 
@@ -107,7 +108,7 @@ def _dense(first: Array, others: tuple[Array, ...], read: Array) -> tuple[Array,
     everything = (first, *others, read)
     if all(x.flags.c_contiguous and x.dtype == first.dtype for x in everything):
         return first.reshape(-1), read.reshape(-1), *(x.reshape(-1) for x in others)
-    order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
+    order = in_memory(first)
     written = [x.transpose(order) for x in (first, *others)]
     if not all(x.flags.c_contiguous and x.dtype == first.dtype for x in written):
         return None

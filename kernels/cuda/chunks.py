@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..array_module import in_memory
 from ..capture import capturing, constant
 from .launch import THREADS, address, ceil_div, cupy, launch
 
@@ -46,7 +47,7 @@ def gathered(lists: Sequence[Sequence[Array]]) -> tuple[Array, Array, list[tuple
 def _dense(arrays: Sequence[Array]) -> tuple[list[Array], list[Array]]:
     """The arrays with their axes in the order of the first one's memory, and each of them in one piece."""
     first = arrays[0]
-    order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
+    order = in_memory(first)
     views = [a.transpose(*order) for a in arrays]
     return views, [cupy().ascontiguousarray(view, dtype=first.dtype) for view in views]
 

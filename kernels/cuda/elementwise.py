@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..array_module import in_memory
 from .launch import THREADS, ceil_div, cupy, launch
 
 Array = Any
@@ -13,7 +14,7 @@ def apply(name: str, like: Array, *others: Array, option: float | None = None) -
     """The kernel `name` of elementwise.cu on `others` and `like`, in this order: a new array laid out as `like`."""
     device = cupy()
     y = device.empty_like(like)
-    order = sorted(range(like.ndim), key=lambda axis: -abs(y.strides[axis]))  # in which y is one piece of memory
+    order = in_memory(y)  # in which y is one piece of memory
     inputs = [device.ascontiguousarray(a.transpose(*order), dtype=like.dtype) for a in (*others, like)]
     whole = y.transpose(*order)
     options = () if option is None else (float(option),)

@@ -8,6 +8,7 @@ from itertools import groupby
 from math import prod
 from typing import Any
 
+from ..array_module import in_memory
 from ..definitions import reduction as definition
 from .launch import THREADS, ceil_div, cupy, launch
 
@@ -48,7 +49,7 @@ def reduce_min(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
 def _reduced(kernel: str, again: str, x: Array, axis: Axes, keepdims: bool) -> Array:
     """`kernel` of x, and `again` of the parts that it leaves."""
     axes = range(x.ndim) if axis is None else axis
-    order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
+    order = in_memory(x)
     lying = [(a in axes, x.shape[a]) for a in order if x.shape[a] > 1]
     groups = [[reduced, prod(size for _, size in run)] for reduced, run in groupby(lying, lambda pair: pair[0])]
     left = [i for i, (reduced, _) in enumerate(groups) if reduced]

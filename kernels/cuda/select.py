@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..array_module import in_memory
 from ..definitions import select as definition
 from .launch import THREADS, ceil_div, cupy, launch
 
@@ -15,7 +16,7 @@ def select(a: Array, condition: Array, b: Any) -> Array:
         return definition.select(a, condition, b)
     device = cupy()
     y = device.empty_like(a)
-    order = sorted(range(y.ndim), key=lambda axis: -abs(y.strides[axis]))  # in which y is one piece of memory
+    order = in_memory(y)  # in which y is one piece of memory
 
     def dense(x: Array, dtype: Any) -> Array:
         return device.ascontiguousarray(x.transpose(*order), dtype=dtype)

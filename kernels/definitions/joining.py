@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array_module import xp
+from ..array_module import in_memory, xp
 
 Array = Any
 
@@ -28,11 +28,6 @@ def joined(arrays: Sequence[Array], axis: int) -> Array:
     order = in_memory(first)
     out = xp(first).empty([shape[i] for i in order], np.result_type(*(x.dtype for x in arrays)))
     return out.transpose([order.index(i) for i in range(first.ndim)])
-
-
-def in_memory(x: Array) -> list[int]:
-    """The axes of x from the one with the greatest steps in memory to the one with the least."""
-    return sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
 
 
 def dense(x: Array) -> Array:

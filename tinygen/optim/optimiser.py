@@ -20,7 +20,7 @@ State = dict[str, Any]
 
 
 class Optimiser:
-    """Base of the optimisers: a subclass defines `_update` for one parameter.
+    """Base of the optimisers: a subclass defines `_update` for one parameter, or `_update_all`.
 
     `param_groups` is a list of dicts, each with "params" and the options; change an option there, as in
     `group["lr"] = 1e-4`, between steps.

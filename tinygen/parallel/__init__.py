@@ -22,7 +22,6 @@ from tinygen.parallel.generator import along, common, own_rows
 from tinygen.parallel.launch import NotTogether, join, own_device, restart_command, world
 from tinygen.parallel.step import (
     average,
-    average_figures,
     average_gradients,
     gathered,
     mean_over_ranks,

@@ -9,12 +9,10 @@ gradient of m_r, the mean over ranks of the gradients of m: the mean is its own 
 Held by tests/parallel/test_shared_step.py and test_families_in_parallel.py.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
-
-import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff import guard
@@ -102,13 +100,6 @@ def mean_over_ranks(x: Tensor) -> Tensor:
 def average(array: T) -> T:
     """The mean of an array over the ranks of a shared step; else the array."""
     return array if _share is None else _mean.forward(array)
-
-
-def average_figures(figures: Mapping[str, float]) -> dict[str, float]:
-    """Each figure's mean over the ranks: of a mean over examples, that over the whole batch."""
-    if _share is None:
-        return dict(figures)
-    return dict(zip(figures, _share.mean(np.array(list(figures.values()), np.float64)).tolist()))
 
 
 def average_gradients(parameters: Iterable[Tensor]) -> None:
