@@ -1,11 +1,17 @@
 """Operations a user adds: one vjp an argument, joint ones, residuals, lists; and what is refused."""
 
+import importlib
+from unittest import mock
+
 import numpy as np
 import pytest
 
 import tinygen as tg
 from tinygen.autodiff.primitive import REGISTRY, Kept
+from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.testing import gradcheck
+
+backward_module = importlib.import_module("tinygen.autodiff.backward")
 
 X = np.random.default_rng(0).uniform(0.5, 1.5, (2, 3))
 Y = np.random.default_rng(1).uniform(0.5, 1.5, (2, 3))
@@ -168,3 +174,41 @@ def test_a_vjp_that_leaves_the_tensors_is_named():
 def test_none_in_place_of_a_tensor_is_named(operation):
     with pytest.raises(TypeError, match=f"{operation.name}: 'x' is None, not a tensor, an array or a number"):
         operation(None, (1,))
+
+
+@pytest.mark.parametrize(
+    ("vjp", "is_arithmetic"),
+    [
+        (lambda g, x: -g * x / 2.0 + g - x, True),
+        (lambda g, x: g * x**2, False),
+        (lambda g, x: g @ x, False),
+        (lambda g, x: tg.exp(x) * g, False),
+        (lambda g, x: g * (x > 0), False),
+        (lambda g, x: g.reshape(3), False),
+    ],
+)
+def test_vjps_that_run_on_bare_arrays_only_add_subtract_multiply_and_divide(vjp, is_arithmetic):
+    assert tg.primitive(x=vjp)(lambda x: x).rules[0].arithmetic is is_arithmetic
+
+
+@pytest.mark.parametrize("n", [3, LARGE])
+def test_gradients_that_others_hold_are_not_added_to(n, monkeypatch):
+    """The seed, and what a vjp made and kept."""
+    kept = []
+
+    def keeping(g):
+        kept.append(g * 2.0)
+        return kept[-1]
+
+    doubled = tg.primitive(x=keeping)(lambda x: 2 * x)
+
+    def gradient():
+        kept.clear()
+        x, seed = tg.ones(n, requires_grad=True), tg.ones(n)
+        (found,) = tg.grad(doubled(x) + (x + x) + doubled(x), x, seed)
+        assert (found.numpy() == 6).all()
+        return all((array.numpy() == value).all() for array, value in [(seed, 1), *((k, 2) for k in kept)])
+
+    assert gradient()
+    monkeypatch.setattr(backward_module, "_ONLY_HERE", mock.ANY)
+    assert not gradient()  # as it would be if nobody counted
