@@ -93,7 +93,7 @@ class OperationRun:
 class StepRun:
     """The losses of a family's model, each forward, backward and Adam, with noise that is given."""
 
-    def __init__(self, name: str, batch: int = BATCH) -> None:
+    def __init__(self, name: str, batch: int | None = None) -> None:
         self.step = STEPS[name]
         self.model = self.step.model().to(Form.device)
         self.optimisers = [
@@ -106,8 +106,8 @@ class StepRun:
             self.move = capture(self._move, device=Form.device)
         self.resize(batch)
 
-    def resize(self, batch: int) -> None:
-        """From now on batches of `batch` examples."""
+    def resize(self, batch: int | None) -> None:
+        """From now on batches of `batch` examples; of as many as belong in one when it is None."""
         self.batch, self.noise = (
             {name: transfer(array, Form.device) for name, array in given.items()}
             for given in (self.step.batch(batch), self.step.noise(batch))
@@ -196,7 +196,7 @@ def operation(chosen: Operation) -> OperationRun:
     return OperationRun(chosen)
 
 
-def step(name: str, batch: int = BATCH) -> StepRun:
+def step(name: str, batch: int | None = None) -> StepRun:
     return StepRun(name, batch)
 
 

@@ -137,7 +137,7 @@ def given(name: str) -> Any:
 class StepRun:
     """The losses of a family's model, each forward, backward and Adam, with noise that is given."""
 
-    def __init__(self, name: str, batch: int = BATCH) -> None:
+    def __init__(self, name: str, batch: int | None = None) -> None:
         self.step = STEPS[name]
         self.model = given(name)
         self.written = [getattr(self.model, turn.loss) for turn in self.step.turns]
@@ -149,8 +149,8 @@ class StepRun:
         self.optimisers = [torch.optim.Adam(named.values(), lr=self.step.lr, fused=fused) for named in self.parameters]
         self.resize(batch)
 
-    def resize(self, batch: int) -> None:
-        """From now on batches of `batch` examples."""
+    def resize(self, batch: int | None) -> None:
+        """From now on batches of `batch` examples; of as many as belong in one when it is None."""
         self.batch = {name: placed(array, True) for name, array in self.step.batch(batch).items()}
         self.noise = {name: placed(array, True) for name, array in self.step.noise(batch).items()}
 
@@ -249,7 +249,7 @@ def operation(chosen: Operation) -> OperationRun:
     return OperationRun(chosen)
 
 
-def step(name: str, batch: int = BATCH) -> StepRun:
+def step(name: str, batch: int | None = None) -> StepRun:
     return StepRun(name, batch)
 
 

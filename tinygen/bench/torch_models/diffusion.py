@@ -101,7 +101,7 @@ class DDPM(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = UNet(32, (1, 2, 2))
+        self.net = UNet(32, (1, 2, 4))
         f = torch.cos((torch.arange(1001, dtype=torch.float64) / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2
         beta = torch.clamp(1 - f[1:] / f[:-1], max=0.999)
         alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - beta, 0)])
