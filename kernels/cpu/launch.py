@@ -6,6 +6,7 @@ work. `block` is a table of the arguments, read by `floats(block, i)`, `integers
 One parallel loop, compiled once for all tasks, calls them. A task compiles when first launched, and is cached.
 """
 
+from ctypes import addressof, c_char
 from functools import cached_property
 from types import FunctionType
 from typing import Any
@@ -71,16 +72,24 @@ def _launch_here(address, block):
     _call(address, block, 0, 1)
 
 
+def _address(array: NDArray[Any]) -> int:
+    """Where the first entry is: as `array.__array_interface__["data"][0]`, in a quarter of the time if it can be."""
+    try:
+        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # not to be written to; no entries; not in C order
+        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
 def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
     """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of float32, intp or bool."""
     table: list[int] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
-            table += (argument.__array_interface__["data"][0], argument.size)
+            table += (_address(argument), argument.size)
         else:
             table += (argument, 0)
     block = np.array(table, np.intp)
-    start = block.__array_interface__["data"][0]
+    start = _address(block)
     if parts == 1:  # no parallel region: it would wake every thread
         _launch_here(work.address, start)
     else:

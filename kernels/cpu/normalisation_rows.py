@@ -8,56 +8,79 @@ Held to the definitions by tests/kernels/test_normalisation.py.
 import numpy as np
 
 from .launch import floats, integer, task
-from .normalisation_pixels import OPTIONS, njit
+from .normalisation_pixels import OPTIONS, WIDTH, njit
 from .packing import load_vector, store_vector, whole_vectors
 from .simd import LANES, vfill, vfma, vload, vstore, vsum, vzero
 
 _BLOCK = 1024  # entries of a row that are summed in float32
+_TOGETHER, _TILE = 16, 4096  # rows, and entries, that are gone through pass by pass: one's sums wait for no other's
 _FLUSH = 512  # rows whose parameter gradients are summed in float32 before they move to float64
 
 
 @njit(**OPTIONS)
+def _added(x, at, left, total):
+    return total + load_vector(x, at, left, 0)
+
+
+@njit(**OPTIONS)
 def _total(x, start, size):
-    """The sum of some entries, in float32."""
-    total = vzero()
-    for c in range(0, size, LANES):
-        total = total + load_vector(x, start + c, size - c, 0)
-    return vsum(total)
+    """The sum of some entries, in float32: in four sums that do not wait for each other."""
+    a = b = c = d = vzero()
+    for i in range(0, size, WIDTH):
+        at, left = start + i, size - i
+        a = _added(x, at, left, a)
+        b = _added(x, at + LANES, left - LANES, b)
+        c = _added(x, at + 2 * LANES, left - 2 * LANES, c)
+        d = _added(x, at + 3 * LANES, left - 3 * LANES, d)
+    return vsum((a + b) + (c + d))
+
+
+@njit(**OPTIONS)
+def _deviated(x, at, left, centre, total, squares):
+    d = load_vector(x, at, left, centre) - vfill(centre)
+    return total + d, vfma(d, d, squares)
 
 
 @njit(**OPTIONS)
 def _deviations(x, start, size, centre):
     """The sums of x - centre and of its square, in float32."""
-    m, total, squares = vfill(centre), vzero(), vzero()
-    for c in range(0, size, LANES):
-        d = load_vector(x, start + c, size - c, centre) - m
-        total = total + d
-        squares = vfma(d, d, squares)
-    return vsum(total), vsum(squares)
+    a = b = c = d = p = q = r = s = vzero()
+    for i in range(0, size, WIDTH):
+        at, left = start + i, size - i
+        a, p = _deviated(x, at, left, centre, a, p)
+        b, q = _deviated(x, at + LANES, left - LANES, centre, b, q)
+        c, r = _deviated(x, at + 2 * LANES, left - 2 * LANES, centre, c, r)
+        d, s = _deviated(x, at + 3 * LANES, left - 3 * LANES, centre, d, s)
+    return vsum((a + b) + (c + d)), vsum((p + q) + (r + s))
 
 
 @njit(**OPTIONS)
-def _normalise_row(x, y, start, size, weight, bias, eps, centred):
-    """One row's y; its mean and rstd."""
-    total = one = two = 0.0
-    if centred:
-        for c in range(0, size, _BLOCK):
-            total += _total(x, start + c, min(_BLOCK, size - c))
-    centre = np.float32(total / size)
+def _mean_of(x, start, size):
+    total = 0.0
+    for c in range(0, size, _BLOCK):
+        total += _total(x, start + c, min(_BLOCK, size - c))
+    return np.float32(total / size)
+
+
+@njit(**OPTIONS)
+def _moments_about(x, start, size, centre):
+    """The means of x - centre and of its square."""
+    one = two = 0.0
     for c in range(0, size, _BLOCK):
         s, q = _deviations(x, start + c, min(_BLOCK, size - c), centre)
         one += s
         two += q
-    correction, variance = one / size, two / size
-    if not centred:
-        correction = 0.0
-    m, r = vfill(centre), 1 / np.sqrt(variance - correction * correction + eps)
-    scale, offset = vfill(r), vfill(-correction * r)
+    return one / size, two / size
+
+
+@njit(**OPTIONS)
+def _normalise_row(x, y, start, size, weight, bias, centre, scale, offset):
+    """y = ((x - centre) scale + offset) weight + bias."""
+    m, k, b = vfill(centre), vfill(scale), vfill(offset)
     for c in range(0, size, LANES):
         left = size - c
-        x_hat = vfma(load_vector(x, start + c, left, 0) - m, scale, offset)
+        x_hat = vfma(load_vector(x, start + c, left, 0) - m, k, b)
         store_vector(y, start + c, left, vfma(x_hat, load_vector(weight, c, left, 0), load_vector(bias, c, left, 0)))
-    return centre + correction, r
 
 
 @task
@@ -66,27 +89,59 @@ def norm_rows_task(block, part, parts):
     x, y, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
     eps, mean, rstd = floats(block, 4)[0], floats(block, 5), floats(block, 6)
     rows, size, centred = integer(block, 7), integer(block, 8), integer(block, 9) != 0
-    for row in range(rows * part // parts, rows * (part + 1) // parts):
-        mean[row], rstd[row] = _normalise_row(x, y, row * size, size, weight, bias, eps, centred)
+    first, last = rows * part // parts, rows * (part + 1) // parts
+    together = max(1, min(_TOGETHER, _TILE // size))
+    offsets = np.zeros(_TOGETHER, np.float32)
+    for start in range(first, last, together):
+        tile = range(start, min(start + together, last))
+        for row in tile:
+            mean[row] = _mean_of(x, row * size, size) if centred else 0
+        for row in tile:
+            correction, square = _moments_about(x, row * size, size, mean[row])
+            if not centred:
+                correction = 0.0
+            rstd[row] = 1 / np.sqrt(square - correction * correction + eps)
+            offsets[row - start] = -correction * rstd[row]
+        for row in tile:
+            _normalise_row(x, y, row * size, size, weight, bias, mean[row], rstd[row], offsets[row - start])
+        for row in tile:
+            mean[row] -= offsets[row - start] / rstd[row]
 
 
 @njit(**OPTIONS)
-def _row_gradient(g, x, dx, start, size, weight, mean, rstd, centred, dweight, dbias):
-    """One row's dx; its share is added to dweight and dbias, padded to whole vectors."""
-    m, r = vfill(mean), vfill(rstd)
-    one, other = vzero(), vzero()
-    for c in range(0, size, LANES):
-        left = size - c
-        v = load_vector(g, start + c, left, 0)
-        x_hat = (load_vector(x, start + c, left, 0) - m) * r
-        vstore(dweight, c, vfma(v, x_hat, vload(dweight, c)))
-        vstore(dbias, c, vload(dbias, c) + v)
-        h = v * load_vector(weight, c, left, 0)
-        one = one + h
-        other = vfma(h, x_hat, other)
-    scale = rstd / np.float32(size)
-    along_one = vfill(-vsum(one) * scale if centred else np.float32(0))
-    along_x_hat = vfill(-vsum(other) * scale)
+def _products(g, x, at, left, m, r, w, dw, db, one, other):
+    """What a vector of one row adds to dweight, to dbias, and to the row's own sums of g weight and of that x_hat."""
+    v = load_vector(g, at, left, 0)
+    x_hat = (load_vector(x, at, left, 0) - m) * r
+    h = v * w
+    return vfma(v, x_hat, dw), db + v, one + h, vfma(h, x_hat, other)
+
+
+@njit(**OPTIONS)
+def _products_of_four(g, x, row, last, size, weight, mean, rstd, dweight, dbias, sums):
+    """Four rows' shares of dweight and dbias, which are padded; their own sums. Rows from `last` on are empty."""
+    row1, row2, row3 = min(row + 1, last - 1), min(row + 2, last - 1), min(row + 3, last - 1)
+    m0, m1, m2, m3 = vfill(mean[row]), vfill(mean[row1]), vfill(mean[row2]), vfill(mean[row3])
+    r0, r1, r2, r3 = vfill(rstd[row]), vfill(rstd[row1]), vfill(rstd[row2]), vfill(rstd[row3])
+    size1, size2, size3 = size * (row1 == row + 1), size * (row2 == row + 2), size * (row3 == row + 3)
+    a = b = c = d = p = q = s = t = vzero()
+    for j in range(0, size, LANES):
+        w, dw, db = load_vector(weight, j, size - j, 0), vload(dweight, j), vload(dbias, j)
+        dw, db, a, p = _products(g, x, row * size + j, size - j, m0, r0, w, dw, db, a, p)
+        dw, db, b, q = _products(g, x, row1 * size + j, size1 - j, m1, r1, w, dw, db, b, q)
+        dw, db, c, s = _products(g, x, row2 * size + j, size2 - j, m2, r2, w, dw, db, c, s)
+        dw, db, d, t = _products(g, x, row3 * size + j, size3 - j, m3, r3, w, dw, db, d, t)
+        vstore(dweight, j, dw)
+        vstore(dbias, j, db)
+    sums[0], sums[1], sums[2], sums[3] = vsum(a), vsum(b), vsum(c), vsum(d)
+    sums[4], sums[5], sums[6], sums[7] = vsum(p), vsum(q), vsum(s), vsum(t)
+
+
+@njit(**OPTIONS)
+def _row_gradient(g, x, dx, start, size, weight, mean, rstd, one, other):
+    """dx = rstd (h - one / D - x_hat other / D), h = g weight, of one row."""
+    m, r, scale = vfill(mean), vfill(rstd), -rstd / np.float32(size)
+    along_one, along_x_hat = vfill(one * scale), vfill(other * scale)
     for c in range(0, size, LANES):
         left = size - c
         x_hat = (load_vector(x, start + c, left, 0) - m) * r
@@ -104,10 +159,14 @@ def norm_rows_backward_task(block, part, parts):
     own = sums[part * 2 * size : (part + 1) * 2 * size]
     own[:] = 0
     work = np.zeros((2, whole_vectors(size)), np.float32)
+    of_rows = np.empty(8, np.float32)
     first, last = rows * part // parts, rows * (part + 1) // parts
-    for row in range(first, last):
-        _row_gradient(g, x, dx, row * size, size, weight, mean[row], rstd[row], centred, work[0], work[1])
-        if (row + 1) % _FLUSH == 0 or row + 1 == last:
+    for start in range(first, last, 4):
+        _products_of_four(g, x, start, last, size, weight, mean, rstd, work[0], work[1], of_rows)
+        for row in range(start, min(start + 4, last)):
+            one = of_rows[row - start] if centred else np.float32(0)
+            _row_gradient(g, x, dx, row * size, size, weight, mean[row], rstd[row], one, of_rows[4 + row - start])
+        if (start - first) % _FLUSH == _FLUSH - 4 or start + 4 >= last:
             for c in range(size):
                 own[c] += work[0, c]
                 own[size + c] += work[1, c]

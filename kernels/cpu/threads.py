@@ -49,7 +49,7 @@ def thread_count(work: int | None = None, least: int = 1) -> int:
 
     One in a process forked off after the threads were started, such as a data loader's.
     """
-    if _forked:
+    if _forked or (work is not None and work < 2 * least):
         return 1
     threads = numba.get_num_threads()
     return threads if work is None else max(1, min(threads, work // least))
