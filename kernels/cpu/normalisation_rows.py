@@ -91,21 +91,19 @@ def norm_rows_task(block, part, parts):
     rows, size, centred = integer(block, 7), integer(block, 8), integer(block, 9) != 0
     first, last = rows * part // parts, rows * (part + 1) // parts
     together = max(1, min(_TOGETHER, _TILE // size))
-    offsets = np.zeros(_TOGETHER, np.float32)
+    corrections = np.zeros(_TOGETHER)
     for start in range(first, last, together):
         tile = range(start, min(start + together, last))
         for row in tile:
             mean[row] = _mean_of(x, row * size, size) if centred else 0
         for row in tile:
             correction, square = _moments_about(x, row * size, size, mean[row])
-            if not centred:
-                correction = 0.0
-            rstd[row] = 1 / np.sqrt(square - correction * correction + eps)
-            offsets[row - start] = -correction * rstd[row]
+            corrections[row - start] = correction if centred else 0.0
+            rstd[row] = 1 / np.sqrt(square - corrections[row - start] ** 2 + eps)
         for row in tile:
-            _normalise_row(x, y, row * size, size, weight, bias, mean[row], rstd[row], offsets[row - start])
-        for row in tile:
-            mean[row] -= offsets[row - start] / rstd[row]
+            offset = -corrections[row - start] * rstd[row]
+            _normalise_row(x, y, row * size, size, weight, bias, mean[row], rstd[row], offset)
+            mean[row] += corrections[row - start]
 
 
 @njit(**OPTIONS)
