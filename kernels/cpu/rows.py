@@ -13,7 +13,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL = 65536  # elements worth a thread
+_SERIAL = 1 << 18  # elements worth a thread: each of them reads all indices
 
 
 @task

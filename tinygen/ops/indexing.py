@@ -20,10 +20,17 @@ def _is_basic(index: Any) -> bool:
     return builtins.all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts)
 
 
+def _rows(index: Any) -> Any:
+    """The array of integers that picks whole rows, if the index is one."""
+    rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
+    return rows if hasattr(rows, "dtype") and rows.ndim and rows.dtype.kind in "iu" else None
+
+
 @operation(x=lambda g, index, x_shape: scatter_add(g, index, x_shape), moves=True)
 def _getitem(x: Any, index: Any) -> Any:
+    rows = _rows(index)
     try:
-        return x[index]
+        return x[index] if rows is None or not x.flags.c_contiguous else x.take(rows, axis=0)  # NumPy's is the faster
     except IndexError as error:
         raise IndexError(f"index does not fit shape {x.shape}: {error}") from None
 
@@ -31,8 +38,8 @@ def _getitem(x: Any, index: Any) -> Any:
 @operation(g=lambda g, index: _getitem(g, index), moves=True)
 def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of `shape` with the entries of `g` added at `index`; the adjoint of indexing."""
-    rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
-    if len(shape) > 1 and hasattr(rows, "dtype") and rows.ndim and rows.dtype.kind in "iu":
+    rows = _rows(index)
+    if len(shape) > 1 and rows is not None:
         rows = xp(rows).where(rows < 0, rows + shape[0], rows).reshape(-1)
         return kernels.add_rows(g.reshape(rows.size, *shape[1:]), rows, shape[0])  # type: ignore[attr-defined]
     if not _is_basic(index):
