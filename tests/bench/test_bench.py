@@ -1,6 +1,8 @@
 """`tinygen bench`: libraries are compared before they are timed, and what is quoted is the median of paired ratios."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,14 @@ def test_a_library_that_cannot_be_timed_says_why(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", "")
     found = again(options={"compiled": True}).why_not()
     assert found == "torch.compile needs a compiler of C++, one of g++, clang++, c++"
+
+
+def test_a_library_finds_the_process_as_its_own_users_would() -> None:
+    """Nothing that this engine tells its own OpenMP is there when another library is loaded."""
+    code = "import os, sys, tinygen.bench.worker; print(*os.environ, *sys.modules)"
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_WAIT", "GOMP"))}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain)
+    assert {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "numba"} & set(found.stdout.split()) == set()
 
 
 def test_every_round_asks_all_in_another_order() -> None:

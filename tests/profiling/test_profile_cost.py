@@ -13,7 +13,8 @@ import tinygen as tg
 from tinygen import kernels
 from tinygen.autodiff.fusion import Fused, fused
 from tinygen.autodiff.primitive import REGISTRY
-from tinygen.profiling.cost import FLOP, PER_ENTRY, Cost, cost, cost_of_arithmetic, cost_of_chain
+from tinygen.kernels.cpu.cook_toom import matrices
+from tinygen.profiling.cost import FLOP, PER_ENTRY, Cost, cost, cost_of_arithmetic, cost_of_chain, tiled
 from tinygen.profiling.watch import ELEMENTWISE
 
 
@@ -81,6 +82,50 @@ def test_a_gradient_that_is_arithmetic_counts_one_for_each_argument_after_the_fi
     assert cost_of_arithmetic(g, (g,)) == Cost(0, 0)
     assert cost_of_arithmetic(g * a, (g, a)) == Cost(6, 4 * 18)
     assert cost_of_arithmetic(g * a / b, (g, a, b)) == Cost(12, 4 * 24)
+
+
+# ---- what tiles save
+
+
+def test_a_tile_of_16_outputs_takes_36_products_and_its_transforms() -> None:
+    """F(4x4, 3x3) of one channel: 36 products; B^T d B of 6 x 6, A^T m A of 4 x 6, by the entries that are not 0."""
+    a, _, b = matrices(3)
+    transforms = 12 * np.count_nonzero(b) + 10 * np.count_nonzero(a)
+    assert tiled(1, 1, 1, 3) == 2 * (36 + transforms)
+    many = tiled(7, 1000, 1000, 3)
+    assert 0.25 < many / (2 * 7 * 16 * 9 * 1000**2) < 0.28  # 36 instead of 144, and little for the transforms
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "side", "products"),
+    [(3, 1, 8, 4 * 36), (3, 1, 7, 4 * 36), (4, 2, 16, 4 * 4 * 25)],
+    ids=["whole tiles", "tiles that stand over", "four components of 2x2"],
+)
+def test_the_three_convolutions_save_the_same(kernel: int, stride: int, side: int, products: int) -> None:
+    """2 images of `side` squared, 64 channels to 128; `products` for each image and pair of channels."""
+    x, w = zeros(2, 64, side, side), zeros(128, 64, kernel, kernel)
+    y = zeros(2, 128, side // stride, side // stride)
+    options = ((stride, stride), (1, 1), (1, 1), 1)
+    forward = cost("conv2d", False, y, (x, w, None, *options))
+    inward = cost("conv2d_input_grad", False, x, (y, w, None, x.shape[2:], *options))
+    weight = cost("conv2d_weight_grad", False, w, (x, y, w.shape[2:], *options))
+    for found in (forward, inward, weight):
+        assert found.flop == 2 * y.size * 64 * kernel**2
+        assert 2 * 2 * 64 * 128 * products < found.least < 1.25 * 2 * 2 * 64 * 128 * products
+    assert forward.least == weight.least
+
+
+def test_nothing_is_saved_where_there_is_no_such_form() -> None:
+    """Other strides, groups, one channel, other dtypes: the formula's FLOP are those that are done."""
+    x, y = zeros(2, 64, 8, 8), zeros(2, 64, 8, 8)
+    plain = (None, (1, 1), (1, 1), (1, 1))
+    assert cost("conv2d", False, y, (x, zeros(64, 64, 3, 3), *plain, 1)).saved > 0
+    assert cost("conv2d", False, y, (x, zeros(64, 8, 3, 3), *plain, 8)).saved == 0
+    assert cost("conv2d", False, y, (x[:, :1], zeros(64, 1, 3, 3), *plain, 1)).saved == 0
+    assert cost("conv2d", False, y.astype(float), (x, zeros(64, 64, 3, 3), *plain, 1)).saved == 0
+    assert cost("matmul", False, zeros(64, 64), (zeros(64, 64), zeros(64, 64))).saved == 0
+    assert Cost(5, 3, 2) + Cost(7, 1, 4) == Cost(12, 4, 6)
+    assert Cost(5, 3, 2).least == 3
 
 
 # ---- by loops

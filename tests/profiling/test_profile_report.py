@@ -54,9 +54,11 @@ def test_all_of_a_step_is_accounted_for(found: Profile) -> None:
 
 def test_a_ceiling_is_what_is_met_first() -> None:
     """On a machine that copies 10 bytes a second and does 100 FLOP a second."""
-    ceilings = Ceilings(bandwidth=10, flop_rate=100, dtype="float32")
-    assert Operation("a", "forward", 1, 4.0, Cost(flop=100, bytes=20)).limit(ceilings) == ("memory", 0.5)
-    assert Operation("b", "forward", 1, 4.0, Cost(flop=300, bytes=20)).limit(ceilings) == ("arithmetic", 0.75)
+    ceilings = Ceilings(((1, 10),), flop_rate=100, dtype="float32")
+    assert Operation("a", "forward", 1, 4.0, [Cost(flop=100, bytes=20)]).limit(ceilings) == ("memory", 0.5)
+    assert Operation("b", "forward", 1, 4.0, [Cost(flop=300, bytes=20)]).limit(ceilings) == ("arithmetic", 0.75)
+    assert Operation("c", "forward", 1, 4.0, [Cost(flop=400, bytes=20, saved=200)]).limit(ceilings)[1] == 0.5
+    assert Operation("d", "forward", 2, 4.0, [Cost(0, 20), Cost(100, 0)]).limit(ceilings) == ("memory", 0.75)
 
 
 def test_ceilings_are_rates_of_this_machine(found: Profile) -> None:

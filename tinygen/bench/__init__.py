@@ -9,10 +9,11 @@ worker.py         one process a library, which measures what it is asked for
 interleave.py     times: requests in random order; disturbed samples are discarded for all alike
 memory.py         peak memory of a step, each sample a process
 startup.py        from the start of a process to its first training step, with caches that are empty or not
-cuda/             kernels of a CUDA device beside their floors
+cuda/             kernels of a CUDA device
+floors.py         the least that a case could take on this machine, what that is made of, and the share that is reached
 machine.py        what the figures were measured on, and whether anything else ran
 result.py         medians, quartiles, ratios round by round, and how they agree from run to run
-report.py         a table, Markdown, JSON, a picture; growth_report.py and cuda/floors.py have their own columns
+report.py         a table, Markdown, JSON, a picture; growth_report.py has columns of its own
 
 Ratios are made within a round, of samples that lie seconds apart, and their median is what is quoted: on a shared
 machine only they can be compared. Before anything is timed, values and gradients of the libraries are compared.

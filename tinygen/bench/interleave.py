@@ -151,6 +151,10 @@ def measure(
         for case in cases:
             there = [b for b in backends if not b.steps_alone or case in STEPS]
             wrong = compare(case, [workers[b.name] for b in there], tolerance)
+            for name in (b.name for b in there if b.name not in wrong):
+                failed = workers[name].ask(do="ready", case=case).get("error")
+                if failed:
+                    wrong[name] = failed
             right = [b for b in there if b.name not in wrong]
             samples = {backend.name: Samples() for backend in right}
             for backend in rounds_of(right, rounds, seed):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,19 @@ from tinygen.files import replacing, write_atomically
 if TYPE_CHECKING:
     from rich.table import Table
 
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns between a library's values and its ratios: names, cells by case, colours, numbers, words in the title."""
+
+    header: list[str]
+    cells: Callable[[str], list[str]]
+    colour: Callable[[str, int], str | None] = lambda case, column: None
+    content: dict[str, Any] = field(default_factory=dict)
+    said: str = ""
+
+
+NO_COLUMNS = Columns([], lambda case: [])
 TOO_SLOW = 1.1
 """A ratio above this is shown in red."""
 
@@ -78,22 +91,31 @@ def picture(path: Path, draw: Callable[[Any], None], height: float) -> None:
     figure.savefig(path, format="png")
 
 
-def of_ratios(runs: Runs, name: str, title: str) -> Report:
-    """The first library's value, and its ratio to each other one's: below 1 it is the better."""
+def of_ratios(runs: Runs, name: str, title: str, beside: Columns = NO_COLUMNS) -> Report:
+    """The first library's value, and its ratio to each other one's: below 1 it is the better.
+
+    Args:
+        beside: columns that stand between the two.
+    """
     first, *others = runs.names
-    cells = [[case, runs.value(case, first), *(runs.cell(case, other) for other in others)] for case in runs.cases]
+    cells = [
+        [case, runs.value(case, first), *beside.cells(case), *(runs.cell(case, other) for other in others)]
+        for case in runs.cases
+    ]
 
     def colours(row: int, column: int) -> str | None:
-        if column < 2:
-            return None
-        return colour(runs.ratio(runs.cases[row], others[column - 2]))
+        case, ratios = runs.cases[row], 2 + len(beside.header)
+        if column < ratios:
+            return beside.colour(case, column - 2)
+        return colour(runs.ratio(case, others[column - ratios]))
 
+    spread = "with quartiles" if len(runs.runs) == 1 else f"of {len(runs.runs)} runs, with the least and the greatest"
     return Report(
         name,
-        title + (f"; of {len(runs.runs)} runs, with the least and the greatest" if len(runs.runs) > 1 else ""),
-        ["", f"{first}, {runs.unit.name}", *(f"over {other}" for other in others)],
+        f"{beside.said}{title}, {spread}; * something else ran meanwhile",
+        ["", f"{first}, {runs.unit.name}", *beside.header, *(f"over {other}" for other in others)],
         cells,
-        runs.as_json(),
+        runs.as_json() | beside.content,
         lambda figure: dots(figure, runs),
         1.2 + 0.26 * len(runs.cases),
         runs.wrong,

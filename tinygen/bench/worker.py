@@ -2,7 +2,10 @@
 
     {"do": "compare", "case": c, "path": p}  ->  {}                      writes values and gradients of c to p (npz)
     {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least 3 times
+    {"do": "ready", "case": c}               ->  {}                      builds c and runs it until it is warm
     {"do": "memory", "case": c, "after": b}  ->  {"work": n, ...}        bytes that c takes, once b has run (memory.py)
+    {"do": "work", "case": c}                ->  {"costs": [...], ...}   what c does (floors.py); this engine alone
+    {"do": "ceilings"}                       ->  {"copies": [...], ...}  what the machine can do (profiling/ceilings.py)
 
 What else it prints goes to standard error. An error is an answer too: {"error": "..."}; so is {"absent": "..."}, of a
 case that the library has nothing for. The first line, unasked, is what the library says of itself.
@@ -17,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.bench import memory
+from tinygen.bench import floors, memory
 from tinygen.bench.backends import Absent
 from tinygen.bench.cuda import cases as on_cuda
 from tinygen.bench.growth import POINTS
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.steps import SAMPLING, STEPS
+from tinygen.profiling.ceilings import measure
 
 LEAST = 3
 """Repetitions of a sample, however long they take."""
@@ -84,11 +88,18 @@ def serve(module: str, threads: int, options: dict[str, Any]) -> None:
 
 
 def _done(request: dict[str, Any], cases: Cases) -> dict[str, Any]:
-    case = request["case"]
+    case = request.get("case", "")
     match request["do"]:
         case "compare":
             np.savez(request["path"], **cases.fresh(case).results())
             return {}
+        case "ready":
+            cases.warmed(case)
+            return {}
+        case "work":
+            return floors.counted(cases.warmed(case))._asdict()
+        case "ceilings":
+            return vars(measure())
         case "memory":
             return memory.of(cases, case, request["after"])
         case _:

@@ -35,9 +35,9 @@ class BenchOptions:
     against: tuple[str, ...] | None = None
     """Libraries to compare with, where they are installed; --list names all."""
     rounds: int | None = None
-    """Samples of each; 7 of times (5 on a CUDA device), 3 of the others."""
+    """Samples of each; 5 of times, 3 of the others."""
     seconds: float | None = None
-    """Length of a sample of times; 0.3 s, on a CUDA device 0.05."""
+    """Length of a sample of times; 0.2 s, on a CUDA device 0.05."""
     repeat: int = 1
     """How often all is measured, by new processes; the table then shows how far the ratios went."""
     threads: int = os.cpu_count() or 1
@@ -52,6 +52,7 @@ AGAINST = {
     "cpu": ("torch", "torch, malloc tuned"),
     "cuda": ("tinygen, eager", "torch", "torch, channels last", "torch, CUDA graphs"),
 }
+TITLE = "Median time, the least that it could be, and time over the other's"
 Done = Callable[[str], None]
 
 
@@ -71,7 +72,7 @@ class Plan:
     def rounds(self, default: int) -> int:
         return default if self.options.rounds is None else self.options.rounds
 
-    def seconds(self, default: float = 0.3) -> float:
+    def seconds(self, default: float) -> float:
         return default if self.options.seconds is None else self.options.seconds
 
     def told(self, about: dict[str, str]) -> None:
@@ -83,33 +84,45 @@ def time(plan: Plan, done: Done) -> "Report":
     """Operations and training steps; on a CUDA device kernels beside their floors, and training steps."""
     if plan.options.device == "cuda":
         return time_on_cuda(plan, done)
+    from tinygen.bench import floors
     from tinygen.bench.interleave import measure
     from tinygen.bench.report import of_ratios
     from tinygen.bench.result import MILLISECONDS, Runs
 
-    options = plan.options
-    sizes = (options.threads, plan.rounds(7), plan.seconds())
-    runs = [measure(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
-    title = "Median of each sample, and time over the other's, with quartiles; * something else ran meanwhile"
-    return of_ratios(Runs(runs, plan.names, MILLISECONDS), "bench", title)
+    options, ours = plan.options, plan.backends[0]
+    works, before = floors.count(plan.cases, ours, options.threads)
+    sizes = (options.threads, plan.rounds(5), plan.seconds(0.2))
+    runs = Runs(
+        [measure(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)],
+        plan.names,
+        MILLISECONDS,
+    )
+    ceilings = floors.best(before, floors.count([], ours, options.threads)[1])
+    lowest = {case: floors.of_work(ceilings, work) for case, work in works.items()}
+    return of_ratios(runs, "bench", TITLE, floors.columns(runs, lowest, ceilings))
 
 
 def time_on_cuda(plan: Plan, done: Done) -> "Report":
     """Every CUDA kernel beside its floor, and the families' training steps."""
-    from tinygen.bench.cuda import floors
+    from tinygen.bench import floors
     from tinygen.bench.cuda.cases import CEILINGS, KERNELS
     from tinygen.bench.interleave import measure
+    from tinygen.bench.report import of_ratios
     from tinygen.bench.result import MILLISECONDS, Runs
 
     options, precision = plan.options, plan.options.precision
     backends = [backend.on_cuda(precision) for backend in plan.backends]
     sizes = (options.threads, plan.rounds(5), plan.seconds(0.05))
     cases = [*CEILINGS, *plan.cases]
-    runs = [
+    measured = [
         measure(cases, backends, *sizes, seed=i, done=done, started=plan.told, quiet=False)
         for i in range(options.repeat)
     ]
-    return floors.report(Runs(runs, plan.names, MILLISECONDS), CEILINGS | KERNELS, precision)
+    runs, kernels = Runs(measured, plan.names, MILLISECONDS), CEILINGS | KERNELS
+    ceilings = floors.on_cuda(runs, kernels, precision)
+    found = {case: floors.of_kernel(ceilings, kernels[case], precision) for case in runs.cases if case in kernels}
+    lowest = {case: floor for case, floor in found.items() if floor is not None}
+    return of_ratios(runs, "cuda", TITLE, floors.columns(runs, lowest, ceilings))
 
 
 def memory(plan: Plan, done: Done) -> "Report":
@@ -150,7 +163,7 @@ def growth(plan: Plan, done: Done) -> "Report":
     points = list(dict.fromkeys(point.name for one in series for point in one.points))
     least = {point.name: one.points[0].name for one in reversed(series) for point in one.points}
     rows = {
-        "time": measure(points, plan.backends, options.threads, plan.rounds(3), plan.seconds(), done=done),
+        "time": measure(points, plan.backends, options.threads, plan.rounds(3), plan.seconds(0.2), done=done),
         "memory": measure_memory(
             points, plan.backends, options.threads, plan.rounds(1), done=done, after=least.__getitem__
         ),

@@ -1,52 +1,156 @@
-"""The two rates that no operation exceeds for long, measured: copying an array and multiplying matrices (the roofline
-model: Williams, Waterman and Patterson 2009).
+"""What no operation exceeds for long, measured: the rates of copying an array and of multiplying matrices (the roofline
+model: Williams, Waterman and Patterson 2009), and what one operation takes on the tape however small its arrays are.
 
 An operation that does few FLOP for each byte it moves cannot be faster than memory, the others not faster than the
-multiplying units. Arrays small enough for a cache can beat the first.
+multiplying units. Arrays that fit into a cache are copied faster than memory would: on a CPU copies of several sizes
+are measured, and an operation is held to one that is no larger than its own arrays together.
+
+Held by tests/profiling/test_profile_ceilings.py.
 """
 
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygen import kernels
 from tinygen.device import CPU, Device, transfer
+from tinygen.profiling.cost import Cost
 
-COPIED = {"cpu": 1 << 26, "cuda": 1 << 29}
-"""Bytes: more than caches hold."""
+MOVED = {"cpu": (1 << 17, 1 << 19, 1 << 21, 1 << 23, 1 << 25, 1 << 27), "cuda": (1 << 30,)}
+"""Bytes, of an array and its copy together. The last are more than caches hold."""
 SIDE = {"cpu": 1024, "cuda": 8192}
+LEAST = 1 << 24
+"""Bytes that are moved while the clock runs, at least: small copies are repeated."""
+CHAIN = 100
+"""Operations in a row, of which one is the hundredth part."""
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Bytes copied a second (read and written: both count), and FLOP a second of a matrix product."""
+    """What a machine reached.
 
-    bandwidth: float
-    flop_rate: float
+    Attributes:
+        copies: bytes (read and written: both count) and bytes a second of copies, the smallest first.
+        flop_rate: FLOP a second of a matrix product; None where none was measured.
+        dtype: of that product.
+        node: seconds of an operation that is recorded, forward and backward; `call` of one that is not.
+    """
+
+    copies: tuple[tuple[int, float], ...]
+    flop_rate: float | None
     dtype: str
+    node: float = 0.0
+    call: float = 0.0
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes a second of the largest copy: those of memory."""
+        return self.copies[-1][1]
+
+    def bandwidth_of(self, size: int) -> float:
+        """Bytes a second that so many bytes can be moved with: the best of the copies that are no smaller than the
+        largest one below them."""
+        below = [i for i, (bytes_, _) in enumerate(self.copies) if bytes_ <= size]
+        return max(rate for _, rate in self.copies[below[-1] if below else 0 :])
+
+    def floor(self, cost: Cost) -> tuple[float, str] | None:
+        """Seconds that what costs `cost` takes at least, and what bounds it: "memory" or "arithmetic".
+
+        None for arithmetic of unknown rate.
+        """
+        memory = cost.bytes / self.bandwidth_of(cost.bytes)
+        if not cost.least:
+            return memory, "memory"
+        if self.flop_rate is None:
+            return None
+        arithmetic = cost.least / self.flop_rate
+        return (memory, "memory") if memory >= arithmetic else (arithmetic, "arithmetic")
+
+    def floors(self, costs: Iterable[Cost]) -> dict[str, float]:
+        """Seconds that all of them take at least, by what bounds them; what is of unknown rate is left out."""
+        parts = {"arithmetic": 0.0, "memory": 0.0}
+        for cost in costs:
+            bound = self.floor(cost)
+            if bound is not None:
+                parts[bound[1]] += bound[0]
+        return parts
+
+    def content(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "bytes_per_second": self.bandwidth,
+            "flop_per_second": self.flop_rate,
+            "copies": [{"bytes": size, "bytes_per_second": rate} for size, rate in self.copies],
+            "seconds_of_an_operation": {"recorded, with its gradient": self.node, "not recorded": self.call},
+        }
+
+    def __str__(self) -> str:
+        small, large = self.copies[0], self.copies[-1]
+        cached = f" ({per_second(small[1], 'B')} where {small[0] >> 10} KiB do)" if len(self.copies) > 1 else ""
+        rate = "at an unknown rate" if self.flop_rate is None else per_second(self.flop_rate, "FLOP")
+        tape = f", an operation on the tape {self.node * 1e6:.2g} us with its gradient" if self.node else ""
+        return f"copying {per_second(large[1], 'B')}{cached}, multiplying matrices {rate} ({self.dtype}){tape}"
+
+
+def per_second(rate: float, unit: str) -> str:
+    """A rate as one reads it."""
+    return f"{rate / 1e12:.3g} T{unit}/s" if rate >= 1e12 else f"{rate / 1e9:.3g} G{unit}/s"
 
 
 def measure(device: Device = CPU, dtype: Any = np.float32, repeats: int = 7) -> Ceilings:
-    """The best of several, which is the one that nothing else disturbed. About half a second on a CPU."""
-    size = COPIED[device.kind]
-    source = transfer(np.ones(size // np.dtype(dtype).itemsize, dtype), device)
-    target = source.copy()
+    """The best of several, which is the one that nothing else disturbed. About a second on a CPU."""
+    copies = tuple((size, size / _copying(size, device, dtype, repeats)) for size in MOVED[device.kind])
     a = transfer(np.ones((SIDE[device.kind],) * 2, dtype), device)
-
-    def copy() -> None:
-        target[...] = source
-
-    def multiply() -> None:
-        kernels.matmul(a, a)  # type: ignore[attr-defined]
-
-    copying = _best(copy, device, repeats)
-    multiplying = _best(multiply, device, repeats)
-    return Ceilings(2 * size / copying, 2 * len(a) ** 3 / multiplying, np.dtype(dtype).name)
+    multiplying = _best(lambda: kernels.matmul(a, a), device, repeats)  # type: ignore[attr-defined]
+    node, call = (_tape(recorded, repeats) for recorded in (True, False))
+    return Ceilings(copies, 2 * len(a) ** 3 / multiplying, np.dtype(dtype).name, node, call)
 
 
-def _best(work: Any, device: Device, repeats: int) -> float:
+def _copying(size: int, device: Device, dtype: Any, repeats: int) -> float:
+    """Seconds in which an array is copied: on a CPU by all threads of the kernels, each its part."""
+    parts = 1
+    if device.kind == "cpu":
+        from tinygen.kernels.cpu.threads import thread_count
+
+        parts = thread_count()
+    ones = np.ones(size // 2 // parts // np.dtype(dtype).itemsize, dtype)
+    pairs = [(transfer(ones.copy(), device), transfer(ones.copy(), device)) for _ in range(parts)]
+    count = max(1, LEAST // size)
+
+    def copy(pair: tuple[Any, Any]) -> None:
+        source, target = pair
+        for _ in range(count):
+            target[...] = source
+
+    if parts == 1:
+        return _best(partial(copy, pairs[0]), device, repeats) / count
+    with ThreadPoolExecutor(parts) as threads:
+        return _best(lambda: list(threads.map(copy, pairs)), device, repeats) / count
+
+
+def _tape(recorded: bool, repeats: int) -> float:
+    """Seconds of one product of two numbers: forward, and backward where it is recorded."""
+    from tinygen.autodiff.backward import grad
+    from tinygen.tensor import Tensor
+
+    x, y = (Tensor(np.ones((), np.float32), requires_grad=recorded) for _ in range(2))
+
+    def run() -> None:
+        z = x
+        for _ in range(CHAIN):
+            z = z * y
+        if recorded:
+            grad(z, [x, y])
+
+    return _best(run, CPU, 5 * repeats) / CHAIN
+
+
+def _best(work: Callable[[], Any], device: Device, repeats: int) -> float:
     seconds = []
     for _ in range(repeats + 1):  # the first compiles
         finish(device)

@@ -1,9 +1,10 @@
 """What an operation costs at least: FLOP and bytes, from its arguments and its result.
 
 A FLOP is an addition, a multiplication, or a function such as exp: a product and a sum count two. Products with the
-zeros of a border are counted, as they are by everybody else. The bytes are those of every array taken and made, each
-once: what no kernel can do without, and all that a perfect one moves. A result that is a view of an argument moves
-none.
+zeros of a border are counted, as they are by everybody else; what a form with fewer multiplications does without
+(Winograd's convolution, kernels/cpu/cook_toom.py) is counted beside them, as saved. The bytes are those of every array
+taken and made, each once: what no kernel can do without, and all that a perfect one moves. A result that is a view of
+an argument moves none.
 
 Held by tests/profiling/test_profile_cost.py, to counts by hand and to loops that count.
 """
@@ -19,13 +20,19 @@ from tinygen.kernels.expression import ARGUMENT
 
 
 class Cost(NamedTuple):
-    """FLOP and bytes."""
+    """FLOP by the formula, bytes, and the FLOP of the formula that the form with the fewest does without."""
 
     flop: int
     bytes: int
+    saved: int = 0
+
+    @property
+    def least(self) -> int:
+        """The FLOP that have to be done."""
+        return self.flop - self.saved
 
     def __add__(self, other: "Cost") -> "Cost":  # type: ignore[override]
-        return Cost(self.flop + other.flop, self.bytes + other.bytes)
+        return Cost(self.flop + other.flop, self.bytes + other.bytes, self.saved + other.saved)
 
 
 NOTHING = Cost(0, 0)
@@ -160,6 +167,90 @@ def flop(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> int:
     return _entries(made) if elementwise else 0
 
 
+# -- FLOP that are saved ---------------------------------------------------------------------------------------
+
+
+def tiled(tiles: int, sources: int, outputs: int, taps: int) -> int:
+    """The FLOP of Winograd's convolution, of so many tiles, channels read and written, and taps an axis.
+
+    n^2 products for each pair of channels, n = TILE + taps - 1, instead of (TILE taps)^2; and the transforms of each
+    channel's tile, B^T d B and A^T m A, which multiply by the entries that are not 0. The weight's is left out, and
+    the gradient in the weight takes as many. Lavin and Gray 2016, section 4.
+    """
+    from tinygen.kernels.cpu.cook_toom import TILE, matrices
+
+    a, _, b = matrices(taps)
+    n = TILE + taps - 1
+    transforms = sources * 2 * n * np.count_nonzero(b) + outputs * (n + TILE) * np.count_nonzero(a)
+    return 2 * tiles * (n * n * sources * outputs + int(transforms))
+
+
+def _saved_by_tiles(
+    plain: int,
+    images: int,
+    cells: tuple[int, ...],
+    channels: tuple[int, int],
+    kernel: Any,
+    written: bool,
+    geometry: Any,
+) -> int:
+    """FLOP that tiles save over `plain`, where the kernel has that form and they save any.
+
+    `cells` are the positions (h, w) of the coarser grid, `channels` those of the source and of the target, `geometry`
+    the stride, the padding, the dilation and the groups. Stride s makes s^2 components of the side that is finer:
+    the target (`written`) or the source.
+    """
+    from tinygen.kernels.cpu.convolution_winograd import suits
+    from tinygen.kernels.cpu.cook_toom import TILE
+
+    stride, _, dilation, groups = geometry
+    if not suits(*channels, tuple(kernel), stride, dilation, groups):
+        return 0
+    tiles = images * math.prod(-(-side // TILE) for side in cells)
+    split = stride[0] ** 2
+    sources, outputs = (channels[0], channels[1] * split) if written else (channels[0] * split, channels[1])
+    return max(0, plain - tiled(tiles, sources, outputs, kernel[0] // stride[0]))
+
+
+_OPTIONS: tuple[Any, ...] = ((1, 1), (0, 0), (1, 1), 1)
+
+
+def _geometry(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Stride, padding, dilation and groups of a call that may leave out the last of them."""
+    return (*given, *_OPTIONS[len(given) :])[:4]
+
+
+def _saved_forward(plain: int, y: Any, x: Any, w: Any, bias: Any = None, *options: Any) -> int:
+    channels = (x.shape[1], w.shape[0])
+    return _saved_by_tiles(plain, len(x), y.shape[2:], channels, w.shape[2:], False, _geometry(options))
+
+
+def _saved_backward(plain: int, y: Any, g: Any, w: Any, bias: Any, size: Any, *options: Any) -> int:
+    geometry = _geometry(options)
+    cells = tuple(-(-side // geometry[0][0]) for side in size)
+    channels = (g.shape[1], y.shape[1])
+    return _saved_by_tiles(plain, len(g), cells, channels, w.shape[2:], True, geometry)
+
+
+def _saved_in_weight(plain: int, y: Any, x: Any, g: Any, kernel: Any, *options: Any) -> int:
+    channels = (x.shape[1], g.shape[1])
+    return _saved_by_tiles(plain, len(x), g.shape[2:], channels, kernel, False, _geometry(options))
+
+
+SAVED: dict[str, Callable[..., int]] = {
+    "conv2d": _saved_forward,
+    **dict.fromkeys(("conv_transpose2d", "conv2d_input_grad"), _saved_backward),
+    **dict.fromkeys(("conv2d_weight", "conv2d_weight_grad"), _saved_in_weight),
+}
+
+
+def saved(name: str, plain: int, made: Any, args: tuple[Any, ...]) -> int:
+    """The FLOP of `plain` that the best form of an operation does without: on a CPU, in float32."""
+    if name not in SAVED or not isinstance(made, np.ndarray) or made.dtype != np.float32:
+        return 0
+    return SAVED[name](plain, made, *args)
+
+
 # -- bytes ---------------------------------------------------------------------------------------------------
 
 WRITTEN_IN_PLACE: dict[str, tuple[int, ...]] = {
@@ -210,7 +301,8 @@ def _is_view(array: Any, of: Iterable[Any]) -> bool:
 
 def cost(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> Cost:
     """What one call of an operation or a kernel costs at least, of raw arrays and what they made."""
-    return Cost(flop(name, elementwise, made, args), moved(name, made, args))
+    plain = flop(name, elementwise, made, args)
+    return Cost(plain, moved(name, made, args), saved(name, plain, made, args))
 
 
 def cost_of_chain(chain: Any, made: Any, args: tuple[Any, ...]) -> Cost:

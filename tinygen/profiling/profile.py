@@ -47,13 +47,16 @@ class Operation(Rated):
     part: str
     calls: int = 0
     seconds: float = 0.0
-    cost: Cost = NOTHING
+    costs: list[Cost] = field(default_factory=list)
+
+    @property
+    def cost(self) -> Cost:  # type: ignore[override]
+        return sum(self.costs, NOTHING)
 
     def limit(self, ceilings: Ceilings) -> tuple[str, float]:
-        """Which of the two ceilings it would meet first, "memory" or "arithmetic", and how much of that it reaches."""
-        memory, arithmetic = self.cost.bytes / ceilings.bandwidth, self.cost.flop / ceilings.flop_rate
-        name = "memory" if memory >= arithmetic else "arithmetic"
-        return name, max(memory, arithmetic) / self.seconds if self.seconds else 0.0
+        """What bounds most of it, "memory" or "arithmetic", and its floor's share of the time: call by call."""
+        parts = ceilings.floors(self.costs)
+        return max(parts, key=parts.__getitem__), sum(parts.values()) / self.seconds if self.seconds else 0.0
 
 
 @dataclass
@@ -131,7 +134,7 @@ class Profile:
             row = found.setdefault((event.operation, event.part), Operation(event.operation, event.part))
             row.calls += 1
             row.seconds += (event.stop - event.start) / 1e9
-            row.cost += event.cost
+            row.costs.append(event.cost)
         for (name, part), row in found.items():
             if part == "backward":  # a gradient may be several kernels
                 row.calls = self._watch.pulled.get(name, row.calls)

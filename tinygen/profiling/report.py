@@ -19,10 +19,10 @@ RATES = ("MB", "GFLOP/s", "GB/s")
 
 HOW_TO_READ = (
     "How to read it: begin with the greatest shares. An operation is limited by memory or by arithmetic, whichever it "
-    "would meet first; near 100 % it cannot be faster, only called less or given less. Above 100 % the arrays lay in a "
-    "cache, or an algorithm saves multiplications (Winograd's convolution). Far below, the arrays are small or the "
-    "kernel is poor. If Python and the tape take much, the arrays are too small for the machine: a larger batch costs "
-    "little. docs/profile.md goes through an example."
+    "would meet first; near 100 % it cannot be faster, only called less or given less. Far below, the arrays are small "
+    "or the kernel is poor. GFLOP/s are those of the formula: Winograd's convolution does with fewer, which its limit "
+    "takes into account. If Python and the tape take much, the arrays are too small for the machine: a larger batch "
+    "costs little. docs/profile.md goes through an example."
 )
 
 
@@ -40,13 +40,9 @@ def summary(found: Profile, title: str) -> str:
     share = lambda spent: f"{spent / found.steps * 1e3:.3g} ms ({spent / found.seconds:.0%})"
     parts = [f"{name} {share(spent)}" for name, spent in found.parts().items() if spent]
     parts += [f"Python and the tape {share(found.rest)}", f"the profile itself {share(found.watching)}"]
-    ceilings, number = found.ceilings, "a step" if found.steps == 1 else f"a step (mean of {found.steps})"
+    number = "a step" if found.steps == 1 else f"a step (mean of {found.steps})"
     head = f"{title + ': ' if title else ''}{number} takes {found.seconds / found.steps * 1e3:.4g} ms"
-    return (
-        f"{head}: {', '.join(parts)}\n"
-        f"Ceilings, measured just now: copying {ceilings.bandwidth / 1e9:.3g} GB/s, "
-        f"multiplying matrices {ceilings.flop_rate / 1e9:.4g} GFLOP/s ({ceilings.dtype})"
-    )
+    return f"{head}: {', '.join(parts)}\nCeilings, measured just now: {found.ceilings}"
 
 
 def of_operations(found: Profile, ceilings: Ceilings) -> "Table":
@@ -114,7 +110,7 @@ def content(found: Profile) -> dict[str, Any]:
             "python_and_tape": found.rest / found.steps,
             "profile": found.watching / found.steps,
         },
-        "ceilings": {"bytes_per_second": found.ceilings.bandwidth, "flop_per_second": found.ceilings.flop_rate},
+        "ceilings": found.ceilings.content(),
         "operations": [_operation(row, found) for row in found.operations()],
         "modules": [_module(row, found) for row in found.modules()],
         "timeline": {

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.profiling.cost import Cost
+
 Arrays = dict[str, Any]
 Shape = tuple[int, ...]
 
@@ -60,6 +62,10 @@ class Kernel:
     def bytes(self, precision: str) -> int:
         """What it must move: half of it where arrays are bfloat16."""
         return self.moved // 2 if precision == "bfloat16" and self.in_bfloat16 else self.moved
+
+    def cost(self, precision: str) -> Cost:
+        """What it must do at least."""
+        return Cost(self.operations, self.bytes(precision))
 
     def arrays(self) -> Arrays:
         """The inputs in NumPy, the same in every process."""

@@ -1,0 +1,45 @@
+"""What nothing exceeds: the greater of two times, by the copy that the arrays fit to; and the tape."""
+
+import numpy as np
+import pytest
+
+from tinygen.profiling.ceilings import MOVED, Ceilings, measure
+from tinygen.profiling.cost import Cost
+
+CACHED = Ceilings(((100, 50.0), (1000, 80.0), (10_000, 10.0)), flop_rate=100.0, dtype="float32")
+
+
+def test_the_floor_is_the_greater_of_the_two_times() -> None:
+    ceilings = Ceilings(((1, 1000.0),), flop_rate=100.0, dtype="float32")
+    assert ceilings.floor(Cost(0, 500)) == (0.5, "memory")
+    assert ceilings.floor(Cost(40, 500)) == (0.5, "memory")
+    assert ceilings.floor(Cost(80, 500)) == (0.8, "arithmetic")
+    assert ceilings.floor(Cost(120, 500, saved=40)) == (0.8, "arithmetic")
+    assert ceilings.floors([Cost(0, 500), Cost(80, 500), Cost(0, 100)]) == {"memory": 0.6, "arithmetic": 0.8}
+
+
+def test_no_floor_for_arithmetic_of_unknown_rate() -> None:
+    ceilings = Ceilings(((1, 1000.0),), None, "float32")
+    assert ceilings.floor(Cost(80, 500)) is None
+    assert ceilings.floor(Cost(0, 500)) == (0.5, "memory")
+    assert ceilings.floors([Cost(80, 500), Cost(0, 500)]) == {"memory": 0.5, "arithmetic": 0.0}
+
+
+@pytest.mark.parametrize(("size", "rate"), [(1, 80.0), (100, 80.0), (999, 80.0), (1000, 80.0), (10_000, 10.0)])
+def test_arrays_are_held_to_copies_of_their_size(size: int, rate: float) -> None:
+    """A size between two is held to the faster, since the caches end somewhere between; none to one that is slower
+    than a larger one was."""
+    assert CACHED.bandwidth_of(size) == rate
+    assert CACHED.bandwidth == 10.0
+
+
+def test_what_this_machine_does() -> None:
+    found = measure(repeats=2)
+    assert [size for size, _ in found.copies] == list(MOVED["cpu"])
+    assert min(rate for _, rate in found.copies) > 1e8
+    assert found.flop_rate is not None
+    assert found.flop_rate > 1e8
+    assert 0 < found.call < found.node < 1e-2  # an operation with its gradient takes longer than one without
+    assert measure(dtype=np.float64, repeats=1).dtype == "float64"
+    for said in ("copying", "GB/s", "GFLOP/s", "float32", "us with its gradient"):
+        assert said in str(found)
