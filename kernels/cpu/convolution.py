@@ -37,15 +37,14 @@ def _convolution(
     """The function of (x, w, bias) for an NHWC source and target: a convolution or, if `adjoint`, an input gradient."""
     along = adjoint_axis if adjoint else forward_axis
     h, w = (along(*rest) for rest in zip(kernel, *geometry, target[1:3]))
-    stride, padding, dilation = geometry
+    stride, _, dilation = geometry
     channels = (source[3], target[3])
     if winograd.suits(*channels, kernel, stride, dilation, groups) and winograd.pays(*channels, kernel, h, w):
         plan = winograd.plan(source[0], source[1:], target[1:], kernel[0], h, w)
         return partial(winograd.convolve, p=plan, shape=target, adjoint=adjoint)
-    if groups == 1 and columns.suits(source, target, kernel, adjoint):
-        return partial(
-            columns.convolve, shape=target, stride=stride, padding=padding, dilation=dilation, adjoint=adjoint
-        )
+    if groups == 1 and columns.suits(source, target, kernel[0] * kernel[1], h, w):
+        few = columns.plan(source, target, kernel, h, w)
+        return partial(columns.convolve, p=few, shape=target, adjoint=adjoint)
     plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
     form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
     return partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)

@@ -1,107 +1,163 @@
-"""Convolution in float32 to few channels: one narrow matrix product, then a sum along the taps (col2im).
+"""Convolution in float32 to few channels: a product whose lanes are pixels, then a sum along the taps (col2im).
 
-With K output channels fewer than the lanes of a vector, products with taps x K columns fill the lanes instead:
+K output channels, fewer than the lanes of a vector, would leave most of them idle. Pixels are many: the image is
+transposed, some pixels at a time, so that the lanes are pixels, and
 
-    cols[h, w, (i, j, k)] = sum_c x[h, w, c] w[k, c, i, j]      y[k, oh, ow] = sum_ij cols[oh s + i d - p, ..., k]
+    cols[(i, j, k), p] = sum_c w[k, c, i, j] x[p, c]      y[cell, k] = bias[k] + sum_ij cols[(i, j, k), pixel it sees]
 
-The input gradient is the same with the roles of K and C, and of the two pixels, exchanged. An image at a time, whole
-in one thread. Held by tests/kernels/test_convolution.py.
+The input gradient is the same with the roles of K and C exchanged; which pixels a cell sees is an `Axis`'s to say. A
+few images at a time, whole in one thread. Held by tests/kernels/test_convolution.py.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.gemm import DEPTH, START, multiply, pack, round_up
+from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
+from tinygen.kernels.cpu.gemm import DEPTH, START, multiply, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
-from tinygen.kernels.cpu.simd import LANES
+from tinygen.kernels.cpu.packing import pack_transposed
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vfill, vload, vstore, vwhere_less, vzero
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
-Array = NDArray[np.float32]
-Pair = tuple[int, int]
 Shape = tuple[int, ...]
 
+BLOCK = 8 * LANES  # pixels transposed at a time: with 64 channels they stay in the first-level cache
+PIXELS = 512  # small images are taken together up to this many
+PHASE = 8  # numbers in a row of `Plan.phases`
 
-def suits(source: Shape, target: Shape, kernel: Pair, adjoint: bool) -> bool:
-    """Whether this costs less than the direct form, by the multiply-adds of each; source and target are NHWC."""
-    taps = kernel[0] * kernel[1]
-    cells = source[1] * source[2] if adjoint else target[1] * target[2]
-    direct = cells * taps * -(-target[3] // LANES) * source[3]
-    columns = source[1] * source[2] * (-(-taps * target[3] // LANES) * source[3] + 2 * taps * target[3])
-    return target[3] < LANES and taps > 1 and source[0] > 1 and 1.5 * columns < direct
+
+def suits(source: Shape, target: Shape, taps: int, h: Axis, w: Axis) -> bool:
+    """Whether this costs less than the direct form; source and target are NHWC.
+
+    In multiply-adds of a vector; to transpose a pixel's channel costs as much as 10 of its products (measured).
+    """
+    if target[3] >= LANES or source[0] == 1 or max(h.read, w.read) > 1 or taps == 1:
+        return False
+    rows = taps * target[3]
+    columns = source[1] * source[2] * source[3] * (rows + 10) + 6 * rows * h.cells * w.cells
+    return columns < h.cells * w.cells * taps * source[3] * LANES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tables of one convolution, for one shape of images."""
+
+    images: int  # in a unit of work
+    cols: int  # floats of `cols`
+    geometry: NDArray[np.intp]  # the scalars the compiled loop needs
+    phases: NDArray[
+        np.intp
+    ]  # rows of: phase of rows, columns, cells of each, taps of rows from, to, of columns from, to
+    taps: NDArray[np.intp]  # of an axis, rows of: offset of the pixel, rows of `cols` from the first
+    inside: Array  # (offset of the pixel, cell) of a row: 1 where the image has that pixel, else 0
+    source: NDArray[np.intp]
+    target: NDArray[np.intp]
+    runs: NDArray[np.intp]
+
+
+@lru_cache(maxsize=256)
+def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:
+    """Tables for `source` to `target`, both NHWC."""
+    n, height, width, channels = source
+    images = min(n, max(1, PIXELS // (height * width)))
+    pitch, cells = round_up(images * height * width), round_up(w.cells)
+    rows = kernel[0] * kernel[1] * target[3]
+    before = max(0, -w.base)  # a vector of cells may see places ahead of the first pixel, or behind the last
+    phases: list[int] = []
+    taps: list[int] = []
+    for e, row_taps in enumerate(h.phases):
+        for f, column_taps in enumerate(w.phases):
+            bounds = [len(taps) // 2]
+            for (which, offsets), apart in ((row_taps, kernel[1]), (column_taps, 1)):
+                taps += [value for i, offset in zip(which, offsets) for value in (offset, i * apart * target[3])]
+                bounds.append(len(taps) // 2)
+            sizes = (-(-(target[1] - e) // h.write), -(-(target[2] - f) // w.write))
+            phases += [e, f, *sizes, bounds[0], bounds[1], bounds[1], bounds[2]]
+    column = np.arange(cells) + w.base + np.arange(w.span)[:, None]
+    begins = np.arange(0, channels, DEPTH)
+    geometry = [*source, *target[1:], images, pitch, before, h.base, w.base, h.write, w.write, cells]
+    return Plan(
+        images,
+        before + rows * pitch + max(0, w.base) + w.span + cells,
+        np.array(geometry, np.intp),
+        np.array(phases, np.intp),
+        np.array(taps, np.intp),
+        ((column >= 0) & (column < width)).astype(np.float32).reshape(-1),
+        np.arange(rows) * channels,
+        np.arange(rows) * pitch,
+        np.stack([begins, np.minimum(DEPTH, channels - begins)], axis=1).reshape(-1),
+    )
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _sum_taps(line, wide, start, cols, at, pitch, h, height, width, taps, bounds, inside, cells):
+    """line[:wide] = a row of cells: start + the sum of what the taps see, from row h of the image on.
+
+    `at` is the place in `cols`, for the first tap, of what lies `left` of the image's first pixel.
+    """
+    row0, row1, column0, column1 = bounds
+    for v in range(0, wide, LANES):
+        total = vfill(start)
+        for i in range(row0, row1):
+            row = h + taps[2 * i]
+            if row >= 0 and row < height:
+                here = at + taps[2 * i + 1] * pitch + row * width + v
+                for j in range(column0, column1):
+                    across = taps[2 * j]
+                    value = vload(cols, here + taps[2 * j + 1] * pitch + across)
+                    total = total + vwhere_less(vzero(), vload(inside, across * cells + v), value, vzero())
+        vstore(line, v, total)
 
 
 @task
 def _columns(block, part, parts):
-    x, out, weight, zeros, bias = (
-        floats(block, 0),
-        floats(block, 1),
-        floats(block, 2),
-        floats(block, 3),
-        floats(block, 4),
-    )
-    geometry, source, target, runs = integers(block, 5), integers(block, 6), integers(block, 7), integers(block, 8)
-    size = integer(block, 10)
-    cols = floats(block, 9)[part * size :]
-    n, height, width, channels, out_height, out_width, outputs, adjoint = geometry[:8]
-    taps_h, taps_w, stride_h, stride_w, top, left, dilation_h, dilation_w = geometry[8:]
-    padded = zeros.size
-    pixels = out_height * out_width
-    for image in range(n * part // parts, n * (part + 1) // parts):
-        start = image * height * width * channels
-        multiply(x, start, source, height * width, runs, weight, START, padded, cols, START, target, zeros, START)
-        to = image * pixels * outputs
-        for i in range(pixels):
-            for k in range(outputs):
-                out[to + i * outputs + k] = bias[k]
-        for i in range(taps_h):
-            for j in range(taps_w):
-                column = (i * taps_w + j) * outputs
-                down, across = i * dilation_h - top, j * dilation_w - left
-                # Cells whose other pixel, far or away, lies inside its image.
-                far_height, far_width = (out_height, out_width) if adjoint else (height, width)
-                near_height, near_width = (height, width) if adjoint else (out_height, out_width)
-                h0, v0 = max(0, -(down // stride_h)), max(0, -(across // stride_w))
-                h1 = min(near_height, (far_height - 1 - down) // stride_h + 1)
-                v1 = min(near_width, (far_width - 1 - across) // stride_w + 1)
-                for h in range(h0, h1):
-                    far = h * stride_h + down
-                    for v in range(v0, v1):
-                        away = v * stride_w + across
-                        if adjoint:
-                            here, there = h * width + v, far * out_width + away
-                        else:
-                            here, there = far * width + away, h * out_width + v
-                        for k in range(outputs):
-                            out[to + there * outputs + k] += cols[here * padded + column + k]
+    x, out, weight = floats(block, 0), floats(block, 1), floats(block, 2)
+    bias, zeros = floats(block, 3), floats(block, 4)
+    geometry, phases, taps, inside = integers(block, 5), integers(block, 6), integers(block, 7), floats(block, 8)
+    source, target, runs = integers(block, 9), integers(block, 10), integers(block, 11)
+    cols_size, turned_size, line_size = integer(block, 15), integer(block, 16), integer(block, 17)
+    cols, turned = floats(block, 12)[part * cols_size :], floats(block, 13)[part * turned_size :]
+    line = floats(block, 14)[part * line_size :]
+    n, height, width, channels, out_height, out_width, outputs, images, pitch, before = geometry[:10]
+    top, left, write_h, write_w, cells = geometry[10:]
+    plane = height * width
+    pieces = -(-n // images)
+    for piece in range(pieces * part // parts, pieces * (part + 1) // parts):
+        first = piece * images
+        here = min(images, n - first)
+        for p in range(0, here * plane, BLOCK):
+            count = min(BLOCK, here * plane - p)
+            wide = -(-count // LANES) * LANES
+            pack_transposed(x, (first * plane + p) * channels, channels, count, channels, turned)
+            to = before + p
+            multiply(weight, START, source, source.size, runs, turned, START, wide, cols, to, target, zeros, START)
+        for f in range(0, phases.size, PHASE):
+            row_phase, column_phase, high, wide, row0, row1, column0, column1 = phases[f : f + PHASE]
+            bounds = (row0, row1, column0, column1)
+            for row in range(here * high):
+                image, q = row // high, row % high
+                to = ((first + image) * out_height + q * write_h + row_phase) * out_width + column_phase
+                for k in range(outputs):
+                    at = before + left + k * pitch + image * plane
+                    _sum_taps(line, wide, bias[k], cols, at, pitch, q + top, height, width, taps, bounds, inside, cells)
+                    for v in range(wide):
+                        out[(to + v * write_w) * outputs + k] = line[v]
 
 
-def convolve(
-    x: Array,
-    w: NDArray[Any],
-    bias: NDArray[Any] | None,
-    shape: Shape,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    adjoint: bool,
-) -> Array:
+def convolve(x: Array, w: NDArray[Any], bias: NDArray[Any] | None, p: Plan, shape: Shape, adjoint: bool) -> Array:
     """NHWC source x, weight (K, C, KH, KW) -> NHWC array of `shape`."""
-    n, height, width, channels = x.shape
-    w = w.transpose(2, 3, 0, 1) if adjoint else w.transpose(2, 3, 1, 0)
-    taps, outputs = w.shape[0] * w.shape[1], w.shape[3]
-    padded = round_up(taps * outputs)
-    weight = pack(w.transpose(2, 0, 1, 3).reshape(channels, taps * outputs))
-    zeros = np.zeros(padded, np.float32)
-    start = np.zeros(outputs, np.float32) if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
-    geometry = np.array([*x.shape, *shape[1:], adjoint, *w.shape[:2], *stride, *padding, *dilation], np.intp)
-    pixels = np.arange(height * width)
-    begins = np.arange(0, channels, DEPTH)
-    runs = np.stack([begins, np.minimum(DEPTH, channels - begins)], axis=1).reshape(-1)
-    threads = thread_count(n)
-    cols = scratch("convolution target", threads, height * width * padded)
+    weight = np.ascontiguousarray(w.transpose(2, 3, 1, 0) if adjoint else w.transpose(2, 3, 0, 1))
+    start = np.zeros(shape[3], np.float32) if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
+    threads = thread_count(-(-x.shape[0] // p.images))
+    cols = scratch("convolution target", threads, p.cols)
+    turned = scratch("convolution source", threads, BLOCK * x.shape[3])
+    line = scratch("convolution line", threads, round_up(shape[2]))
     out = np.empty(shape, np.float32)
-    tables = (geometry, pixels * channels, pixels * padded, runs)
-    launch(_columns, threads, x, out, weight, zeros, start, *tables, cols, cols.shape[1])
+    tables = (p.geometry, p.phases, p.taps, p.inside, p.source, p.target, p.runs)
+    sizes = (cols.shape[1], turned.shape[1], line.shape[1])
+    launch(_columns, threads, x, out, weight, start, np.zeros(BLOCK, np.float32), *tables, cols, turned, line, *sizes)
     return out
