@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygen.profiling.ceilings import MOVED, Ceilings, measure
+from tinygen.profiling.ceilings import MOVED, Ceilings, Tape, measure
 from tinygen.profiling.cost import Cost
 
 CACHED = Ceilings(((100, 50.0), (1000, 80.0), (10_000, 10.0)), flop_rate=100.0, dtype="float32")
@@ -39,7 +39,10 @@ def test_what_this_machine_does() -> None:
     assert min(rate for _, rate in found.copies) > 1e8
     assert found.flop_rate is not None
     assert found.flop_rate > 1e8
-    assert 0 < found.call < found.node < 1e-2  # an operation with its gradient takes longer than one without
+    assert 0 < found.tape.call < 1e-2
+    assert found.tape.record > found.tape.call  # a node is made besides
+    assert found.tape.pull > 0
+    assert Tape(1.0, 3.0, 5.0).seconds(called=1, recorded=10, pulled=100) == 531.0
     assert measure(dtype=np.float64, repeats=1).dtype == "float64"
-    for said in ("copying", "GB/s", "GFLOP/s", "float32", "us with its gradient"):
+    for said in ("copying", "GB/s", "GFLOP/s", "float32", "its gradient"):
         assert said in str(found)

@@ -20,7 +20,7 @@ from tinygen.bench.cuda.kernel import Kernel
 from tinygen.bench.interleave import Worker
 from tinygen.bench.report import Columns
 from tinygen.bench.result import Runs
-from tinygen.profiling.ceilings import Ceilings
+from tinygen.profiling.ceilings import Ceilings, Tape
 from tinygen.profiling.cost import NOTHING, Cost
 
 GOOD = 0.7
@@ -30,11 +30,12 @@ NAMED = 0.1
 
 
 class Work(NamedTuple):
-    """What a case does once: the costs of what it calls, operations that are recorded, and others that are called."""
+    """What a case does once: the costs of all of it, and how many operations are called unrecorded, recorded, pulled."""
 
     costs: list[Cost]
-    recorded: int
     called: int
+    recorded: int
+    pulled: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Floor:
 
 def of_work(ceilings: Ceilings, work: Work) -> Floor:
     """The floor of what was counted."""
-    tape = work.recorded * ceilings.node + work.called * ceilings.call
+    tape = ceilings.tape.seconds(work.called, work.recorded, work.pulled)
     return Floor(ceilings.floors(work.costs) | {"tape": tape}, sum(work.costs, NOTHING))
 
 
@@ -73,8 +74,8 @@ def counted(run: Any) -> Work:
     with profile() as found:
         run()
     forward = sum(event.part == "forward" for event in found.events)
-    recorded = sum(found.recorded.values())
-    return Work([event.cost for event in found.events], recorded, max(0, forward - recorded))
+    recorded, pulled = sum(found.recorded.values()), sum(found.pulled.values())
+    return Work([event.cost for event in found.events], max(0, forward - recorded), recorded, pulled)
 
 
 def count(cases: Sequence[str], backend: Backend, threads: int) -> tuple[dict[str, Work], Ceilings]:
@@ -88,20 +89,19 @@ def count(cases: Sequence[str], backend: Backend, threads: int) -> tuple[dict[st
         for case in cases:
             given = worker.ask(do="work", case=case)
             if "costs" in given:
-                works[case] = Work([Cost(*cost) for cost in given["costs"]], given["recorded"], given["called"])
+                works[case] = Work(**given | {"costs": [Cost(*cost) for cost in given["costs"]]})
         rates = worker.ask(do="ceilings")
     finally:
         worker.close()
-    copies = tuple((size, rate) for size, rate in rates.pop("copies"))
-    return works, Ceilings(copies, **rates)
+    copies = tuple((size, rate) for size, rate in rates["copies"])
+    return works, Ceilings(copies, rates["flop_rate"], rates["dtype"], Tape(*rates["tape"]))
 
 
 def best(one: Ceilings, other: Ceilings) -> Ceilings:
     """The faster of two measurements of the same rates, each: that which nothing else disturbed."""
     copies = tuple((size, max(rate, again)) for (size, rate), (_, again) in zip(one.copies, other.copies))
     known = [c.flop_rate for c in (one, other) if c.flop_rate is not None]
-    quickest = min(one.node, other.node), min(one.call, other.call)
-    return Ceilings(copies, max(known, default=None), one.dtype, *quickest)
+    return Ceilings(copies, max(known, default=None), one.dtype, Tape(*map(min, one.tape, other.tape)))
 
 
 # -- of a kernel on a CUDA device ------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ Arrays = dict[str, Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """A function of arrays, timed forward and backward.
+    """A function of arrays, timed forward and backward; forward alone, yet recorded, where not `backward`.
 
     `inputs` are normal arrays by name -> shape, all differentiable, scaled by `scale`; `labels` integers below
     `classes`, by name -> (shape, classes), as floats where there are two. `call(F, inputs)` gives the output. `images`
@@ -27,6 +27,7 @@ class Operation:
     scale: dict[str, float] = field(default_factory=dict)
     labels: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict)
     images: bool = False
+    backward: bool = True
 
     def arrays(self) -> Arrays:
         """The inputs and the labels, the same in every process."""
@@ -68,6 +69,23 @@ def _attention(name: str, length: int, size: int, heads: int = 4) -> Operation:
 
 def _unary(name: str, shape: tuple[int, ...], call: Callable[[Any, Any], Any]) -> Operation:
     return Operation(name, {"x": shape}, lambda F, a: call(F, a["x"]), images=shape[1:] in (IMAGES[1:], HALF[1:]))
+
+
+def _ten(what: str, inputs: dict[str, tuple[int, ...]], call: Callable[[Any, Arrays, Any], Any]) -> list[Operation]:
+    """Ten operations on tiny arrays in a row, each on what the one before made: what the engine itself takes.
+
+    Forward, recorded, and forward and backward. So many that what is around them hardly counts.
+    """
+
+    def chain(F: Any, a: Arrays) -> Any:
+        x = a["x"]
+        for _ in range(10):
+            x = call(F, a, x)
+        return x
+
+    half = dict.fromkeys(inputs, 0.5)
+    forward = Operation(f"ten {what}, forward alone", inputs, chain, half, backward=False)
+    return [forward, Operation(f"ten {what}", inputs, chain, half)]
 
 
 IMAGES, HALF = (64, 64, 28, 28), (64, 64, 14, 14)
@@ -149,7 +167,10 @@ OPERATIONS = [
     _unary("average pooling 2x2", IMAGES, lambda F, x: F.avg_pool2d(x, 2)),
     _unary("max pooling 2x2", IMAGES, lambda F, x: F.max_pool2d(x, 2)),
     Operation("a + b, one number", {"x": (), "y": ()}, lambda F, a: a["x"] + a["y"]),
-    Operation("ten products in a row, one number", {"x": (), "y": ()}, lambda F, a: _chain(a["x"], a["y"])),
+    *_ten("products of a number", {"x": (), "y": ()}, lambda F, a, x: x * a["y"]),
+    *_ten("tanh of a number", {"x": ()}, lambda F, a, x: F.tanh(x)),
+    *_ten("products of 4x4 matrices", dict.fromkeys("xy", (4, 4)), lambda F, a, x: x @ a["y"]),
+    *_ten("sums, 1024 numbers to one", {"x": (2,) * 10}, lambda F, a, x: F.sum(x, 0)),
     Operation("a * b", {"x": IMAGES, "y": IMAGES}, lambda F, a: a["x"] * a["y"], images=True),
     Operation(
         "coupling y = x exp(s) + t",
@@ -157,9 +178,3 @@ OPERATIONS = [
         lambda F, a: F.coupling(a["x"], a["s"], a["t"]),
     ),
 ]
-
-
-def _chain(x: Any, y: Any) -> Any:
-    for _ in range(10):
-        x = x * y
-    return x

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,21 @@ CHAIN = 100
 """Operations in a row, of which one is the hundredth part."""
 
 
+class Tape(NamedTuple):
+    """What an operation takes however small its arrays are: called alone, recorded, and for its gradient."""
+
+    call: float = 0.0
+    record: float = 0.0
+    pull: float = 0.0
+
+    def seconds(self, called: int, recorded: int, pulled: int) -> float:
+        """Of so many of each."""
+        return self.call * called + self.record * recorded + self.pull * pulled
+
+
+UNKNOWN = Tape()
+
+
 @dataclass(frozen=True)
 class Ceilings:
     """What a machine reached.
@@ -38,14 +53,13 @@ class Ceilings:
         copies: bytes (read and written: both count) and bytes a second of copies, the smallest first.
         flop_rate: FLOP a second of a matrix product; None where none was measured.
         dtype: of that product.
-        node: seconds of an operation that is recorded, forward and backward; `call` of one that is not.
+        tape: seconds of an operation on the smallest arrays.
     """
 
     copies: tuple[tuple[int, float], ...]
     flop_rate: float | None
     dtype: str
-    node: float = 0.0
-    call: float = 0.0
+    tape: Tape = UNKNOWN
 
     @property
     def bandwidth(self) -> float:
@@ -86,14 +100,18 @@ class Ceilings:
             "bytes_per_second": self.bandwidth,
             "flop_per_second": self.flop_rate,
             "copies": [{"bytes": size, "bytes_per_second": rate} for size, rate in self.copies],
-            "seconds_of_an_operation": {"recorded, with its gradient": self.node, "not recorded": self.call},
+            "seconds_of_an_operation": self.tape._asdict(),
         }
 
     def __str__(self) -> str:
         small, large = self.copies[0], self.copies[-1]
         cached = f" ({per_second(small[1], 'B')} where {small[0] >> 10} KiB do)" if len(self.copies) > 1 else ""
         rate = "at an unknown rate" if self.flop_rate is None else per_second(self.flop_rate, "FLOP")
-        tape = f", an operation on the tape {self.node * 1e6:.2g} us with its gradient" if self.node else ""
+        tape = ""
+        if self.tape.record:
+            tape = (
+                f", an operation on the tape {self.tape.record * 1e6:.2g} us, its gradient {self.tape.pull * 1e6:.2g}"
+            )
         return f"copying {per_second(large[1], 'B')}{cached}, multiplying matrices {rate} ({self.dtype}){tape}"
 
 
@@ -107,8 +125,7 @@ def measure(device: Device = CPU, dtype: Any = np.float32, repeats: int = 7) -> 
     copies = tuple((size, size / _copying(size, device, dtype, repeats)) for size in MOVED[device.kind])
     a = transfer(np.ones((SIDE[device.kind],) * 2, dtype), device)
     multiplying = _best(lambda: kernels.matmul(a, a), device, repeats)  # type: ignore[attr-defined]
-    node, call = (_tape(recorded, repeats) for recorded in (True, False))
-    return Ceilings(copies, 2 * len(a) ** 3 / multiplying, np.dtype(dtype).name, node, call)
+    return Ceilings(copies, 2 * len(a) ** 3 / multiplying, np.dtype(dtype).name, _tape(5 * repeats))
 
 
 def _copying(size: int, device: Device, dtype: Any, repeats: int) -> float:
@@ -133,21 +150,27 @@ def _copying(size: int, device: Device, dtype: Any, repeats: int) -> float:
         return _best(lambda: list(threads.map(copy, pairs)), device, repeats) / count
 
 
-def _tape(recorded: bool, repeats: int) -> float:
-    """Seconds of one product of two numbers: forward, and backward where it is recorded."""
+def _tape(repeats: int) -> Tape:
+    """Of the product of two numbers."""
     from tinygen.autodiff.backward import grad
+    from tinygen.autodiff.tape import no_grad
     from tinygen.tensor import Tensor
 
-    x, y = (Tensor(np.ones((), np.float32), requires_grad=recorded) for _ in range(2))
+    x, y = (Tensor(np.ones((), np.float32), requires_grad=True) for _ in range(2))
 
-    def run() -> None:
+    def forward() -> Tensor:
         z = x
         for _ in range(CHAIN):
             z = z * y
-        if recorded:
-            grad(z, [x, y])
+        return z
 
-    return _best(run, CPU, 5 * repeats) / CHAIN
+    def called() -> None:
+        with no_grad():
+            forward()
+
+    call, record = (_best(work, CPU, repeats) / CHAIN for work in (called, forward))
+    both = _best(lambda: grad(forward(), [x, y]), CPU, repeats) / CHAIN
+    return Tape(call, record, max(0.0, both - record))
 
 
 def _best(work: Callable[[], Any], device: Device, repeats: int) -> float:

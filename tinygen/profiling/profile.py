@@ -81,7 +81,7 @@ class Profile:
     Attributes:
         seconds: the block's time, of which `watching` went into the profile itself.
         events: everything that was computed, in the order of time.
-        recorded: how many nodes each operation put on the tape.
+        recorded: how many nodes each operation put on the tape; `pulled`: of how many the gradient was computed.
     """
 
     def __init__(self, model: Module | None = None) -> None:
@@ -107,6 +107,10 @@ class Profile:
     @property
     def recorded(self) -> dict[str, int]:
         return self._watch.recorded
+
+    @property
+    def pulled(self) -> dict[str, int]:
+        return self._watch.pulled
 
     @property
     def watching(self) -> float:
@@ -137,7 +141,7 @@ class Profile:
             row.costs.append(event.cost)
         for (name, part), row in found.items():
             if part == "backward":  # a gradient may be several kernels
-                row.calls = self._watch.pulled.get(name, row.calls)
+                row.calls = self.pulled.get(name, row.calls)
         return sorted(found.values(), key=lambda row: -row.seconds)
 
     def modules(self) -> list[ModuleTime]:

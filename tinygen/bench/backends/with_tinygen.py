@@ -19,6 +19,7 @@ from tinygen.training.memory import keep_memory
 
 F = SimpleNamespace(
     **{name: getattr(functional, name) for name in dir(functional) if not name.startswith("_")},
+    sum=tg.sum,
     coupling=tg.fused(lambda x, s, t: x * tg.exp(s) + t, name="coupling"),
     group_norm_silu=lambda x, groups, w, b: normalisation.group_norm(x, w, b, groups, 1e-5, True),
 )
@@ -73,7 +74,7 @@ class OperationRun:
     """An operation forward and backward, all its floating inputs differentiable."""
 
     def __init__(self, operation: Operation) -> None:
-        self.call = operation.call
+        self.call, self.backward = operation.call, operation.backward
         self.wanted = list(operation.inputs)
         self.inputs = {
             name: tg.Tensor(placed(array, operation.images and name in "xy"), requires_grad=name in self.wanted)
@@ -82,11 +83,14 @@ class OperationRun:
         self.cotangent = tg.Tensor(placed(cotangent(self.call(F, self.inputs).shape), operation.images))
 
     def __call__(self) -> Any:
+        return self._both() if self.backward else self.call(F, self.inputs)
+
+    def _both(self) -> Any:
         y = self.call(F, self.inputs)
         return y, tg.grad(y, [self.inputs[name] for name in self.wanted], self.cotangent)
 
     def results(self) -> dict[str, np.ndarray]:
-        y, gradients = self()
+        y, gradients = self._both()
         return {"value": y.numpy()} | {n: g.numpy() for n, g in zip(self.wanted, gradients)}
 
 

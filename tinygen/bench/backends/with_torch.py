@@ -16,6 +16,7 @@ from tinygen.bench.steps import BATCH, SAMPLING, STEPS
 
 F = SimpleNamespace(
     **{name: getattr(functional, name) for name in dir(functional) if not name.startswith("_")},
+    sum=torch.sum,
     coupling=lambda x, s, t: x * torch.exp(s) + t,
     group_norm_silu=lambda x, groups, w, b: functional.silu(functional.group_norm(x, groups, w, b)),
 )
@@ -111,6 +112,7 @@ class OperationRun:
             return operation.call(F, inputs)
 
         self.call = torch.compile(call, mode=Form.compiled) if Form.compiled else call
+        self.backward = operation.backward
         self.inputs = {name: placed(array, operation.images) for name, array in operation.arrays().items()}
         self.wanted = list(operation.inputs)
         for name in self.wanted:
@@ -118,11 +120,14 @@ class OperationRun:
         self.cotangent = placed(cotangent(tuple(self.call(self.inputs).shape)), operation.images)
 
     def __call__(self) -> Any:
+        return self._both() if self.backward else self.call(self.inputs)
+
+    def _both(self) -> Any:
         y = self.call(self.inputs)
         return y, torch.autograd.grad(y, [self.inputs[name] for name in self.wanted], self.cotangent)
 
     def results(self) -> dict[str, np.ndarray]:
-        y, gradients = self()
+        y, gradients = self._both()
         return {"value": host(y)} | {n: host(g) for n, g in zip(self.wanted, gradients)}
 
 
