@@ -30,7 +30,7 @@ NAMED = 0.1
 
 
 class Work(NamedTuple):
-    """What a case does once: the costs of all of it, and how many operations are called unrecorded, recorded, pulled."""
+    """What a case does once: the costs of all, and how many operations are called unrecorded, recorded, pulled."""
 
     costs: list[Cost]
     called: int
