@@ -24,7 +24,7 @@ __all__ = ["PRECISIONS", "choose", "current_precision", "implementation", "load"
 MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "product": ("matmul",),
-    "arithmetic": ("add", "add_to"),
+    "arithmetic": ("add_to",),
     "joining": ("join", "dense"),
     "attention": ("attention", "attention_backward"),
     "normalisation": (

@@ -1,6 +1,6 @@
-"""Sums of two large arrays on every thread; NumPy's is on one. Memory is the limit: nothing else is to be had.
+"""A large array added to another on every thread; NumPy adds on one. Memory is the limit: nothing else is to be had.
 
-The same functions as kernels/definitions/arithmetic.py, held to them, bit by bit, by tests/kernels/test_arithmetic.py.
+The same function as kernels/definitions/arithmetic.py, held to it, bit by bit, by tests/kernels/test_arithmetic.py.
 """
 
 import numpy as np
@@ -19,12 +19,12 @@ _SERIAL = definition.LARGE // 2  # elements worth a thread
 
 @task
 def _add(block, part, parts):
-    """Arguments: a, b, sum."""
-    a, b, total = floats(block, 0), floats(block, 1), floats(block, 2)
+    """Arguments: total, b."""
+    total, b = floats(block, 0), floats(block, 1)
     stop = total.size * (part + 1) // parts
     for i in range(total.size * part // parts, stop, LANES):
         left = stop - i
-        store_vector(total, i, left, load_vector(a, i, left, 0) + load_vector(b, i, left, 0))
+        store_vector(total, i, left, load_vector(total, i, left, 0) + load_vector(b, i, left, 0))
 
 
 def _alike(a: Array, b: Array) -> bool:
@@ -34,16 +34,9 @@ def _alike(a: Array, b: Array) -> bool:
     return a.shape == b.shape and a.strides == b.strides and without_gaps(a)
 
 
-def _sum(a: Array, b: Array, out: Array) -> Array:
-    launch(_add, thread_count(a.size, _SERIAL), *(x.ravel(order="K") for x in (a, b, out)))
-    return out
-
-
-def add(a: Array, b: Array) -> Array:
-    """a + b, laid out in memory as `a`."""
-    return _sum(a, b, np.empty_like(a)) if _alike(a, b) else definition.add(a, b)
-
-
 def add_to(total: Array, b: Array) -> Array:
     """total + b, written into `total`, which is returned."""
-    return _sum(total, b, total) if _alike(total, b) else definition.add_to(total, b)
+    if not _alike(total, b):
+        return definition.add_to(total, b)
+    launch(_add, thread_count(total.size, _SERIAL), total.ravel(order="K"), b.ravel(order="K"))
+    return total

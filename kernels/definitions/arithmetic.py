@@ -1,15 +1,10 @@
-"""Sums of two arrays, which every residual connection and every gradient that arrives twice takes."""
+"""One array added to another in its place, which every gradient that arrives twice takes."""
 
 from typing import Any
 
 Array = Any
 
-LARGE = 1 << 17  # elements from which on it pays to call these; fewer are added sooner than a kernel is found
-
-
-def add(a: Array, b: Array) -> Array:
-    """a + b, arrays of one shape and dtype."""
-    return a + b
+LARGE = 1 << 17  # elements from which on a kernel pays for arithmetic; fewer are computed sooner than one is found
 
 
 def add_to(total: Array, b: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff import anomaly, guard
+from tinygen.autodiff import anomaly, guard, large
 from tinygen.autodiff.fusion import Fused
 from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
@@ -69,7 +69,7 @@ class _Table:
         elif held.base is None and getrefcount(held) == _ONLY_HERE:
             kernels.add_to(held, g)  # type: ignore[attr-defined]
         else:
-            self.gradient[node] = kernels.add(held, g)  # type: ignore[attr-defined]
+            self.gradient[node] = large.forward(REGISTRY["add"], (held, g))
 
 
 def _references() -> int:
@@ -97,7 +97,8 @@ def _made(node: Node, rule: Rule, g: Any) -> Any:
         return rule.vjp(*_values(node, rule.names, g))
     if rule.arithmetic:
         saved = node.saved
-        made = _array(rule.vjp(*[g if name == "g" else _bare(saved[name]) for name in rule.names]))
+        values = [g if name == "g" else _bare(saved[name]) for name in rule.names]
+        made = _array(rule.vjp(*values)) if g.size < LARGE else large.gradient(node.op, rule, values)
         return made if hasattr(made, "dtype") else _no_tensor(node.op.name, made)
     return rule.vjp(*_values(node, rule.names, Tensor(g)))
 

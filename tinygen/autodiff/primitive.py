@@ -23,6 +23,7 @@ from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.mixed_precision import widened
 from tinygen.autodiff.tape import Node, mode
 from tinygen.kernels.array_module import bfloat16, is_bfloat16
+from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.tensor import Tensor, asarray, float32, float64
 
 BROADCASTING = "sizes must be equal or 1, axis by axis from the last"
@@ -146,6 +147,7 @@ class Primitive:
             args = self._bind(args, kwargs)
         raw: list[Any] = []
         tracked = settled = narrow = False  # a gradient may be wanted; dtypes can stay as they are; some is bfloat16
+        large = False  # some float32 is
         odd = not self.elementwise
         for value in args:
             if isinstance(value, Tensor):
@@ -153,7 +155,11 @@ class Primitive:
                     tracked = True
                 value = value._data
                 dtype = value.dtype
-                if dtype is float32 or dtype is float64:
+                if dtype is float32:
+                    settled = True
+                    if value.size >= LARGE:
+                        large = True
+                elif dtype is float64:
                     settled = True
                 else:
                     odd = True
@@ -173,7 +179,7 @@ class Primitive:
             if narrow and self.elementwise:
                 raw = _beside_bfloat16(raw, self.tensor_positions)
         try:
-            out = self.forward(*raw)
+            out = self.forward(*raw) if not large or self.scalar is None else self._on_every_thread(raw)
         except ValueError as error:
             raise _explained(self, raw, error) from None
         except (AttributeError, TypeError):
@@ -195,6 +201,11 @@ class Primitive:
         if tracked and self.rules and mode.recording and out.dtype.kind in "fV":
             result._node = self._record(args, raw, out, extra)
         return result
+
+    def _on_every_thread(self, raw: list[Any]) -> Any:
+        from tinygen.autodiff import large  # made of operations
+
+        return large.forward(self, raw)
 
     def _arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
         """The arguments of an operation that is not elementwise: numbers and lists become arrays where one is due."""

@@ -1,0 +1,108 @@
+"""A large array's entries are what a small array's are: on every thread, in any layout, beside numbers and others."""
+
+import numpy as np
+import pytest
+from operation_cases import BINARY, UNARY, operation_named
+
+import tinygen as tg
+from tinygen import kernels
+from tinygen.autodiff import large
+from tinygen.autodiff.primitive import REGISTRY
+from tinygen.kernels.definitions.arithmetic import LARGE
+
+SHAPE = (5, 3, 91, 97)  # of more than LARGE entries, no multiple of any vector's
+ARITHMETIC = {"add", "subtract", "multiply", "divide", "negative", "square", "abs", "sqrt", "reciprocal", "maximum"}
+NAMES = [name for name in (*UNARY, *BINARY) if large._operation(operation_named(name)) is not None]
+
+
+def drawn(name, rng, shape=SHAPE):
+    intervals = [UNARY[name]] if name in UNARY else BINARY[name]
+    return [rng.uniform(low, high, shape).astype(np.float32) for low, high in intervals]
+
+
+def values(op, arrays, cotangent):
+    tensors = [tg.tensor(a, requires_grad=True) for a in arrays]
+    y = op(*tensors)
+    return [t.numpy() for t in (y, *tg.grad(y, tensors, cotangent))] if y.requires_grad else [y.numpy()]
+
+
+def in_pieces(op, arrays, cotangent):
+    """The same, one example at a time."""
+    pieces = [values(op, [a[i] for a in arrays], cotangent[i]) for i in range(len(cotangent))]
+    return [np.stack(parts) for parts in zip(*pieces)]
+
+
+def test_arithmetic_is_among_what_runs_on_every_thread():
+    assert set(NAMES) >= ARITHMETIC
+    assert np.prod(SHAPE) >= LARGE > np.prod(SHAPE[1:])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_large_array_s_entries_are_a_small_one_s(name):
+    rng = np.random.default_rng(0)
+    arrays, cotangent = drawn(name, rng), rng.normal(size=SHAPE).astype(np.float32)
+    found, exact = values(REGISTRY[name], arrays, cotangent), in_pieces(REGISTRY[name], arrays, cotangent)
+    assert len(found) == len(exact)
+    np.testing.assert_allclose(found[0], exact[0], rtol=0 if name in ARITHMETIC else 1e-6, atol=0)
+    for a, b in zip(found[1:], exact[1:]):
+        np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["add", "multiply", "divide"])
+def test_layouts_and_smaller_shapes_beside_large_ones(name):
+    rng = np.random.default_rng(1)
+    op = REGISTRY[name]
+    a = rng.uniform(1, 2, SHAPE).astype(np.float32)
+    last = np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for b in (
+        a.copy(),
+        last,
+        a[:, :, ::-1],
+        a[:1],
+        a[:, :, :1, :1],
+        a[0, 0, 0],
+        a[:, :, :, 0, None],
+        3.0,
+        np.float32(3),
+    ):
+        for x in (a, last):
+            assert np.array_equal(op(tg.tensor(x), b).numpy(), op.forward(x, b))
+            assert np.array_equal(op(b, tg.tensor(x)).numpy(), op.forward(b, x))
+    small = tg.tensor(a[0, :, :1, :1].copy(), requires_grad=True)
+    whole = tg.tensor(a, requires_grad=True)
+    of_small, of_whole = tg.grad(op(whole, small).sum(), [small, whole])
+    assert of_small.shape == small.shape
+    assert of_whole.shape == whole.shape
+
+
+def test_poles_and_signed_zeros_are_numpy_s():
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 1e-42, 3e38], np.float32)
+    a, b = (np.resize(x, LARGE + 3) for x in (np.repeat(special, 9), np.tile(special, 9)))
+    for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+        with np.errstate(all="ignore"):
+            exact = REGISTRY[name].forward(a, b)
+        found = REGISTRY[name](tg.tensor(a), tg.tensor(b)).numpy()
+        assert np.array_equal(found, exact, equal_nan=True), name
+        numbers = ~np.isnan(exact)
+        if name not in ("maximum", "minimum"):  # of 0 and -0 either is the larger
+            assert np.array_equal(np.signbit(found[numbers]), np.signbit(exact[numbers])), name
+
+
+def test_what_does_not_fit_is_computed_by_the_operation_itself(monkeypatch):
+    a = np.linspace(-1, 1, LARGE).astype(np.float32)
+    monkeypatch.setattr(kernels, "load", lambda *args: pytest.fail("a kernel was asked for"))
+    assert (tg.tensor(a.astype(np.float64)) * 2.0).dtype == np.float64
+    assert (tg.tensor(np.arange(LARGE)) * 2).dtype.kind == "i"
+    assert (tg.tensor(a[:-1]) * 2.0).shape == (LARGE - 1,)
+    with kernels.implementation("definition"):
+        assert np.array_equal((tg.tensor(a) * 2.0).numpy(), a * 2)
+
+
+def test_comparisons_give_truth_values():
+    x = tg.tensor(np.linspace(-1, 1, LARGE).astype(np.float32))
+    assert {(x < 0).dtype, (x == x).dtype, tg.logical_and(x, x).dtype} == {np.dtype(bool)}
+
+
+def test_shapes_that_do_not_fit_together_are_named():
+    with pytest.raises(ValueError, match=r"multiply: shapes \(131072,\) and \(3,\) do not fit together"):
+        tg.zeros(LARGE) * tg.zeros(3)
