@@ -1,13 +1,17 @@
 """Start-up ends with the first training step; cold is with caches that are empty."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tinygen.bench import startup
 from tinygen.bench.backends import BACKENDS, Backend
 from tinygen.bench.interleave import BenchError
 from tinygen.bench.startup import first_step, measure_startup
+from tinygen.bench.steps import STEPS
 
 STAND_IN = """
 import os, sys, time
@@ -45,28 +49,22 @@ def test_a_program_that_fails_is_one_line(stand_in: Backend) -> None:
         measure_startup(["VAE"], [broken], threads=1, rounds=1)
 
 
-@pytest.mark.parametrize("library", ["tinygen", "torch"])
-def test_the_programs_take_a_step(library: str, tmp_path: Path) -> None:
-    import numpy as np
-
-    from tinygen.bench.steps import STEPS
-
-    if library == "torch":
-        pytest.importorskip("torch")
-    step = STEPS["VAE"]
-    noise = {f"noise: {name}": array for name, array in step.noise(4).items()}
-    np.savez(tmp_path / "given.npz", **step.batch(4), **noise)
-    assert first_step(BACKENDS[library], "VAE", 1, tmp_path / "given.npz", None) > 0
+@pytest.mark.parametrize("library", ["tinygen", "torch", "jax"])
+@pytest.mark.parametrize("step", ["VAE", "DCGAN"])
+def test_the_programs_take_a_step(library: str, step: str, tmp_path: Path) -> None:
+    if library != "tinygen":
+        pytest.importorskip(library)
+    np.savez(tmp_path / "given.npz", **startup.arrays_of(STEPS[step], 4))
+    assert first_step(BACKENDS[library], step, 1, tmp_path / "given.npz", None) > 0
 
 
-def test_the_program_of_torch_imports_nothing_of_this_engine() -> None:
-    import subprocess
-    import sys
-
-    pytest.importorskip("torch")
-    program = Path(startup.__file__).parent / "backends" / "first_step_of_torch.py"
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_the_programs_of_others_import_nothing_of_this_engine(library: str) -> None:
+    pytest.importorskip(library)
+    program = Path(startup.__file__).parent / "backends" / f"first_step_of_{library}.py"
     code = f"import runpy, sys; runpy.run_path({str(program)!r}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in loaded if name.startswith("tinygen.") and not name.startswith("tinygen.bench")}
+    assert library in loaded
     assert ours == set()
     assert "tinygen.bench.steps" not in loaded

@@ -3,7 +3,7 @@
 operations.py     what is timed: every operation once, for both libraries, with its sizes
 steps.py          training steps of the families, and sampling, with their sizes
 growth.py         small networks whose sizes are varied one at a time, and power laws through what is measured
-torch_models/     the families' models in PyTorch
+torch_models/     the families' models in PyTorch; jax_models/ in JAX
 backends/         the same work in each library
 worker.py         one process a library, which measures what it is asked for
 interleave.py     times: requests in random order; disturbed samples are discarded for all alike

@@ -35,8 +35,8 @@ class BenchError(RuntimeError):
 
 
 def settings(backend: Backend, threads: int) -> dict[str, str]:
-    """The environment of a library's process."""
-    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    """The environment of a library's process; NPROC is what XLA takes for the number of cores."""
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")
     return os.environ | backend.environment | dict.fromkeys(names, str(threads))
 
 

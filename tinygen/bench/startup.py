@@ -1,8 +1,8 @@
 """Start-up: from the start of a process to the end of its first training step.
 
 Cold: the folders in which compiled kernels are kept are new and empty. Warm: the same folders, once more. A library's
-process is a small program (`backends/first_step_of_*.py`); PyTorch's imports nothing of this engine. The examples and
-the noise lie in a file that is written before.
+process is a small program (`backends/first_step_of_*.py`); those of others import nothing of this engine. The examples,
+the noise, and weights for a library that has no model to draw them, lie in a file that is written before.
 """
 
 import subprocess
@@ -18,9 +18,15 @@ import numpy as np
 from tinygen.bench.backends import Backend
 from tinygen.bench.interleave import BenchError, rounds_of, settings
 from tinygen.bench.result import Row, Samples
-from tinygen.bench.steps import STEPS
+from tinygen.bench.steps import STEPS, Step
 
-CACHES = ("TINYGEN_CACHE", "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUPY_CACHE_DIR")
+CACHES = (
+    "TINYGEN_CACHE",
+    "NUMBA_CACHE_DIR",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "CUPY_CACHE_DIR",
+    "JAX_COMPILATION_CACHE_DIR",
+)
 STATES = ("cold", "warm")
 
 
@@ -42,10 +48,7 @@ def measure_startup(
         found = {state: {b.name: Samples() for b in backends} for state in STATES}
         with tempfile.TemporaryDirectory() as folder:
             given = Path(folder) / "given.npz"
-            step = STEPS[case]
-            arrays: dict[str, Any] = step.batch()
-            arrays |= {f"noise: {name}": array for name, array in step.noise().items()}
-            np.savez(given, **arrays)
+            np.savez(given, **arrays_of(STEPS[case]))
             for backend in rounds_of(backends, rounds, seed):
                 with tempfile.TemporaryDirectory(dir=folder) as caches:
                     for state in STATES:
@@ -53,6 +56,17 @@ def measure_startup(
         rows += [Row(f"{case}, {state}", samples, {}) for state, samples in found.items()]
         done(case)
     return rows
+
+
+def arrays_of(step: Step, n: int | None = None) -> dict[str, Any]:
+    """What a first step of n examples needs by name: examples, and behind "noise: ", "weight: ", "buffer: " those."""
+    model = step.model()
+    weights = dict(model.named_parameters())
+    found: dict[str, Any] = dict(step.batch(n))
+    found |= {f"noise: {name}": array for name, array in step.noise(n).items()}
+    for name, value in model.state_dict().items():
+        found[f"{'weight' if name in weights else 'buffer'}: {name}"] = value.numpy()
+    return found
 
 
 def first_step(backend: Backend, case: str, threads: int, given: Path, caches: str | None) -> float:

@@ -75,6 +75,8 @@ MALLOC = {
     "MALLOC_TOP_PAD_": str(1 << 26),
 }
 """glibc's malloc told to keep memory, as `tinygen train` tells it (training/memory.py)."""
+OF_JAX = {"JAX_PLATFORMS": "cpu", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+"""The second says that a cache, where there is one, keeps whatever was compiled."""
 
 
 def _torch(name: str, environment: dict[str, str], **options: Any) -> Backend:
@@ -92,9 +94,11 @@ BACKENDS = {
         _torch("torch, fused Adam", MALLOC, fused=True),
         _torch("torch, channels last", MALLOC, fused=True, channels_last=True),
         _torch("torch, compiled", MALLOC, fused=True, compiled="default"),
+        Backend("jax", "tinygen.bench.backends.with_jax", "jax", environment=OF_JAX, first_step="first_step_of_jax"),
     )
 }
-"""Every way of running that is compared: PyTorch as installed, then with its memory kept, and its faster forms so."""
+"""Every way of running that is compared: PyTorch as installed, then with its memory kept, and its faster forms so; JAX,
+compiled."""
 
 
 def _on_cuda(name: str, steps_alone: bool = False, **options: Any) -> Backend:

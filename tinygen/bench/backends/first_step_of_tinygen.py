@@ -13,8 +13,9 @@ from tinygen.training.memory import keep_memory
 def main(name: str, path: str) -> None:
     """Builds the model and takes one step, as `tinygen train` would."""
     keep_memory()
-    arrays = dict(np.load(path))
-    noise = {key.removeprefix("noise: "): arrays.pop(key) for key in list(arrays) if key.startswith("noise: ")}
+    given = np.load(path)  # of which the weights are not read
+    arrays = {key: given[key] for key in given.files if ": " not in key}
+    noise = {key.removeprefix("noise: "): given[key] for key in given.files if key.startswith("noise: ")}
     step = STEPS[name]
     model = step.make(Generator(0))
     optimisers = [optim.Adam(turn.parameters(model).values(), lr=step.lr) for turn in step.turns]

@@ -22,8 +22,9 @@ PLAYERS = {"DCGAN": (("discriminator_loss", "discriminator"), ("generator_loss",
 def main(name: str, threads: int, path: str) -> None:
     """Builds the model and takes one step."""
     torch.set_num_threads(threads)
-    arrays = {key: torch.from_numpy(array) for key, array in np.load(path).items()}
-    noise = {key.removeprefix("noise: "): arrays.pop(key) for key in list(arrays) if key.startswith("noise: ")}
+    given = np.load(path)  # of which the weights are not read
+    arrays = {key: torch.from_numpy(given[key]) for key in given.files if ": " not in key}
+    noise = {n.removeprefix("noise: "): torch.from_numpy(given[n]) for n in given.files if n.startswith("noise: ")}
     model = torch_models.model(name)
     for method, part in PLAYERS.get(name, (("loss", ""),)):
         parameters = [p for key, p in model.named_parameters() if key.startswith(part)]
