@@ -7,17 +7,16 @@ included, by tests/kernels/test_elementwise.py.
 """
 
 import math
-from typing import Any
 
-import numba
 import numpy as np
 
 from ..definitions import elementwise as definition
-from .launch import floats, integer, launch, task
+from .launch import doubles, floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
     LANES,
+    njit,
     vabs,
     vexp,
     vfill,
@@ -30,8 +29,6 @@ from .simd import (
 from .threads import thread_count
 
 Array = np.ndarray
-njit: Any = numba.njit
-prange: Any = numba.prange
 
 _SERIAL = 16384  # elements below which a second thread costs more than it saves
 
@@ -103,16 +100,14 @@ def _map(block, part, parts):
         store_vector(y, i, stop - i, _value(kind, load_vector(x, i, stop - i, 0)))
 
 
-@njit(cache=True)
-def _erf_part(x, y, start, stop):
-    for i in range(start, stop):
+@task
+def _erf(block, part, parts):
+    x, y = floats(block, 0), floats(block, 1)
+    for i in range(x.size * part // parts, x.size * (part + 1) // parts):
         y[i] = math.erf(x[i])
 
 
-@njit(parallel=True, cache=True)
-def _erf(x, y, parts):
-    for part in prange(parts):
-        _erf_part(x, y, x.size * part // parts, x.size * (part + 1) // parts)
+_ERF = {"f": _erf, "d": _erf.variant("_erf_doubles", floats=doubles)}
 
 
 def _in_memory_order(a: Array, like: Array) -> Array:
@@ -148,10 +143,5 @@ def normal_cdf(x: Array) -> Array:
 def erf(x: Array) -> Array:
     """The error function, laid out in memory as x."""
     y = np.empty_like(x, subok=False)
-    arrays = _in_memory_order(x, y), y.ravel(order="K")
-    parts = thread_count(x.size, _SERIAL)
-    if parts == 1:  # no parallel region: it would wake every thread
-        _erf_part(*arrays, 0, x.size)
-    else:
-        _erf(*arrays, parts)
+    launch(_ERF[y.dtype.char], thread_count(x.size, _SERIAL), _in_memory_order(x, y), y.ravel(order="K"))
     return y

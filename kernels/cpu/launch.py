@@ -2,10 +2,11 @@
 
 Numba compiles a `parallel=True` function several times over, with everything it calls, once more for each type or
 flag of an argument. Here a kernel is a `@task`: a C function task(block, part, parts) that does its share of the
-work. `block` is a table of the arguments, read by `floats(block, i)`, `integers(block, i)` and `integer(block, i)`.
+work. `block` is a table of the arguments, read by `floats(block, i)`, `integer(block, i)` and their kin below.
 One parallel loop, compiled once for all tasks, calls them. A task compiles when first launched, and is cached.
 """
 
+from collections.abc import Collection
 from ctypes import addressof, c_char
 from functools import cached_property
 from types import FunctionType
@@ -18,9 +19,10 @@ from numba import prange, types
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.simd import FASTMATH, intrinsic, njit
+from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
+njit: Any = numba.njit
 
 
 def variant(function: FunctionType, name: str, **names: Any) -> FunctionType:
@@ -31,20 +33,24 @@ def variant(function: FunctionType, name: str, **names: Any) -> FunctionType:
 
 
 class task:
-    """Decorator: the function task(block, part, parts) -> None, compiled to C when its address is first asked for."""
+    """Decorator: the function task(block, part, parts) -> None, compiled to C when its address is first asked for.
 
-    def __init__(self, function: Any) -> None:
+    `fastmath` says what the compiler may do to its own arithmetic (the functions it calls say so themselves).
+    """
+
+    def __init__(self, function: Any, fastmath: Collection[str] = FASTMATH) -> None:
         self.function = function
+        self.fastmath = set(fastmath)
 
     def variant(self, name: str, **names: Any) -> "task":
         """The task in which `names` stand for the module's own, as in `variant`."""
-        return task(variant(self.function, name, **names))
+        return task(variant(self.function, name, **names), self.fastmath)
 
     @cached_property
     def address(self) -> int:
         """Where the machine code is."""
         n = types.intp
-        options: dict[str, Any] = {"cache": True, "fastmath": FASTMATH, "error_model": "numpy"}
+        options: dict[str, Any] = {"cache": True, "fastmath": self.fastmath, "error_model": "numpy"}
         compiled: Any = numba.cfunc(types.void(n, n, n), **options)(self.function)
         self.kept = compiled
         return compiled.address
@@ -81,7 +87,7 @@ def _address(array: NDArray[Any]) -> int:
 
 
 def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
-    """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of float32, intp or bool."""
+    """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of the dtypes below."""
     table: list[int] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -127,9 +133,9 @@ def _array(dtype: Any, size: int) -> Any:
     return intrinsic(function)
 
 
-floats = _array(types.float32, 4)  # floats(block, i): argument i as a flat array of float32
-flags = _array(types.uint8, 1)  # flags(block, i): argument i, an array of bool, as bytes
-integers = _array(types.intp, 8)  # integers(block, i): argument i as a flat array of intp
+# Argument i as a flat array of float32, float64, intp, uint64, and of bool as bytes.
+floats, doubles = _array(types.float32, 4), _array(types.float64, 8)
+integers, words, flags = _array(types.intp, 8), _array(types.uint64, 8), _array(types.uint8, 1)
 
 
 @intrinsic

@@ -5,18 +5,16 @@ float64, in parts that do not depend on timing.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from math import sqrt
-from typing import Any
 
-import numba
 import numpy as np
 
 from ..definitions import norm as definition
+from .launch import doubles, floats, launch, task
 from .threads import thread_count
 
 Array = np.ndarray
-njit: Any = numba.njit
-prange: Any = numba.prange
 
 SERIAL = 65536  # elements worth a thread
 
@@ -39,23 +37,20 @@ def _squared(x: Array) -> float:
     """The sum of the squares of x, which is copied only if it has gaps."""
     flat = x.ravel(order="K")
     parts = thread_count(flat.size, SERIAL)
-    return _sum(flat, parts) if parts > 1 else _sum_of_part(flat)
+    sums = np.empty(parts)
+    launch(_SUM[x.dtype.char], parts, flat, sums)
+    return float(sums.sum())
 
 
-@njit(fastmath={"reassoc", "contract"}, cache=True)
-def _sum_of_part(x):
+@partial(task, fastmath={"reassoc", "contract"})
+def _sum(block, part, parts):
+    """Arguments: x, the sum of the squares of each part."""
+    x, sums = floats(block, 0), doubles(block, 1)
+    x = x[x.size * part // parts : x.size * (part + 1) // parts]
     total = 0.0
     for i in range(x.size):
         total += np.float64(x[i]) * np.float64(x[i])
-    return total
+    sums[part] = total
 
 
-@njit(parallel=True, cache=True)
-def _sum(x, parts):
-    sums = np.empty(parts)
-    for part in prange(parts):
-        sums[part] = _sum_of_part(x[x.size * part // parts : x.size * (part + 1) // parts])
-    total = 0.0
-    for part in range(parts):
-        total += sums[part]
-    return total
+_SUM = {"f": _sum, "d": _sum.variant("_sum_doubles", floats=doubles)}

@@ -6,10 +6,11 @@ that each vectorise: the central formula for all, then the logarithm and the tai
 need it, then the one in 10^10 beyond.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit, prange, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
@@ -26,6 +27,8 @@ from ..definitions.philox import (
     TAIL,
     WEYL,
 )
+from .launch import doubles, floats, integers, launch, task, words
+from .simd import njit
 from .threads import thread_count
 
 CHUNK = 1024  # variates per chunk: its buffers fit the first-level cache
@@ -43,29 +46,30 @@ _MANTISSA, _HALF_EXPONENT = np.int64(2**52 - 1), np.int64(1022 << 52)
 
 def philox_bits(key: tuple[int, int], counter: int, n: int) -> NDArray[np.uint32]:
     """`n` random 32-bit words; see the definition."""
-    words = np.empty(-(-n // 2), np.uint64)
-    _run(_fill_bits, _fill_bits_parallel, key, counter, words)
-    return words.astype("<u8", copy=False).view(np.uint32)[:n]
+    pairs = np.empty(-(-n // 2), np.uint64)
+    _run(_bits, key, counter, pairs)
+    return pairs.astype("<u8", copy=False).view(np.uint32)[:n]
 
 
 def philox_uniform(key: tuple[int, int], counter: int, n: int, dtype: DTypeLike) -> NDArray[np.floating]:
     """`n` uniforms in [0, 1); see the definition."""
     out = np.empty(n, dtype)
-    _run(_fill_uniform, _fill_uniform_parallel, key, counter, out)
+    _run(_uniform[out.dtype.char], key, counter, out)
     return out
 
 
 def philox_normal(key: tuple[int, int], counter: int, n: int, dtype: DTypeLike) -> NDArray[np.floating]:
     """`n` standard normals; see the definition."""
     out = np.empty(n, dtype)
-    _run(_fill_normal, _fill_normal_parallel, key, counter, out)
+    _run(_normal[out.dtype.char], key, counter, out)
     return out
 
 
-def _run(serial: Any, parallel: Any, key: tuple[int, int], counter: int, out: NDArray[Any]) -> None:
-    fill = serial if thread_count(out.size, SERIAL) == 1 else parallel
-    low, high = np.uint64(counter & (2**64 - 1)), np.uint64((counter >> 64) & (2**64 - 1))
-    fill(np.uint64(key[0]), np.uint64(key[1]), low, high, out)
+def _run(work: task, key: tuple[int, int], counter: int, out: NDArray[Any]) -> None:
+    parts = thread_count(out.size, SERIAL)
+    start = np.array([*key, counter & (2**64 - 1), (counter >> 64) & (2**64 - 1)], np.uint64)
+    pairs, probabilities, radii, places = np.empty((4, parts * CHUNK))  # a chunk for each thread
+    launch(work, parts, start, out, pairs, probabilities, radii, places)
 
 
 def _reinterpret(source: Any, target: Any) -> Any:
@@ -85,10 +89,11 @@ _bits_of = _reinterpret(types.float64, types.int64)
 _float_of = _reinterpret(types.int64, types.float64)
 
 
-@njit(error_model="numpy", cache=True)
-def _philox(k0, k1, low, high, first, words):
-    """Fill `words` (an even number of them) from the block `first` after the counter (high, low)."""
-    for i in range(words.size // 2):
+@njit()
+def _philox(start, first, out):
+    """Fill `out` (an even number of words) from the block `first` after the counter; `start` is key and counter."""
+    k0, k1, low, high = start[0], start[1], start[2], start[3]
+    for i in range(out.size // 2):
         at = low + (first + np.uint64(i))
         top = high + np.uint64(at < low)
         x0, x1, x2, x3 = at & _MASK, at >> _B32, top & _MASK, top >> _B32
@@ -97,24 +102,16 @@ def _philox(k0, k1, low, high, first, words):
             p, q = x0 * _M0, x2 * _M1
             x0, x1, x2, x3 = (q >> _B32) ^ x1 ^ a, q & _MASK, (p >> _B32) ^ x3 ^ b, p & _MASK
             a, b = (a + _W0) & _MASK, (b + _W1) & _MASK
-        words[2 * i] = x0 | x1 << _B32
-        words[2 * i + 1] = x2 | x3 << _B32
+        out[2 * i] = x0 | x1 << _B32
+        out[2 * i + 1] = x2 | x3 << _B32
 
 
-@njit(error_model="numpy", cache=True)
+@njit()
 def _horner(c, x):
     return ((((((c[7] * x + c[6]) * x + c[5]) * x + c[4]) * x + c[3]) * x + c[2]) * x + c[1]) * x + c[0]
 
 
-@njit(error_model="numpy", cache=True)
-def _artanh_ratio(x):
-    c = ATANH
-    value = (((c[11] * x + c[10]) * x + c[9]) * x + c[8]) * x + c[7]
-    value = (((value * x + c[6]) * x + c[5]) * x + c[4]) * x + c[3]
-    return ((value * x + c[2]) * x + c[1]) * x + c[0]
-
-
-@njit(error_model="numpy", cache=True)
+@njit()
 def _logarithm(x):
     bits = _bits_of(x)
     m = _float_of((bits & _MANTISSA) | _HALF_EXPONENT)
@@ -122,30 +119,34 @@ def _logarithm(x):
     e = np.float64((bits >> 52) - 1022 - np.int64(small))
     m = m + m if small else m
     s = (m - 1.0) / (m + 1.0)
-    return e * LOG2_HIGH + (2.0 * s * _artanh_ratio(s * s) + e * LOG2_LOW)
+    u, c = s * s, ATANH
+    ratio = (((c[11] * u + c[10]) * u + c[9]) * u + c[8]) * u + c[7]
+    ratio = (((ratio * u + c[6]) * u + c[5]) * u + c[4]) * u + c[3]
+    ratio = ((ratio * u + c[2]) * u + c[1]) * u + c[0]
+    return e * LOG2_HIGH + (2.0 * s * ratio + e * LOG2_LOW)
 
 
-@njit(error_model="numpy", cache=True)
-def _uniform_chunk(words, out):
+@njit()
+def _uniform_chunk(pairs, out):
     if out.itemsize == 4:
         for i in range(out.size):
-            out[i] = np.float32(np.int64(words[i] >> _B40)) * np.float32(2.0**-24)
+            out[i] = np.float32(np.int64(pairs[i] >> _B40)) * np.float32(2.0**-24)
     else:
         for i in range(out.size):
-            out[i] = np.float64(np.int64(words[i] >> _B11)) * 2.0**-53
+            out[i] = np.float64(np.int64(pairs[i] >> _B11)) * 2.0**-53
 
 
-@njit(error_model="numpy", cache=True)
-def _normal_chunk(words, p, r, where, out):
+@njit()
+def _normal_chunk(pairs, p, r, where, out):
     n = out.size
     for i in range(n):
-        flip = np.uint64(0) - (words[i] >> _B63)
-        p[i] = (np.float64(np.int64(words[i] ^ flip)) + 0.5) * 2.0**-64
+        flip = np.uint64(0) - (pairs[i] >> _B63)
+        p[i] = (np.float64(np.int64(pairs[i] ^ flip)) + 0.5) * 2.0**-64
     for i in range(n):
         q = p[i] - 0.5
         x = 0.180625 - q * q
         z = q * (_horner(_CENTRE_P, x) / _horner(_CENTRE_Q, x))
-        out[i] = -z if words[i] >> _B63 == _B1 else z
+        out[i] = -z if pairs[i] >> _B63 == _B1 else z
     tails = 0
     for i in range(n):
         where[tails] = i
@@ -163,65 +164,54 @@ def _normal_chunk(words, p, r, where, out):
                 p[j] = _horner(_FAR_P, r[j] - 5.0) / _horner(_FAR_Q, r[j] - 5.0)
     for j in range(tails):
         i = where[j]
-        out[i] = p[j] if words[i] >> _B63 == _B1 else -p[j]
+        out[i] = p[j] if pairs[i] >> _B63 == _B1 else -p[j]
 
 
-@njit(error_model="numpy", cache=True)
-def _bits_at(k0, k1, low, high, start, out):
-    stop = min(start + CHUNK, out.size)
-    words = np.empty(stop - start + ((stop - start) & 1), np.uint64)
-    _philox(k0, k1, low, high, np.uint64(start // 2), words)
-    out[start:stop] = words[: stop - start]
+_exact_task = partial(task, fastmath=())  # its arguments are those of the launch above
 
 
-@njit(error_model="numpy", cache=True)
-def _uniform_at(k0, k1, low, high, start, out):
-    stop = min(start + CHUNK, out.size)
-    words = np.empty(CHUNK, np.uint64)[: stop - start + ((stop - start) & 1)]
-    _philox(k0, k1, low, high, np.uint64(start // 2), words)
-    _uniform_chunk(words, out[start:stop])
+@njit()
+def _share(size, part, parts):
+    """From where and to where a part goes: whole chunks, as far as there are."""
+    chunks = -(-size // CHUNK)
+    return chunks * part // parts * CHUNK, min(size, chunks * (part + 1) // parts * CHUNK)
 
 
-@njit(error_model="numpy", cache=True)
-def _normal_at(k0, k1, low, high, start, out):
-    stop = min(start + CHUNK, out.size)
-    words = np.empty(CHUNK, np.uint64)[: stop - start + ((stop - start) & 1)]
-    _philox(k0, k1, low, high, np.uint64(start // 2), words)
-    p, r, where = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK, np.int64)
-    _normal_chunk(words, p, r, where, out[start:stop])
+@_exact_task
+def _bits(block, part, parts):
+    start, out = words(block, 0), words(block, 1)
+    pair = words(block, 2)[part * CHUNK : part * CHUNK + 2]
+    first, stop = _share(out.size, part, parts)
+    even = first + (stop - first) // 2 * 2
+    _philox(start, np.uint64(first // 2), out[first:even])
+    if even < stop:
+        _philox(start, np.uint64(even // 2), pair)
+        out[even] = pair[0]
 
 
-@njit(error_model="numpy", cache=True)
-def _fill_bits(k0, k1, low, high, out):
-    for start in range(0, out.size, CHUNK):
-        _bits_at(k0, k1, low, high, start, out)
+@_exact_task
+def _uniforms(block, part, parts):
+    start, out = words(block, 0), floats(block, 1)
+    pairs = words(block, 2)[part * CHUNK :]
+    first, stop = _share(out.size, part, parts)
+    for at in range(first, stop, CHUNK):
+        end = min(at + CHUNK, stop)
+        _philox(start, np.uint64(at // 2), pairs[: end - at + (end - at) % 2])
+        _uniform_chunk(pairs, out[at:end])
 
 
-@njit(cache=True, parallel=True)
-def _fill_bits_parallel(k0, k1, low, high, out):
-    for c in prange(-(-out.size // CHUNK)):
-        _bits_at(k0, k1, low, high, c * CHUNK, out)
+@_exact_task
+def _normals(block, part, parts):
+    start, out = words(block, 0), floats(block, 1)
+    own = part * CHUNK
+    pairs, p = words(block, 2)[own:], doubles(block, 3)[own:]
+    r, where = doubles(block, 4)[own:], integers(block, 5)[own:]
+    first, stop = _share(out.size, part, parts)
+    for at in range(first, stop, CHUNK):
+        end = min(at + CHUNK, stop)
+        _philox(start, np.uint64(at // 2), pairs[: end - at + (end - at) % 2])
+        _normal_chunk(pairs, p, r, where, out[at:end])
 
 
-@njit(error_model="numpy", cache=True)
-def _fill_uniform(k0, k1, low, high, out):
-    for start in range(0, out.size, CHUNK):
-        _uniform_at(k0, k1, low, high, start, out)
-
-
-@njit(cache=True, parallel=True)
-def _fill_uniform_parallel(k0, k1, low, high, out):
-    for c in prange(-(-out.size // CHUNK)):
-        _uniform_at(k0, k1, low, high, c * CHUNK, out)
-
-
-@njit(error_model="numpy", cache=True)
-def _fill_normal(k0, k1, low, high, out):
-    for start in range(0, out.size, CHUNK):
-        _normal_at(k0, k1, low, high, start, out)
-
-
-@njit(cache=True, parallel=True)
-def _fill_normal_parallel(k0, k1, low, high, out):
-    for c in prange(-(-out.size // CHUNK)):
-        _normal_at(k0, k1, low, high, c * CHUNK, out)
+_uniform = {"f": _uniforms, "d": _uniforms.variant("_uniforms_doubles", floats=doubles)}
+_normal = {"f": _normals, "d": _normals.variant("_normals_doubles", floats=doubles)}

@@ -1,13 +1,14 @@
 """SIMD vectors of float32 as values in Numba: 16 lanes with AVX-512, 8 with AVX, 4 elsewhere.
 
 LLVM's vector types become one Numba type, `vector`, with the operators + - * / and unary -, and the functions
-below (called from `@njit` code only). LLVM lowers any lane count on any processor, so `LANES` decides speed,
+below (called from compiled code only). LLVM lowers any lane count on any processor, so `LANES` decides speed,
 never correctness; it is chosen at import, from the processor Numba compiles for. A memory operand is an array
 and an index: elements counted from the array's first, in memory order, unchecked (C-contiguous, any rank).
 Held by tests/kernels/test_simd.py, lane by lane against NumPy.
 """
 
 import operator
+from collections.abc import Collection
 from typing import Any
 
 import numba
@@ -16,6 +17,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
+from numba.core.registry import CPUDispatcher
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 from numba.np.arrayobj import make_array
@@ -23,7 +25,6 @@ from numba.np.arrayobj import make_array
 # Numba's annotations take these decorators' arguments for those of the function they make.
 config: Any = numba.core.config
 intrinsic: Any = numba.extending.intrinsic
-njit: Any = numba.njit
 
 
 _LEVELS = {"generic": "", "x86-64": "", "x86-64-v2": "", "x86-64-v3": "+avx", "x86-64-v4": "+avx,+avx512f"}
@@ -96,6 +97,35 @@ def llvm_call(builder: Any, name: str, result: Any, args: Any) -> Any:
     """Call the LLVM function `name`, declared from its arguments' types."""
     kind = ir.FunctionType(result, [a.type for a in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+# ---- functions
+
+
+class _Inner(CPUDispatcher):
+    """A function for compiled code, without what Python would call it by: a third of the work of compiling it.
+
+    Numba would compile it again for an argument that is a literal; here a literal is a number like others.
+    """
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return super().get_call_template([types.unliteral(a) for a in args], kws)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__} is called by compiled code; its Python is in .py_func")
+
+
+def njit(fastmath: Collection[str] = (), cache: bool = True) -> Any:
+    """Decorator: a function that kernels call, compiled on first use for the types it is called with."""
+
+    def made(function: Any) -> _Inner:
+        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+        inner = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
+        if cache:
+            inner.enable_caching()
+        return inner
+
+    return made
 
 
 # ---- memory

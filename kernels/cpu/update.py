@@ -6,18 +6,17 @@ they lie; one with gaps is left to the definition.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import numba
 import numpy as np
 
 from ..array_module import in_memory
 from ..definitions import update as definition
+from .launch import doubles, floats, launch, task
 from .threads import thread_count
 
 Array = np.ndarray
-njit: Any = numba.njit
-prange: Any = numba.prange
 
 SERIAL = 16384  # elements worth a thread
 
@@ -55,12 +54,7 @@ def adam_update(
         (1 - beta2**step) ** -0.5,
         eps,
     )
-    rounded = tuple(p.dtype.type(x) for x in scalars)
-    parts = thread_count(p.size, SERIAL)
-    if parts == 1:  # no parallel region: it would wake every thread
-        _adam_part(*dense, rounded)
-    else:
-        _adam(*dense, rounded, parts)
+    launch(_ADAM[p.dtype.char], thread_count(p.size, SERIAL), *dense, np.array(scalars, p.dtype))
 
 
 def adam_update_all(
@@ -92,12 +86,8 @@ def ema_update(average: Array, new: Array, decay: float) -> None:
     if dense is None:
         definition.ema_update(average, new, decay)
         return
-    share = average.dtype.type(1 - decay)
-    parts = thread_count(average.size, SERIAL)
-    if parts == 1:
-        _ema_part(*dense, share)
-    else:
-        _ema(*dense, share, parts)
+    share = np.array([1 - decay], average.dtype)
+    launch(_EMA[average.dtype.char], thread_count(average.size, SERIAL), *dense, share)
 
 
 def _dense(first: Array, others: tuple[Array, ...], read: Array) -> tuple[Array, ...] | None:
@@ -116,9 +106,17 @@ def _dense(first: Array, others: tuple[Array, ...], read: Array) -> tuple[Array,
     return flat[0], np.ascontiguousarray(read.transpose(order), first.dtype).reshape(-1), *flat[1:]
 
 
-@njit(fastmath={"contract"}, error_model="numpy", cache=True)
-def _adam_part(p, g, m, v, scalars):
-    keep, penalty, new1, beta2, new2, rate, correction, eps = scalars
+_contracting = partial(task, fastmath={"contract"})
+
+
+@_contracting
+def _adam(block, part, parts):
+    """Arguments: p, g, m, v; the scalars of `adam_update`, in the arrays' dtype."""
+    p, scalars = floats(block, 0), floats(block, 4)
+    own = slice(p.size * part // parts, p.size * (part + 1) // parts)
+    p, g, m, v = p[own], floats(block, 1)[own], floats(block, 2)[own], floats(block, 3)[own]
+    keep, penalty, new1, beta2 = scalars[0], scalars[1], scalars[2], scalars[3]
+    new2, rate, correction, eps = scalars[4], scalars[5], scalars[6], scalars[7]
     for i in range(p.size):
         gradient = g[i] + penalty * p[i]
         m[i] += new1 * (gradient - m[i])
@@ -126,21 +124,15 @@ def _adam_part(p, g, m, v, scalars):
         p[i] = keep * p[i] - rate * m[i] / (np.sqrt(v[i]) * correction + eps)
 
 
-@njit(parallel=True, fastmath={"contract"}, cache=True)
-def _adam(p, g, m, v, scalars, parts):
-    for part in prange(parts):
-        of = slice(p.size * part // parts, p.size * (part + 1) // parts)
-        _adam_part(p[of], g[of], m[of], v[of], scalars)
-
-
-@njit(fastmath={"contract"}, error_model="numpy", cache=True)
-def _ema_part(average, new, share):
+@_contracting
+def _ema(block, part, parts):
+    """Arguments: the average, what is new, the share of that."""
+    average, share = floats(block, 0), floats(block, 2)[0]
+    own = slice(average.size * part // parts, average.size * (part + 1) // parts)
+    average, new = average[own], floats(block, 1)[own]
     for i in range(average.size):
         average[i] += share * (new[i] - average[i])
 
 
-@njit(parallel=True, fastmath={"contract"}, cache=True)
-def _ema(average, new, share, parts):
-    for part in prange(parts):
-        of = slice(average.size * part // parts, average.size * (part + 1) // parts)
-        _ema_part(average[of], new[of], share)
+_ADAM = {"f": _adam, "d": _adam.variant("_adam_doubles", floats=doubles)}
+_EMA = {"f": _ema, "d": _ema.variant("_ema_doubles", floats=doubles)}
