@@ -337,17 +337,24 @@ def _reduce(builder: Any, value: Any, combine: Any) -> Any:
 
 
 @intrinsic
-def _power_of_two(typing: Any, n: Any) -> Any:
-    """2^n for integral n from -126 to 127; any other n gives some number, never a trap."""
+def _scaled(typing: Any, p: Any, n: Any) -> Any:
+    """p 2^n for p from 1/2 to 2 and integral n from -125 to 128; for any other n some number, never a trap."""
+
+    def in_one(builder: Any, p: Any, n: Any) -> Any:
+        every, rounding = ir.Constant(ir.IntType(LANES), -1), ir.Constant(_INT, 4)
+        return llvm_call(builder, "llvm.x86.avx512.mask.scalef.ps.512", FLOATS, [p, n, p, every, rounding])
+
+    def by_bits(builder: Any, p: Any, n: Any) -> Any:
+        # 1.5 * 2^23 leaves the integer n in the lowest bits, which the shift moves to the exponent. 2^128 is no float32.
+        shifted = builder.fadd(n, ir.Constant(FLOATS, [12582912.0 + 127 - 1] * LANES))
+        power = builder.shl(builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [23] * LANES))
+        half = builder.fmul(p, builder.bitcast(power, FLOATS))
+        return builder.fadd(half, half)
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        # Adding 1.5 * 2^23 leaves the integer n in the lowest bits, which the shift moves to the exponent.
-        magic = 12582912
-        shifted = builder.fadd(args[0], ir.Constant(FLOATS, [float(magic + 127)] * LANES))
-        bits = builder.bitcast(shifted, _INTS)
-        return builder.bitcast(builder.shl(bits, ir.Constant(_INTS, [23] * LANES)), FLOATS)
+        return (in_one if LANES == 16 else by_bits)(builder, *args)
 
-    return (vector(n), build) if n == vector else None
+    return (vector(p, n), build) if p == n == vector else None
 
 
 # exp(r) = 1 + r + r^2 q(r) on |r| <= log(2)/2: q interpolates at the Chebyshev nodes, relative error 8e-10.
@@ -362,8 +369,8 @@ _ONE = np.float32(1)
 
 @njit(fastmath=FASTMATH, cache=True)
 def vexp(x):
-    """e^x lane by lane, to about one unit in the last place; 0 for x < -86.64, infinite on overflow."""
-    y = vmin(vfill(_HIGHEST), vmax(vfill(_LOWEST), x))
+    """e^x lane by lane, to within one unit in the last place; 0 for x < -86.64, infinite on overflow."""
+    y = vmin(vfill(_HIGHEST), x)
     n = vround(y * vfill(_LOG2_E))
     r = vfma(n, vfill(-_LOG2_LOW), vfma(n, vfill(-_LOG2_HIGH), y))
     q = vfma(vfill(_Q0), r, vfill(_Q1))
@@ -371,9 +378,8 @@ def vexp(x):
     q = vfma(q, r, vfill(_Q3))
     q = vfma(q, r, vfill(_Q4))
     q = vfma(q, r, vfill(_Q5))
-    p = vfma(q * r, r, r + vfill(_ONE))
-    half = p * _power_of_two(n - vfill(_ONE))  # n reaches 128, whose power of two is no float32
-    return vwhere_less(x, vfill(_LOWEST), vzero(), half + half)
+    p = vfma(vfma(q, r, vfill(_ONE)), r, vfill(_ONE))
+    return vwhere_less(x, vfill(_LOWEST), vzero(), _scaled(p, n))
 
 
 @njit(fastmath=FASTMATH, cache=True)

@@ -56,6 +56,13 @@ def test_exp_keeps_nan_and_saturates_like_numpy():
     np.testing.assert_allclose(sigmoid[:6], [np.nan, 1, 0, 1, 1, 0], rtol=3e-7)
 
 
+def test_exp_is_within_one_unit_in_the_last_place():
+    x = np.linspace(-86.6, 88.7228, 4000 * N).astype(np.float32)
+    exact = np.exp(x.astype(np.float64))
+    error = np.abs(_run(x, np.ones_like(x))[0] - exact) / np.spacing(exact.astype(np.float32))
+    assert error.max() < 1
+
+
 @pytest.mark.parametrize("count", [0, 1, LANES - 1, LANES])
 def test_masked_access_touches_only_the_first_lanes(count):
     x = np.arange(1, LANES + 1, dtype=np.float32)
