@@ -345,7 +345,7 @@ def _scaled(typing: Any, p: Any, n: Any) -> Any:
         return llvm_call(builder, "llvm.x86.avx512.mask.scalef.ps.512", FLOATS, [p, n, p, every, rounding])
 
     def by_bits(builder: Any, p: Any, n: Any) -> Any:
-        # 1.5 * 2^23 leaves the integer n in the lowest bits, which the shift moves to the exponent. 2^128 is no float32.
+        # 1.5 * 2^23 leaves the integer n in the lowest bits; the shift moves it to the exponent. 2^128 is no float32.
         shifted = builder.fadd(n, ir.Constant(FLOATS, [12582912.0 + 127 - 1] * LANES))
         power = builder.shl(builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [23] * LANES))
         half = builder.fmul(p, builder.bitcast(power, FLOATS))
