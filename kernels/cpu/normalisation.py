@@ -66,6 +66,12 @@ def _flat(a: Array) -> Array:
     return _contiguous(a).reshape(-1)
 
 
+def _totals(sums: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """dweight and dbias from the threads' sums (parts, 2, ...): two arrays, since a caller may keep either."""
+    dweight, dbias = sums.sum(0) if len(sums) > 1 else sums[0]
+    return dweight.astype(np.float32).reshape(shape), dbias.astype(np.float32).reshape(shape)
+
+
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise every channel of x (N, C, *) over N and *: (y like x, mean (C,), rstd (C,)).
 
@@ -164,8 +170,7 @@ def group_norm_backward(
     sizes = (n, x.size // (n * c * fold), c * fold, fold, num_groups, int(silu))
     arrays = (_pixels(g), _pixels(x), memory, weight, bias, _flat(mean), _flat(rstd), sums.view(np.float32))
     launch(group_norm_backward_task, parts, *arrays, *sizes)
-    dweight, dbias = sums.sum(0).astype(np.float32)
-    return dx, dweight, dbias
+    return dx, *_totals(sums, (c,))
 
 
 def _norm_rows(
@@ -191,8 +196,7 @@ def _norm_rows_backward(
     sums = np.empty((parts, 2, rows.shape[1]))
     arrays = (_contiguous(g), rows, dx, _parameter(weight, x.shape[split:], 1), _flat(mean), _flat(rstd))
     launch(norm_rows_backward_task, parts, *arrays, sums.view(np.float32), *rows.shape, int(centred))
-    dweight, dbias = sums.sum(0).astype(np.float32).reshape(2, *x.shape[split:])
-    return dx, dweight, dbias
+    return dx, *_totals(sums, x.shape[split:])
 
 
 def layer_norm(
