@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from tinygen.kernels.cpu import convolution_direct as direct
+from tinygen.kernels.cpu import convolution_tiles as tiles
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.convolution_layout import forward_axis
 from tinygen.kernels.cpu.cook_toom import TILE, matrices
@@ -139,7 +140,7 @@ print(f"{TILE} outputs of 3 taps: {points} products for {3 * TILE}; in two dimen
 # all are done.
 
 # %%
-winograd_plan = winograd.plan(N, x.shape[1:], (SIDE, SIDE, K), 3, axis, axis)
+winograd_plan = tiles.plan(N, x.shape[1:], (SIDE, SIDE, K), 3, axis, axis)
 y = winograd.convolve(x, w, None, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False)
 error["Winograd"] = np.abs(y.transpose(0, 3, 1, 2) - exact).max() / np.abs(exact).max()
 report(

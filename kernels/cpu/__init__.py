@@ -11,6 +11,7 @@ examples/a_fast_convolution.py walks through what makes them fast and measures i
       convolution_layout.py            axes, cells, phases; bands of rows with zero borders
       convolution_direct.py            products of gathered rows: everything there is no special form for
       cook_toom.py                     fewer multiplications
+      convolution_tiles.py             ... on tiles of 4x4 outputs
       convolution_winograd.py          ... for kernels of 3x3, and of 4x4 at stride 2
       convolution_columns.py           few output channels
       convolution_grouped.py           groups of few channels

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu import convolution_columns as columns
 from tinygen.kernels.cpu import convolution_direct as direct
 from tinygen.kernels.cpu import convolution_grouped as grouped
+from tinygen.kernels.cpu import convolution_tiles as tiles
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.convolution_layout import adjoint_axis, forward_axis, nhwc
 from tinygen.kernels.cpu.rectifier import rectify
@@ -39,8 +40,8 @@ def _convolution(
     h, w = (along(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, _, dilation = geometry
     channels = (source[3], target[3])
-    if winograd.suits(*channels, kernel, stride, dilation, groups) and winograd.pays(*channels, kernel, h, w):
-        plan = winograd.plan(source[0], source[1:], target[1:], kernel[0], h, w)
+    if tiles.suits(*channels, kernel, stride, dilation, groups) and tiles.pays(*channels, kernel, h, w):
+        plan = tiles.plan(source[0], source[1:], target[1:], kernel[0], h, w)
         return partial(winograd.convolve, p=plan, shape=target, adjoint=adjoint)
     if groups == 1 and columns.suits(source, target, kernel[0] * kernel[1], h, w):
         few = columns.plan(source, target, kernel, h, w)
@@ -58,8 +59,8 @@ def _weight_gradient(
     h, w = (forward_axis(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, padding, dilation = geometry
     channels = (source[3], target[3])
-    if winograd.suits(*channels, kernel, stride, dilation, groups) and winograd.pays(*channels, kernel, h, w):
-        plan = winograd.plan(source[0], source[1:], target[1:], kernel[0], h, w)
+    if tiles.suits(*channels, kernel, stride, dilation, groups) and tiles.pays(*channels, kernel, h, w):
+        plan = tiles.plan(source[0], source[1:], target[1:], kernel[0], h, w)
         return partial(winograd.weight_grad, p=plan)
     reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel))
     whole = target[1:3] == definition.output_size(source[1:3], kernel, *geometry)

@@ -112,6 +112,36 @@ def transform(matrix: Matrix) -> Any:
     return intrinsic(tile)
 
 
+def _among(builder: Any, k: int, count: Any) -> Any:
+    """Whether k < count."""
+    return builder.icmp_signed("<", ir.Constant(count.type, k), count)
+
+
+def transform_part(matrix: Matrix) -> Any:
+    """As `transform`, reading only the first rows and columns of the tile: zeros stand for the others."""
+
+    def tile(typing, x, x_start, row, column, rows, columns, y, y_start, y_row, y_column):
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            x, x_start, row, column, rows, columns, y, y_start, y_row, y_column = pointers(context, builder, sig, args)
+            source = _grid(builder, at(builder, x, x_start), row, column)
+            target = _grid(builder, at(builder, y, y_start), y_row, y_column)
+
+            def value(i: int, j: int) -> Any:
+                inside = builder.and_(_among(builder, i, rows), _among(builder, j, columns))
+                there = builder.select(inside, source(i, j), source(0, 0))  # a place that may be read
+                return builder.select(inside, load(builder, there), ir.Constant(FLOATS, [0.0] * LANES))
+
+            for i, values in enumerate(_both_sides(builder, matrix, value)):
+                for j, result in enumerate(values):
+                    store(builder, result, target(i, j))
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(x, n, n, n, n, n, y, n, n, n), build
+
+    return intrinsic(tile)
+
+
 def transform_inside(matrix: Matrix) -> Any:
     """As `transform`, plus a vector of bias, writing only the first rows and columns of the tile."""
 
@@ -123,14 +153,10 @@ def transform_inside(matrix: Matrix) -> Any:
             target = _grid(builder, at(builder, y, y_start), y_row, y_column)
             added = load(builder, vectors_at(builder, bias, b_start))
             result = _both_sides(builder, matrix, lambda i, j: load(builder, source(i, j)))
-
-            def among(k: int, count: Any) -> Any:
-                return builder.icmp_signed("<", ir.Constant(count.type, k), count)
-
             for i, values in enumerate(result):
-                with builder.if_then(among(i, rows)):
+                with builder.if_then(_among(builder, i, rows)):
                     for j, value in enumerate(values):
-                        with builder.if_then(among(j, columns)):
+                        with builder.if_then(_among(builder, j, columns)):
                             store(builder, builder.fadd(value, added), target(i, j))
             return context.get_dummy_value()
 

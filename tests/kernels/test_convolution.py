@@ -16,7 +16,8 @@ from simulator import version as simulated_version
 
 from tinygen.kernels.cpu import convolution as cpu
 from tinygen.kernels.cpu import convolution_grouped as grouped
-from tinygen.kernels.cpu import convolution_winograd as winograd
+from tinygen.kernels.cpu import convolution_tiles as tiles
+from tinygen.kernels.cpu.cook_toom import TILE
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.cpu.threads import scratch
 from tinygen.kernels.definitions import convolution as definition
@@ -132,7 +133,7 @@ def test_adjoints_are_adjoint(module, case):
 
 def tolerance(case):
     """Error allowed, as a part of the largest result: more where Winograd's transforms are used."""
-    return 1e-5 if winograd.suits(case.c, case.k, case.kernel, case.stride, case.dilation, case.groups) else 4e-6
+    return 1e-5 if tiles.suits(case.c, case.k, case.kernel, case.stride, case.dilation, case.groups) else 4e-6
 
 
 def check_against_definition(case, arrays, module=cpu):
@@ -294,10 +295,20 @@ def test_winograd_equals_definition(case, kernel_and_stride):
     case = replace(case, image=(max(case.image[0], kernel), max(case.image[1], kernel)))
     assert tolerance(case) == 1e-5
     with pytest.MonkeyPatch.context() as patch:  # also where the direct form would be faster
-        patch.setattr(winograd, "pays", lambda *_: True)
+        patch.setattr(tiles, "pays", lambda *_: True)
         for cached in (cpu._convolution, cpu._weight_gradient):
             patch.setattr(cpu, cached.__name__, cached.__wrapped__)
         check_against_definition(case, case.arrays(np.float32))
+
+
+@pytest.mark.parametrize("cells", [*range(1, 30), 112])
+def test_tiles_cover_an_axis_in_the_fewest_products(cells):
+    """As few tiles as can be, one after the other; none but the last, of an axis of 1, 2 or 5 cells, reaches out."""
+    cut = tiles.cut(cells)
+    assert len(cut) == -(-cells // TILE)
+    assert {size for _, size in cut} <= {TILE, TILE - 1}
+    assert [first for first, _ in cut] == [sum(size for _, size in cut[:i]) for i in range(len(cut))]
+    assert sum(size for _, size in cut) == {1: 3, 2: 3, 5: 6}.get(cells, cells)
 
 
 @pytest.mark.parametrize(("stride", "spread"), [(1, 16), (2, 9)])

@@ -91,15 +91,16 @@ def test_a_tile_of_16_outputs_takes_36_products_and_its_transforms() -> None:
     """F(4x4, 3x3) of one channel: 36 products; B^T d B of 6 x 6, A^T m A of 4 x 6, by the entries that are not 0."""
     a, _, b = matrices(3)
     transforms = 12 * np.count_nonzero(b) + 10 * np.count_nonzero(a)
-    assert tiled(1, 1, 1, 3) == 2 * (36 + transforms)
-    many = tiled(7, 1000, 1000, 3)
+    assert tiled((4, 4), 1, 1, 3) == 2 * (36 + transforms)
+    assert tiled((3, 4), 1, 1, 3) == 2 * (30 + transforms)
+    many = tiled((28, 4), 1000, 1000, 3)
     assert 0.25 < many / (2 * 7 * 16 * 9 * 1000**2) < 0.28  # 36 instead of 144, and little for the transforms
 
 
 @pytest.mark.parametrize(
     ("kernel", "stride", "side", "products"),
-    [(3, 1, 8, 4 * 36), (3, 1, 7, 4 * 36), (4, 2, 16, 4 * 4 * 25)],
-    ids=["whole tiles", "tiles that stand over", "four components of 2x2"],
+    [(3, 1, 8, 4 * 36), (3, 1, 7, 11 * 11), (4, 2, 16, 4 * 4 * 25)],
+    ids=["whole tiles", "tiles of one less", "four components of 2x2"],
 )
 def test_the_three_convolutions_save_the_same(kernel: int, stride: int, side: int, products: int) -> None:
     """2 images of `side` squared, 64 channels to 128; `products` for each image and pair of channels."""

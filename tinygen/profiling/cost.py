@@ -170,19 +170,21 @@ def flop(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> int:
 # -- FLOP that are saved ---------------------------------------------------------------------------------------
 
 
-def tiled(tiles: int, sources: int, outputs: int, taps: int) -> int:
-    """The FLOP of Winograd's convolution, of so many tiles, channels read and written, and taps an axis.
+def tiled(cells: tuple[int, int], sources: int, outputs: int, taps: int) -> int:
+    """The FLOP of Winograd's convolution of an image, of so many cells, channels read and written, and taps an axis.
 
-    n^2 products for each pair of channels, n = TILE + taps - 1, instead of (TILE taps)^2; and the transforms of each
-    channel's tile, B^T d B and A^T m A, which multiply by the entries that are not 0. The weight's is left out, and
-    the gradient in the weight takes as many. Lavin and Gray 2016, section 4.
+    A tile of m x m cells takes (m + taps - 1)^2 products for each pair of channels instead of (m taps)^2; and the
+    transforms of each channel's tile, B^T d B and A^T m A, which multiply by the entries that are not 0. The weight's
+    is left out, and the gradient in the weight takes as many. Lavin and Gray 2016, section 4.
     """
+    from tinygen.kernels.cpu.convolution_tiles import tiles_and_products
     from tinygen.kernels.cpu.cook_toom import TILE, matrices
 
     a, _, b = matrices(taps)
     n = TILE + taps - 1
+    tiles, products = tiles_and_products(cells, taps)
     transforms = sources * 2 * n * np.count_nonzero(b) + outputs * (n + TILE) * np.count_nonzero(a)
-    return 2 * tiles * (n * n * sources * outputs + int(transforms))
+    return 2 * (products * sources * outputs + tiles * int(transforms))
 
 
 def _saved_by_tiles(
@@ -200,16 +202,14 @@ def _saved_by_tiles(
     the stride, the padding, the dilation and the groups. Stride s makes s^2 components of the side that is finer:
     the target (`written`) or the source.
     """
-    from tinygen.kernels.cpu.convolution_winograd import suits
-    from tinygen.kernels.cpu.cook_toom import TILE
+    from tinygen.kernels.cpu.convolution_tiles import suits
 
     stride, _, dilation, groups = geometry
     if not suits(*channels, tuple(kernel), stride, dilation, groups):
         return 0
-    tiles = images * math.prod(-(-side // TILE) for side in cells)
     split = stride[0] ** 2
     sources, outputs = (channels[0], channels[1] * split) if written else (channels[0] * split, channels[1])
-    return max(0, plain - tiled(tiles, sources, outputs, kernel[0] // stride[0]))
+    return max(0, plain - images * tiled(cells, sources, outputs, kernel[0] // stride[0]))
 
 
 _OPTIONS: tuple[Any, ...] = ((1, 1), (0, 0), (1, 1), 1)
