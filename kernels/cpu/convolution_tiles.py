@@ -35,7 +35,7 @@ def cut(cells: int) -> list[Pair]:
     return [(sum(sizes[:i]), size) for i, size in enumerate(sizes)]
 
 
-def tiles_and_products(cells: Pair, taps: int) -> Pair:
+def tiles_and_products(cells: tuple[int, ...], taps: int) -> Pair:
     """How many tiles cover `cells` of an image, and the products they take for each channel read and written."""
     h, w = (cut(c) for c in cells)
     return len(h) * len(w), prod(sum(size + taps - 1 for _, size in axis) for axis in (h, w))

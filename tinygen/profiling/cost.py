@@ -170,7 +170,7 @@ def flop(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> int:
 # -- FLOP that are saved ---------------------------------------------------------------------------------------
 
 
-def tiled(cells: tuple[int, int], sources: int, outputs: int, taps: int) -> int:
+def tiled(cells: tuple[int, ...], sources: int, outputs: int, taps: int) -> int:
     """The FLOP of Winograd's convolution of an image, of so many cells, channels read and written, and taps an axis.
 
     A tile of m x m cells takes (m + taps - 1)^2 products for each pair of channels instead of (m taps)^2; and the
