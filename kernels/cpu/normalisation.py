@@ -12,15 +12,15 @@ import numpy as np
 
 from ..definitions import normalisation as definition
 from .launch import launch
-from .normalisation_pixels import WIDTH
+from .normalisation_pixels import WIDTH, padded
 from .normalisation_rows import norm_rows_backward_task, norm_rows_task
 from .normalisation_sweeps import (
     affine_task,
     combine_task,
     group_norm_backward_task,
     group_norm_task,
-    merge_moments,
-    merge_products,
+    merge_moments_task,
+    merge_products_task,
     moments_task,
     products_task,
 )
@@ -88,8 +88,9 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
     parts = min(thread_count(x.size, _SERIAL), len(source))
     moments = np.empty((parts, 2, fold * c))
-    launch(moments_task, parts, source, moments.view(np.float32), *source.shape)
-    k = merge_moments(moments, len(source), weight, bias, eps, mean, rstd)
+    launch(moments_task, parts, source, moments, *source.shape)
+    k = np.zeros((3, padded.py_func(fold * c)), np.float32)
+    launch(merge_moments_task, 1, moments, weight, bias, np.array([eps]), mean, rstd, k, parts, *source.shape)
     launch(affine_task, parts, source, result, k, *source.shape)
     return y, mean, rstd
 
@@ -111,8 +112,9 @@ def batch_norm_backward(
     weight, mean, rstd = _parameter(weight, (c,), 1), _flat(mean), _flat(rstd)
     parts = min(thread_count(x.size, _SERIAL), len(source))
     sums = np.empty((parts, 2, fold * c))
-    launch(products_task, parts, cotangent, source, mean, sums.view(np.float32), *source.shape)
-    k = merge_products(sums, len(source), weight, mean, rstd, dweight, dbias)
+    launch(products_task, parts, cotangent, source, mean, sums, *source.shape)
+    k = np.zeros((4, padded.py_func(fold * c)), np.float32)
+    launch(merge_products_task, 1, sums, weight, mean, rstd, dweight, dbias, k, parts, *source.shape)
     launch(combine_task, parts, cotangent, source, result, k, *source.shape)
     return dx, dweight, dbias
 
@@ -168,7 +170,7 @@ def group_norm_backward(
     sums = np.empty((parts, 2, c))
     weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
     sizes = (n, x.size // (n * c * fold), c * fold, fold, num_groups, int(silu))
-    arrays = (_pixels(g), _pixels(x), memory, weight, bias, _flat(mean), _flat(rstd), sums.view(np.float32))
+    arrays = (_pixels(g), _pixels(x), memory, weight, bias, _flat(mean), _flat(rstd), sums)
     launch(group_norm_backward_task, parts, *arrays, *sizes)
     return dx, *_totals(sums, (c,))
 
@@ -195,7 +197,7 @@ def _norm_rows_backward(
     parts = min(thread_count(x.size, _SERIAL), len(rows))
     sums = np.empty((parts, 2, rows.shape[1]))
     arrays = (_contiguous(g), rows, dx, _parameter(weight, x.shape[split:], 1), _flat(mean), _flat(rstd))
-    launch(norm_rows_backward_task, parts, *arrays, sums.view(np.float32), *rows.shape, int(centred))
+    launch(norm_rows_backward_task, parts, *arrays, sums, *rows.shape, int(centred))
     return dx, *_totals(sums, x.shape[split:])
 
 

@@ -12,16 +12,13 @@ Held to the definitions by tests/kernels/test_normalisation.py, with mean 10,000
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from .packing import load_vector, store_vector
-from .simd import FASTMATH, LANES, vfill, vfma, vload, vsigmoid, vstore, vzero
-
-njit: Any = numba.njit
+from .simd import FASTMATH, LANES, njit, vfill, vfma, vload, vsigmoid, vstore, vzero
 
 # No leave to reassociate: sums of x - mean must stay sums of differences.
-OPTIONS: Any = {"cache": True, "error_model": "numpy", "fastmath": FASTMATH - {"reassoc"}}
+OPTIONS: Any = {"fastmath": FASTMATH - {"reassoc"}}
 
 _ONE = np.float32(1)
 WIDTH = 4 * LANES  # channels swept at once: memory is then read in order, and sums stay in registers

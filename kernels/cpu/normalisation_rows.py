@@ -7,10 +7,10 @@ Held to the definitions by tests/kernels/test_normalisation.py.
 
 import numpy as np
 
-from .launch import floats, integer, task
-from .normalisation_pixels import OPTIONS, WIDTH, njit
+from .launch import doubles, floats, integer, task
+from .normalisation_pixels import OPTIONS, WIDTH
 from .packing import load_vector, store_vector, whole_vectors
-from .simd import LANES, vfill, vfma, vload, vstore, vsum, vzero
+from .simd import LANES, njit, vfill, vfma, vload, vstore, vsum, vzero
 
 _BLOCK = 1024  # entries of a row that are summed in float32
 _TOGETHER, _TILE = 16, 4096  # rows, and entries, that are gone through pass by pass: one's sums wait for no other's
@@ -149,10 +149,10 @@ def _row_gradient(g, x, dx, start, size, weight, mean, rstd, one, other):
 
 @task
 def norm_rows_backward_task(block, part, parts):
-    """Arguments: g, x, dx (rows, D), weight (D,), mean, rstd (rows,), sums (parts, 2, D) float64 as float32; rows,
+    """Arguments: g, x, dx (rows, D), weight (D,), mean, rstd (rows,), sums (parts, 2, D); rows,
     D, centred."""
     g, x, dx, weight = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    mean, rstd, sums = floats(block, 4), floats(block, 5), floats(block, 6).view(np.float64)
+    mean, rstd, sums = floats(block, 4), floats(block, 5), doubles(block, 6)
     rows, size, centred = integer(block, 7), integer(block, 8), integer(block, 9) != 0
     own = sums[part * 2 * size : (part + 1) * 2 * size]
     own[:] = 0

@@ -4,16 +4,16 @@ Group normalisation works image by image, while the image is in the second cache
 sweeps over runs of pixels, with the runs' sums merged in between (Chan, Golub & LeVeque 1979) in a fixed order.
 Images are (N, pixels, fold C): `fold` successive pixels are one, to fill whole vectors with narrow channels.
 The stored mean is rounded to float32; the forward map carries the remainder, so that x - mean is exact.
-Sums between sweeps are float64, passed as the float32 array of the same memory (`launch` knows no other).
+Sums between sweeps are float64.
 """
 
 from typing import Any
 
 import numpy as np
 
-from .launch import floats, integer, task
-from .normalisation_pixels import OPTIONS, affine, combine, moments_of, njit, padded, products_of, silu_gradient
-from .simd import FASTMATH
+from .launch import doubles, floats, integer, task
+from .normalisation_pixels import OPTIONS, affine, combine, moments_of, padded, products_of, silu_gradient
+from .simd import FASTMATH, njit
 
 _SUMS: Any = {**OPTIONS, "fastmath": FASTMATH}  # sums over channels may be taken in any order
 
@@ -85,10 +85,10 @@ def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, su
 
 @task
 def group_norm_backward_task(block, part, parts):
-    """Arguments: g, x, dx (N, pixels, width), weight, bias (C,), mean, rstd (N, G), sums (parts, 2, C) as float32;
+    """Arguments: g, x, dx (N, pixels, width), weight, bias (C,), mean, rstd (N, G), sums (parts, 2, C);
     N, pixels, width, fold, G, silu."""
     g, x, dx, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
-    mean, rstd, sums = floats(block, 5), floats(block, 6), floats(block, 7).view(np.float64)
+    mean, rstd, sums = floats(block, 5), floats(block, 6), doubles(block, 7)
     images, pixels, width = integer(block, 8), integer(block, 9), integer(block, 10)
     fold, groups, silu = integer(block, 11), integer(block, 12), integer(block, 13)
     channels = width // fold
@@ -117,9 +117,9 @@ def group_norm_backward_task(block, part, parts):
 
 @task
 def moments_task(block, part, parts):
-    """Mean and squared deviations of a run of pixels. Arguments: x (pixels, width), moments (parts, 2, width) as
-    float32; pixels, width."""
-    x, moments = floats(block, 0), floats(block, 1).view(np.float64)
+    """Mean and squared deviations of a run of pixels. Arguments: x (pixels, width), moments (parts, 2, width);
+    pixels, width."""
+    x, moments = floats(block, 0), doubles(block, 1)
     pixels, width = integer(block, 2), integer(block, 3)
     first, last = pixels * part // parts, pixels * (part + 1) // parts
     own = moments[part * 2 * width : (part + 1) * 2 * width]
@@ -127,34 +127,35 @@ def moments_task(block, part, parts):
     moments_of(x, first * width, last - first, width, work, own[:width], own[width:])
 
 
-@njit(**OPTIONS)
-def merge_moments(moments, pixels, weight, bias, eps, mean, rstd):
-    """mean and rstd (C,) from the runs' moments (parts, 2, fold C); the affine map (mean, scale, offset)."""
-    parts, _, width = moments.shape
-    channels = len(mean)
+@task
+def merge_moments_task(block, part, parts):
+    """mean and rstd (C,) from the runs' moments (runs, 2, width); the affine map k (mean, scale, offset). Arguments:
+    moments, weight, bias (C,), eps (1,), mean, rstd, k; runs, pixels, width."""
+    moments, weight, bias, eps = doubles(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)[0]
+    mean, rstd, k = floats(block, 4), floats(block, 5), floats(block, 6)
+    runs, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
+    channels, n = len(mean), padded(width)
     count = pixels * (width // channels)
-    k = np.zeros((3, padded(width)), np.float32)
     for c in range(channels):
         centre, spread = 0.0, 0.0
-        for part in range(parts):
-            run = pixels * (part + 1) // parts - pixels * part // parts
+        for i in range(runs):
+            run = pixels * (i + 1) // runs - pixels * i // runs
             for f in range(c, width, channels):
-                centre += moments[part, 0, f] * run
+                centre += moments[2 * i * width + f] * run
         centre /= count
-        for part in range(parts):
-            run = pixels * (part + 1) // parts - pixels * part // parts
+        for i in range(runs):
+            run = pixels * (i + 1) // runs - pixels * i // runs
             for f in range(c, width, channels):
-                d = moments[part, 0, f] - centre
-                spread += moments[part, 1, f] + run * d * d
+                d = moments[2 * i * width + f] - centre
+                spread += moments[(2 * i + 1) * width + f] + run * d * d
         r = 1 / np.sqrt(spread / count + eps)
         mean[c] = centre
         rstd[c] = r
         remainder = centre - mean[c]
         for f in range(c, width, channels):
-            k[0, f] = mean[c]
-            k[1, f] = weight[c] * r
-            k[2, f] = bias[c] - remainder * weight[c] * r
-    return k
+            k[f] = mean[c]
+            k[n + f] = weight[c] * r
+            k[2 * n + f] = bias[c] - remainder * weight[c] * r
 
 
 @task
@@ -169,8 +170,8 @@ def affine_task(block, part, parts):
 @task
 def products_task(block, part, parts):
     """Sums of g and of g (x - mean) over a run of pixels. Arguments: g, x (pixels, width), mean (C,), sums
-    (parts, 2, width) as float32; pixels, width."""
-    g, x, mean, sums = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3).view(np.float64)
+    (parts, 2, width); pixels, width."""
+    g, x, mean, sums = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
     pixels, width = integer(block, 4), integer(block, 5)
     first, last = pixels * part // parts, pixels * (part + 1) // parts
     own = sums[part * 2 * width : (part + 1) * 2 * width]
@@ -180,27 +181,28 @@ def products_task(block, part, parts):
     products_of(g, x, first * width, last - first, width, work[2], work, own[:width], own[width:])
 
 
-@njit(**OPTIONS)
-def merge_products(sums, pixels, weight, mean, rstd, dweight, dbias):
-    """dweight and dbias (C,) from the runs' sums (parts, 2, fold C); dx's coefficients (mean, of_g, of_x, offset)."""
-    parts, _, width = sums.shape
-    channels = len(mean)
+@task
+def merge_products_task(block, part, parts):
+    """dweight and dbias (C,) from the runs' sums (runs, 2, width); dx's coefficients k (mean, of_g, of_x, offset).
+    Arguments: sums, weight, mean, rstd, dweight, dbias (C,), k; runs, pixels, width."""
+    sums, weight, mean, rstd = doubles(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    dweight, dbias, k = floats(block, 4), floats(block, 5), floats(block, 6)
+    runs, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
+    channels, n = len(mean), padded(width)
     count = pixels * (width // channels)
-    k = np.zeros((4, padded(width)), np.float32)
     for c in range(channels):
         s, q, r = 0.0, 0.0, np.float64(rstd[c])
-        for part in range(parts):
+        for i in range(runs):
             for f in range(c, width, channels):
-                s += sums[part, 0, f]
-                q += sums[part, 1, f]
+                s += sums[2 * i * width + f]
+                q += sums[(2 * i + 1) * width + f]
         dweight[c] = q * r
         dbias[c] = s
         for f in range(c, width, channels):
-            k[0, f] = mean[c]
-            k[1, f] = weight[c] * r
-            k[2, f] = -weight[c] * r * r * r * q / count
-            k[3, f] = -weight[c] * r * s / count
-    return k
+            k[f] = mean[c]
+            k[n + f] = weight[c] * r
+            k[2 * n + f] = -weight[c] * r * r * r * q / count
+            k[3 * n + f] = -weight[c] * r * s / count
 
 
 @task

@@ -8,7 +8,6 @@ axes, strides and row lengths by tests/kernels/test_softmax.py.
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
 from ..definitions import softmax as definition
@@ -17,6 +16,7 @@ from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
     LANES,
+    njit,
     vexp,
     vfill,
     vfma,
@@ -28,10 +28,9 @@ from .simd import (
 from .threads import thread_count
 
 Array = np.ndarray
-njit: Any = numba.njit
 
 # No leave to reassociate: (x - m) - log_sum must not become x - (m + log_sum).
-_OPTIONS: Any = {"cache": True, "error_model": "numpy", "fastmath": FASTMATH - {"reassoc"}}
+_OPTIONS: Any = {"fastmath": FASTMATH - {"reassoc"}}
 _SERIAL = 16384  # elements below which a second thread costs more than it saves
 _MINUS_INFINITY = np.float32(-np.inf)
 
