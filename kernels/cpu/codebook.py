@@ -8,7 +8,6 @@ definition.
 
 import math
 
-import numba
 import numpy as np
 
 from ..array_module import quiet
@@ -26,7 +25,7 @@ _KEPT = 1 << 18  # scores at a time: 1 MiB, that stay in the second-level cache
 _LEAST = np.float32(-np.inf)
 
 
-@numba.njit(cache=True)
+@njit()
 def _distance(z, codebook, k):
     total = 0.0
     for j in range(z.size):
@@ -35,12 +34,12 @@ def _distance(z, codebook, k):
     return total
 
 
-@njit(cache=True)
+@njit()
 def _score(scores, halves, at, k, left):
     return load_vector(scores, at + k, left, _LEAST) - load_vector(halves, k, left, 0)
 
 
-@njit(cache=True)
+@njit()
 def _largest(scores, halves, at, codes):
     largest = vfill(_LEAST)
     for k in range(0, codes, LANES):
@@ -57,7 +56,7 @@ def _length(z, at, width):
     return math.sqrt(np.float64(vsum(squares)))
 
 
-@numba.njit(cache=True)
+@njit()
 def _nearest_of_all(z, codebook):
     best, least = 0, np.inf
     for k in range(codebook.size // z.size):

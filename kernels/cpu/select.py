@@ -4,11 +4,11 @@ The same function as kernels/definitions/select.py, held to it, bit by bit, by t
 equal shapes only (b may be a number); the rest is the definition.
 """
 
-import numba
 import numpy as np
 
 from ..definitions import select as definition
 from .launch import flags, floats, launch, task
+from .simd import njit
 from .threads import thread_count
 
 Array = np.ndarray
@@ -16,14 +16,14 @@ Array = np.ndarray
 _SERIAL = 65536  # elements worth a thread
 
 
-@numba.njit(cache=True)
+@njit()
 def _choose(condition, a, b, y):
     for i in range(y.size):
         u, v = a[i], b[i]  # both loaded whatever the condition: no branch
         y[i] = u if condition[i] else v
 
 
-@numba.njit(cache=True)
+@njit()
 def _choose_number(condition, a, b, y):
     for i in range(y.size):
         u = a[i]
