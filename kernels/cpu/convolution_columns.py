@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
-from tinygen.kernels.cpu.gemm import DEPTH, START, multiply, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, multiply, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
 from tinygen.kernels.cpu.packing import pack_transposed
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vfill, vload, vstore, vwhere_less, vzero
@@ -25,7 +25,7 @@ from tinygen.kernels.cpu.threads import scratch, thread_count
 
 Shape = tuple[int, ...]
 
-BLOCK = 8 * LANES  # pixels transposed at a time: with 64 channels they stay in the first-level cache
+BLOCK = WIDEST * LANES  # pixels transposed at a time: a panel, which stays in the first-level cache
 PIXELS = 512  # small images are taken together up to this many
 PHASE = 8  # numbers in a row of `Plan.phases`
 

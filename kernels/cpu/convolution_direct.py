@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
-from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate, multiply, panel_width, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate_far, multiply, panel_width, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
 from tinygen.kernels.cpu.simd import FASTMATH, njit
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -237,14 +237,14 @@ def sum_up(x, start, source, count, taps, g, pixel, total, rough, both, groups, 
     for k in range(groups):
         a, b, c = start + k * (both[0] // groups), pixel + k * columns, k * taps.size * padded
         if padded == columns:
-            accumulate(x, a, source, count, taps, g, b, out_channels, padded, total, c)
+            accumulate_far(x, a, source, count, taps, g, b, out_channels, padded, total, c)
         else:
             for m in range(count):
                 for j in range(columns):
                     rough[m * padded + j] = g[b + m * out_channels + j]
                 for j in range(columns, padded):
                     rough[m * padded + j] = np.float32(0)
-            accumulate(x, a, source, count, taps, rough, START, padded, padded, total, c)
+            accumulate_far(x, a, source, count, taps, rough, START, padded, padded, total, c)
 
 
 @task

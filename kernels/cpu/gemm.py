@@ -20,6 +20,7 @@ from numba.core import cgutils
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.launch import variant
 from tinygen.kernels.cpu.simd import (
     FASTMATH,
     FLOATS,
@@ -124,6 +125,14 @@ def pointers(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
     ]
 
 
+def fetch(builder: Any, pointer: Any) -> None:
+    """Have what lies at `pointer` brought to the second-level cache; an address that is nobody's does no harm."""
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+    builder.call(fetch, [builder.bitcast(pointer, byte), flag(0), flag(2), flag(1)])
+
+
 def _sums(builder: Any, rows: int, vectors: int) -> list[list[Any]]:
     return [[cgutils.alloca_once(builder, FLOATS) for _ in range(vectors)] for _ in range(rows)]
 
@@ -203,8 +212,33 @@ def _product_tile(rows: int, vectors: int) -> Any:
     return intrinsic(tile)
 
 
-def _outer_tile(rows: int, vectors: int) -> Any:
-    """Microkernel of `accumulate`: rows r, r + 1, ... of one panel, over the rows m0 to m1 of B."""
+def _lines_ahead(
+    builder: Any, rows: int, vectors: int, a: Any, start: Any, source: Any, m0: Any, m1: Any, r: Any, *b: Any
+) -> tuple[Any, Any]:
+    """Where in memory the tile from row r on fetches first, and how many floats further each time."""
+    b, b_start, b_stride = b
+    n = ir.Constant(_INT, PIXELS)
+    tile = builder.udiv(r, ir.Constant(_INT, rows))
+    first = builder.load(at(builder, source, m0))
+    step = builder.sub(builder.load(at(builder, source, _clamped(builder, m0, 1, m1))), first)
+    from_b = builder.add(b_start, builder.mul(builder.add(m0, n), b_stride))
+    from_a = builder.add(builder.add(start, first), builder.mul(n, step))
+    others = builder.sub(tile, ir.Constant(_INT, vectors))
+    of_b = builder.icmp_signed("<", others, ir.Constant(_INT, 0))
+    line_b, line_a = (
+        at(builder, vectors_at(builder, b, from_b), tile),
+        at(builder, vectors_at(builder, a, from_a), others),
+    )
+    line = builder.bitcast(builder.select(of_b, line_b, line_a), ir.FloatType().as_pointer())
+    return line, builder.select(of_b, b_stride, step)
+
+
+def _outer_tile(rows: int, vectors: int, far: bool = False) -> Any:
+    """Microkernel of `accumulate`: rows r, r + 1, ... of one panel, over the rows m0 to m1 of B.
+
+    If `far`, it fetches one line in a step of what is wanted `PIXELS` steps on: the first tiles of a panel fetch its
+    vectors of B, the others the elements of A, as far as these are adjacent and their rows equally distant.
+    """
 
     def tile(typing, a, start, source, m0, m1, row, r, end, b, b_start, b_stride, c, c_start):
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -218,10 +252,17 @@ def _outer_tile(rows: int, vectors: int) -> Any:
             for i in range(rows):
                 for j in range(vectors):
                     builder.store(load(builder, at(builder, out[i], j)), sums[i][j])
+            if far:
+                line, step = _lines_ahead(builder, rows, vectors, a, start, source, m0, m1, r, b, b_start, b_stride)
+                wanted = cgutils.alloca_once_value(builder, line)
             with cgutils.for_range_slice(builder, m0, m1, ir.Constant(_INT, 1), _INT) as (m, _):
                 offset = builder.load(at(builder, source, m))
                 pixel = vectors_at(builder, b, builder.add(b_start, builder.mul(m, b_stride)))
                 _fma(builder, sums, [at(builder, p, offset) for p in begin], pixel)
+                if far:
+                    line = builder.load(wanted)
+                    fetch(builder, line)
+                    builder.store(at(builder, line, step), wanted)
             for i in range(rows):
                 for j in range(vectors):
                     store(builder, builder.load(sums[i][j]), at(builder, out[i], j))
@@ -319,3 +360,13 @@ def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c
                 for r in range(0, rows, ROWS_1):
                     _outer_1(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
             column += vectors * LANES
+
+
+# For matrices that do not fit the second-level cache.
+accumulate_far = njit(fastmath=FASTMATH, cache=True)(
+    variant(
+        accumulate.py_func,
+        "accumulate_far",
+        **{f"_outer_{vectors}": _outer_tile(ROWS[vectors], vectors, far=True) for vectors in (4, 2, 1)},
+    )
+)

@@ -11,6 +11,7 @@ from llvmlite import ir
 from numba import types
 
 from .gemm import WIDEST
+from .gemm import fetch as fetch_line
 from .simd import (
     FASTMATH,
     FLOATS,
@@ -30,6 +31,7 @@ from .simd import (
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _LANES = range(LANES)
 _ZERO = np.float32(0)
+AHEAD = 2 * LANES  # rows between what is transposed and what is fetched from memory meanwhile
 
 
 def _exchange(builder: Any, rows: list[Any], step: int) -> None:
@@ -72,6 +74,17 @@ def transpose_tile(typing: Any, x: Any, start: Any, stride: Any, out: Any, at: A
     return (types.void(x, n, n, out, n, n), build) if is_float32(x) and is_float32(out) else None
 
 
+@intrinsic
+def fetch(typing: Any, x: Any, index: Any) -> Any:
+    """Have what lies at x[index] brought to the second-level cache; beyond the end of x does no harm."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        fetch_line(builder, address(context, builder, sig.args, args, ir.FloatType()))
+        return context.get_dummy_value()
+
+    return (types.void(x, types.intp), build) if is_float32(x) else None
+
+
 @njit(fastmath=FASTMATH, cache=True)
 def load_vector(x, at, left, fill):
     """The vector at x[at:], of which `left` elements exist; the other lanes are `fill`."""
@@ -112,6 +125,8 @@ def pack_transposed(x, start, stride, rows, columns, packed):
             to = columns * c + j - c
             if j + LANES <= rows:
                 for i in range(0, tiled, LANES):
+                    for lane in range(LANES):
+                        fetch(x, start + (j + AHEAD + lane) * stride + i)
                     transpose_tile(x, start + j * stride + i, stride, packed, to + i * width, width)
                 for i in range(tiled, columns):
                     for lane in range(LANES):
