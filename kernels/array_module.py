@@ -23,6 +23,15 @@ def in_memory(x: Any) -> list[int]:
     return sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
 
 
+def flat_like(a: Any, like: Any) -> Any:
+    """The elements of a in the order in which `like`, which is dense, holds its own; a view if it can be."""
+    if a.strides != tuple(s // like.itemsize * a.itemsize for s in like.strides):
+        copy = xp(a).empty_like(like, dtype=a.dtype)
+        copy[...] = a
+        a = copy
+    return a.ravel(order="K")
+
+
 def bfloat16() -> np.dtype:
     """The dtype bfloat16, which NumPy has from the package ml_dtypes; from here on by its name too."""
     import ml_dtypes

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ..array_module import flat_like
 from ..definitions import elementwise as definition
 from .launch import doubles, floats, integer, launch, task
 from .packing import load_vector, store_vector
@@ -110,18 +111,9 @@ def _erf(block, part, parts):
 _ERF = {"f": _erf, "d": _erf.variant("_erf_doubles", floats=doubles)}
 
 
-def _in_memory_order(a: Array, like: Array) -> Array:
-    """The elements of a in the order in which `like`, which is dense, holds its own; a view if it can be."""
-    if a.strides != like.strides or a.dtype != like.dtype:
-        copy = np.empty_like(like)
-        copy[...] = a
-        a = copy
-    return a.ravel(order="K")
-
-
 def _forward(kind: int, x: Array) -> Array:
     y = np.empty_like(x, subok=False)
-    launch(_map, thread_count(x.size, _SERIAL), _in_memory_order(x, y), y.ravel(order="K"), kind)
+    launch(_map, thread_count(x.size, _SERIAL), flat_like(x, y), y.ravel(order="K"), kind)
     return y
 
 
@@ -143,5 +135,5 @@ def normal_cdf(x: Array) -> Array:
 def erf(x: Array) -> Array:
     """The error function, laid out in memory as x."""
     y = np.empty_like(x, subok=False)
-    launch(_ERF[y.dtype.char], thread_count(x.size, _SERIAL), _in_memory_order(x, y), y.ravel(order="K"))
+    launch(_ERF[y.dtype.char], thread_count(x.size, _SERIAL), flat_like(x, y), y.ravel(order="K"))
     return y

@@ -6,6 +6,7 @@ ELU to three units in the last place.
 
 import numpy as np
 
+from ..array_module import flat_like
 from ..definitions import rectifier as definition
 from .launch import floats, launch, task
 from .packing import load_vector, store_vector
@@ -80,18 +81,9 @@ def _elu_backward(block, part, parts):
         store_vector(y, i, stop - i, vwhere_less(vzero(), v, u, u * alpha * vexp(v)))
 
 
-def _in_order(a: Array, like: Array) -> Array:
-    """The elements of a in the order in which `like`, which is dense, holds its own; a view if it can be."""
-    if a.strides != like.strides:
-        copy = np.empty_like(like)
-        copy[...] = a
-        a = copy
-    return a.ravel(order="K")
-
-
 def _run(work: task, x: Array, *arrays: Array, scalars: tuple[Array, ...] = ()) -> Array:
     y = np.empty_like(x, subok=False)
-    flat = [_in_order(a, y) for a in (*arrays, x)]
+    flat = [flat_like(a, y) for a in (*arrays, x)]
     launch(work, thread_count(x.size, _SERIAL), *flat, y.ravel(order="K"), *scalars)
     return y
 

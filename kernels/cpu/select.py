@@ -6,6 +6,7 @@ equal shapes only (b may be a number); the rest is the definition.
 
 import numpy as np
 
+from ..array_module import flat_like
 from ..definitions import select as definition
 from .launch import flags, floats, launch, task
 from .simd import njit
@@ -41,22 +42,12 @@ def _select(block, part, parts):
         _choose_number(condition[first:stop], a[first:stop], b[0], y[first:stop])
 
 
-def _in_order(a: Array, like: Array) -> Array:
-    """The elements of a in the order in which `like`, which is dense, holds its own; a view if it can be."""
-    if a.strides != tuple(s // like.itemsize * a.itemsize for s in like.strides):
-        copy = np.empty_like(like, dtype=a.dtype)
-        copy[...] = a
-        a = copy
-    return a.ravel(order="K")
-
-
 def select(a: Array, condition: Array, b: Array | float) -> Array:
     """a where `condition` holds, else b; see the definition."""
-    number = not isinstance(b, np.ndarray)
     fits = a.dtype == np.float32 and condition.dtype == bool and condition.shape == a.shape
-    if not fits or not (number or (b.dtype == a.dtype and b.shape == a.shape)):
+    if not fits or (isinstance(b, np.ndarray) and not (b.dtype == a.dtype and b.shape == a.shape)):
         return definition.select(a, condition, b)
     y = np.empty_like(a, subok=False)
-    other = np.array([b], np.float32) if number else _in_order(b, y)
-    launch(_select, thread_count(a.size, _SERIAL), _in_order(condition, y), _in_order(a, y), other, y.ravel(order="K"))
+    other = flat_like(b, y) if isinstance(b, np.ndarray) else np.array([b], np.float32)
+    launch(_select, thread_count(a.size, _SERIAL), flat_like(condition, y), flat_like(a, y), other, y.ravel(order="K"))
     return y
