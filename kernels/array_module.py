@@ -76,6 +76,7 @@ def _error_state() -> tuple[contextvars.ContextVar[Any], Any]:
 
 
 _error, _IGNORED = _error_state()
+_set, _reset = _error.set, _error.reset
 
 
 class quietly:
@@ -84,10 +85,10 @@ class quietly:
     __slots__ = ("_before",)
 
     def __enter__(self) -> None:
-        self._before = _error.set(_IGNORED)
+        self._before = _set(_IGNORED)
 
     def __exit__(self, *error: Any) -> None:
-        _error.reset(self._before)
+        _reset(self._before)
 
 
 def quiet(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,10 +96,10 @@ def quiet(forward: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(forward)
     def silent(*args: Any) -> Any:
-        before = _error.set(_IGNORED)
+        before = _set(_IGNORED)
         try:
             return forward(*args)
         finally:
-            _error.reset(before)
+            _reset(before)
 
     return silent

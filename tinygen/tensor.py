@@ -101,7 +101,7 @@ class Tensor:
             return
         if self.dtype.kind not in "fV":
             raise TypeError(f"a tensor of dtype {self.dtype} carries no gradient: only floating dtypes do")
-        node = Node(None, (), {}, self._data.shape, self._data.dtype)
+        node = Node(None, (), (), self._data)
         node.leaf = weakref.ref(self)
         self._node = node
 

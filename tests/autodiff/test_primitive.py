@@ -1,6 +1,7 @@
 """Operations a user adds: one vjp an argument, joint ones, residuals, lists; and what is refused."""
 
 import importlib
+import weakref
 from unittest import mock
 
 import numpy as np
@@ -212,3 +213,28 @@ def test_gradients_that_others_hold_are_not_added_to(n, monkeypatch):
     assert gradient()
     monkeypatch.setattr(backward_module, "_ONLY_HERE", mock.ANY)
     assert not gradient()  # as it would be if nobody counted
+
+
+@pytest.mark.parametrize("n", [3, LARGE])
+def test_a_gradient_that_only_the_engine_holds_is_added_to_in_place(n, monkeypatch):
+    """Also what one operation gives of an argument that it has twice."""
+    made = []
+
+    def doubling(g):
+        made.append(weakref.ref((y := g * 2.0)._data))
+        return y
+
+    twice = tg.primitive(a=doubling, b=lambda g: g * 2.0)(lambda a, b: 2 * a + 2 * b)
+    twice_together = tg.primitive(tg.joint(lambda g: (doubling(g), g * 2.0), "a", "b"))(lambda a, b: 2 * a + 2 * b)
+
+    def in_place(operation):
+        made.clear()
+        x, seed = tg.ones(n, requires_grad=True), tg.ones(n)
+        (found,) = tg.grad(operation(x, x), x, seed)
+        assert (found.numpy() == 4).all()
+        return made[0]() is found._data
+
+    assert in_place(twice)
+    assert in_place(twice_together)
+    monkeypatch.setattr(backward_module, "_ONLY_HERE", 0)
+    assert not in_place(twice)

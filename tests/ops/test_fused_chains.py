@@ -205,11 +205,11 @@ def weighed(x, scale, shift):
 
 def test_only_what_gradients_read_is_kept():
     x, scale, shift = quarters(0, (2, 3), (3,), (3,))
-    saved = weighed(x, scale, shift)._node.saved["values"]
+    saved = weighed(x, scale, shift)._node.retained["values"]
     assert saved[0] is x
     assert saved[1] is scale
     assert saved[2] is None
-    saved = weighed(x.detach(), scale.detach(), shift)._node.saved["values"]
+    saved = weighed(x.detach(), scale.detach(), shift)._node.retained["values"]
     assert saved == (None, None, None)
     assert weighed(x.detach(), scale.detach(), shift.detach())._node is None
     with tg.no_grad():

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from sys import getrefcount
 from typing import Any
 
-import numpy as np
+from numpy import asarray, generic, ndarray
 
 from tinygen import kernels
 from tinygen.autodiff import anomaly, guard, large
 from tinygen.autodiff.fusion import Fused
-from tinygen.autodiff.primitive import REGISTRY, Rule, saved_arrays
+from tinygen.autodiff.primitive import COTANGENT, REGISTRY, Rule, saved_arrays
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
 from tinygen.kernels.capture import capturing
@@ -49,27 +49,28 @@ class _Table:
         self.gradient: dict[Node, Any] = {}
 
     def add(self, node: Node, g: Any, who: str = "backward") -> None:
-        """Adds `g`, which the operation `who` gives, to the gradient at `node`."""
+        """Adds `g`, which the operation `who` gives, to the gradient at `node`; None is nothing to add."""
+        if g is None:
+            return
         if g.shape != node.shape:
             if not _broadcasts(node.shape, g.shape):
                 raise ValueError(f"{who}: a vjp gave shape {g.shape} for an argument of shape {node.shape}")
-            g = sum_to(g, node.shape) if mode.recording else sum_to(Tensor(g), node.shape)._data
+            g = sum_to(g, node.shape) if isinstance(g, Tensor) else sum_to(Tensor(g), node.shape)._data
         if g.dtype is not node.dtype and g.dtype != node.dtype:
             g = g.astype(node.dtype)
         held = self.gradient.get(node)
         if held is None:
             self.gradient[node] = g
-        elif mode.recording:
+        elif isinstance(g, Tensor):
             self.gradient[node] = held + g
+        elif held.size == 1:
+            self.gradient[node] = _array(held + g)  # in a third of the time that NumPy takes to do it in place
+        elif held.base is not None or getrefcount(held) != _ONLY_HERE:
+            self.gradient[node] = held + g if held.size < LARGE else large.forward(REGISTRY["add"], (held, g))
         elif held.size < LARGE:
-            if held.base is None and getrefcount(held) == _ONLY_HERE:
-                held += g
-            else:
-                self.gradient[node] = _array(held + g)
-        elif held.base is None and getrefcount(held) == _ONLY_HERE:
-            kernels.add_to(held, g)  # type: ignore[attr-defined]
+            held += g
         else:
-            self.gradient[node] = large.forward(REGISTRY["add"], (held, g))
+            kernels.add_to(held, g)  # type: ignore[attr-defined]
 
 
 def _references() -> int:
@@ -84,47 +85,69 @@ _ONLY_HERE = _references()
 
 def _array(value: Any) -> Any:
     """The array `value`; NumPy's arithmetic on arrays of no dimensions gives scalars."""
-    return np.asarray(value) if isinstance(value, np.generic) else value
+    return asarray(value) if isinstance(value, generic) else value
 
 
 def _bare(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
-def _made(node: Node, rule: Rule, g: Any) -> Any:
-    """What the vjp of `rule` makes of the gradient `g` at `node`: one gradient, or a sequence of several."""
-    if mode.recording:
-        return rule.vjp(*_values(node, rule.names, g))
-    if rule.arithmetic:
-        saved = node.saved
-        values = [g if name == "g" else _bare(saved[name]) for name in rule.names]
-        made = _array(rule.vjp(*values)) if g.size < LARGE else large.gradient(node.op, rule, values)
-        return made if hasattr(made, "dtype") else _no_tensor(node.op.name, made)
-    return rule.vjp(*_values(node, rule.names, Tensor(g)))
+def _made(node: Node, rule: Rule, g: Any, several: bool) -> Any:
+    """What the vjp of `rule` makes of the gradient `g` at `node`: a gradient, a tensor or an array as `g` is, or a list
+    where there are `several`; None where there is none."""
+    if type(g) is not ndarray or not rule.arithmetic:
+        return _made_of_tensors(node, rule, g, several)
+    reads, saved = rule.reads, node.saved
+    if len(reads) == 2 and reads[0] == COTANGENT:  # (g, b): what products ask for
+        other = saved[reads[1]]
+        values: Any = (g, other._data if isinstance(other, Tensor) else other)
+    else:
+        values = [g if slot == COTANGENT else _bare(saved[slot]) for slot in reads]
+    if g.size >= LARGE:
+        return large.gradient(node.op, rule, values)
+    made = rule.vjp(*values)
+    return made if type(made) is ndarray else _array(made)
 
 
-def _no_tensor(name: str, made: Any) -> Any:
-    raise TypeError(f"{name}: a vjp gives tensors, not {type(made).__name__}")
+def _made_of_tensors(node: Node, rule: Rule, g: Any, several: bool) -> Any:
+    """The same in general: of a vjp that is more than arithmetic or is recorded, and of CuPy's arrays."""
+    recorded = isinstance(g, Tensor)
+    made = rule.vjp(*_values(node, rule, g if recorded else Tensor(g)))
+    if not several:
+        return _unwrapped(node, made, recorded)
+    if len(made) != len(node.parents[node.op.rules.index(rule)]):
+        raise ValueError(f"{node.name}: a vjp gave {len(made)} gradients, which are not one for each argument")
+    return [_unwrapped(node, m, recorded) for m in made]
 
 
-def _values(node: Node, names: tuple[str, ...], g: Tensor) -> list[Any]:
-    """What a vjp asks for by name."""
-    values = []
-    for name in names:
-        if name == "g":
+def _unwrapped(node: Node, made: Any, recorded: bool) -> Any:
+    """What a vjp made, as a tensor or an array."""
+    if made is None:
+        return None
+    if not isinstance(made, Tensor):
+        raise TypeError(f"{node.name}: a vjp gives tensors, not {type(made).__name__}")
+    return made if recorded else made._data
+
+
+def _values(node: Node, rule: Rule, g: Tensor) -> list[Any]:
+    """What the vjp of `rule` asks for."""
+    output = node.op.output
+    values: list[Any] = []
+    for slot in rule.reads:
+        if slot == COTANGENT:
             values.append(g)
-        elif name == "y":
-            y = Tensor(node.saved["y"])
+        elif slot == output:
+            y = Tensor(node.saved[slot])
             y._node = node  # made anew: a node that held its own output would be a cycle
             values.append(y)
         else:
-            values.append(node.saved[name])
+            values.append(node.saved[slot])
     return values
 
 
 def _verify(node: Node) -> None:
     """What the node retained must be what it was when it was recorded."""
-    for name, array in saved_arrays(node.saved):
+    for name, array in saved_arrays(node.retained):
         if guard.changed(array, node.time, node.stamps.get(name) if node.stamps else None):
             what = "its output" if name == "y" else f"its argument {name!r}"
             raise MutationError(
@@ -133,7 +156,7 @@ def _verify(node: Node) -> None:
             )
 
 
-def _let_through(node: Node, rule: Rule, live: Any) -> Any:
+def _let_through(node: Node, rule: Rule, live: Any, several: bool) -> Any:
     """Which entries of the gradients that `rule` makes depend on the output at all: one mask, a list, or None for all.
 
     `live` is the mask of the node's own gradient. What a `where` did not take is exactly 0, and stays so through what
@@ -141,7 +164,7 @@ def _let_through(node: Node, rule: Rule, live: Any) -> Any:
     """
     op = node.op
     if op.name == "where":
-        condition = node.saved["condition"]
+        condition = node.saved[0]
         taken = (condition._data if isinstance(condition, Tensor) else xp(live).asarray(condition)) != 0
         taken = xp(taken).broadcast_to(taken if rule.arguments == ("a",) else ~taken, node.shape)
         return taken if live is None else taken & live
@@ -152,8 +175,8 @@ def _let_through(node: Node, rule: Rule, live: Any) -> Any:
     if not op.moves:
         return None
     with recording(False):
-        moved = _made(node, rule, live.astype(node.dtype))
-    return [_bare(m) != 0 for m in moved] if isinstance(moved, list) else _bare(moved) != 0
+        moved = _made(node, rule, live.astype(node.dtype), several)
+    return [m != 0 for m in moved] if several else moved != 0
 
 
 def _gated(gradient: Any, live: Any) -> Any:
@@ -187,14 +210,34 @@ def _leading_to(order: Sequence[Node], wanted: set[Node]) -> set[Node]:
     return needed
 
 
-def backpropagate(
-    seeds: Sequence[tuple[Node, Tensor]], targets: Iterable[Node] | None, stop_before: int = -1
-) -> dict[Node, Tensor]:
-    """Gradients of sum(<seed, value>) at `targets`, or at every leaf when None; absent where nothing depends.
+class _Pass:
+    """Within the block gradients are computed, themselves recorded or not, and poles are no reason to warn."""
 
-    Nodes recorded before the time `stop_before` are taken as leaves: nothing flows through them.
+    __slots__ = ("_before", "_recorded", "_warnings")
+
+    def __init__(self, recorded: bool):
+        self._recorded = recorded
+
+    def __enter__(self) -> None:
+        self._before = mode.recording, mode.backward
+        mode.recording, mode.backward = self._recorded, True
+        self._warnings = quietly()
+        self._warnings.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._warnings.__exit__()
+        mode.recording, mode.backward = self._before
+
+
+def backpropagate(
+    output: Node, seed: Tensor, targets: Iterable[Node] | None, recorded: bool, stop_before: int = -1
+) -> dict[Node, Tensor]:
+    """Gradients of <seed, value at `output`> at `targets`, or at every leaf when None; absent where nothing depends.
+
+    They are themselves `recorded` or not. Nodes older than the time `stop_before` are taken as leaves: nothing flows
+    through them.
     """
-    order = reachable([node for node, _ in seeds], stop_before)
+    order = reachable([output], stop_before)
     if targets is None:
         wanted = {node for node in order if node.op is None}
         needed = set(order)  # a node without a leaf below it is never recorded
@@ -202,16 +245,11 @@ def backpropagate(
         wanted = set(targets)
         needed = _leading_to(order, wanted)
     table = _Table()
-    for node, g in seeds:
-        if node in needed:
-            table.add(node, g if mode.recording else g._data)
-    outer, mode.backward = mode.backward, True
-    try:
-        with quietly():
-            found = _sweep(order, table, wanted, needed, stop_before)
-        return found if mode.recording else {node: Tensor(g) for node, g in found.items()}
-    finally:
-        mode.backward = outer
+    if output in needed:
+        table.add(output, seed if recorded else seed._data)
+    with _Pass(recorded):
+        found = _sweep(order, table, wanted, needed, stop_before)
+    return found if recorded else {node: Tensor(g) for node, g in found.items()}
 
 
 def _sweep(
@@ -220,7 +258,7 @@ def _sweep(
     """Runs the vjps of `order`, the youngest node first, and returns the gradients at `wanted`."""
     live: dict[Node, Any] = {}  # below a `where`: which entries can differ from 0; all of them for nodes not in here
     result: dict[Node, Any] = {}
-    plain = not mode.recording
+    careful = mode.anomaly
     for node in order:
         g = table.gradient.pop(node, None)
         if g is None:
@@ -230,34 +268,53 @@ def _sweep(
         op = node.op
         if op is None or node.time < stop_before:
             continue
-        if guard.suspicious(node.time):
+        if node.time < guard.last_write or guard.exposed:
             _verify(node)
-        mask = live.pop(node, None) if live else None
-        for rule, parents in zip(op.rules, node.parents):
-            several = type(parents) is tuple
-            if parents is None or not (any(p in needed for p in parents) if several else parents in needed):
-                continue
-            made = _made(node, rule, g)
-            if mask is None and plain and rule.arithmetic and not mode.anomaly and not live:
-                table.add(parents, made, op.name)  # nothing of what follows applies
-                continue
-            through = None if mask is None and not op.chooses else _let_through(node, rule, mask)
-            for i, (parent, gradient) in enumerate(zip(parents, made) if several else ((parents, made),)):
-                if parent is None or gradient is None or parent not in needed:
-                    continue
-                if isinstance(gradient, Tensor):
-                    gradient = gradient._data if plain else gradient
-                elif not (plain and rule.arithmetic):
-                    _no_tensor(op.name, gradient)
-                passed = through[i] if isinstance(through, list) else through
-                if passed is not None and (op.elementwise or isinstance(op, Fused)):
-                    gradient = _gated(gradient, passed)
-                if mode.anomaly:
-                    anomaly.check_gradient(node, _bare(gradient))
-                if passed is not None or parent in live:
-                    _merge(live, parent, passed, parent not in table.gradient)
-                table.add(parent, gradient, op.name)
+        if live or careful or op.chooses:
+            _pull_through_masks(node, g, table, needed, live)
+        else:
+            _pull(node, g, table, needed)
     return result
+
+
+def _pull(node: Node, g: Any, table: _Table, needed: set[Node]) -> None:
+    """Adds to `table` what the vjps of `node` make of its gradient `g`. Nothing here outlives its use: who is added to
+    next in place must be held by the table alone."""
+    for rule, parent in zip(node.op.rules, node.parents):
+        if parent is None:
+            continue
+        if type(parent) is not tuple:
+            if parent in needed:
+                table.add(parent, _made(node, rule, g, False), node.op.name)
+        elif not needed.isdisjoint(parent):
+            made = _made(node, rule, g, True)[::-1]
+            for p in parent:
+                if p in needed:
+                    table.add(p, made.pop(), node.op.name)
+                else:
+                    made.pop()
+
+
+def _pull_through_masks(node: Node, g: Any, table: _Table, needed: set[Node], live: dict[Node, Any]) -> None:
+    """`_pull`, below a `where` and where anomalies are looked for."""
+    op, mask = node.op, live.pop(node, None)
+    for rule, parents in zip(op.rules, node.parents):
+        several = type(parents) is tuple
+        if parents is None or not (any(p in needed for p in parents) if several else parents in needed):
+            continue
+        made = _made(node, rule, g, several)
+        through = None if mask is None and not op.chooses else _let_through(node, rule, mask, several)
+        for i, (parent, gradient) in enumerate(zip(parents, made) if several else ((parents, made),)):
+            if parent is None or gradient is None or parent not in needed:
+                continue
+            passed = through[i] if isinstance(through, list) else through
+            if passed is not None and (op.elementwise or isinstance(op, Fused)):
+                gradient = _gated(gradient, passed)
+            if mode.anomaly:
+                anomaly.check_gradient(node, _bare(gradient))
+            if passed is not None or parent in live:
+                _merge(live, parent, passed, parent not in table.gradient)
+            table.add(parent, gradient, op.name)
 
 
 def _seed(output: Tensor, grad_output: ArrayLike | None) -> tuple[Node, Tensor]:
@@ -284,8 +341,9 @@ def _unaliased(gradients: list[Tensor | None], seed: Tensor) -> list[Tensor | No
     fresh: list[Tensor | None] = []
     for g in gradients:
         if g is not None:
-            buffer = guard.buffer_of(g._data)
-            if id(buffer) in taken or buffer.size != g.size or guard.shared(buffer):
+            array = g._data
+            buffer = array if array.base is None else guard.buffer_of(array)
+            if id(buffer) in taken or buffer.size != array.size or guard.shared(buffer):
                 g = REGISTRY["positive"](g)  # a copy
                 buffer = g._data
             taken.add(id(buffer))
@@ -326,8 +384,7 @@ def grad(
         return (None,) * len(inputs)  # type: ignore[return-value]
     node, seed = _seed(output, grad_output)
     nodes = [x._node for x in inputs]
-    with recording(create_graph):
-        found = backpropagate([(node, seed)], [n for n in nodes if n is not None])
+    found = backpropagate(node, seed, nodes, create_graph)  # type: ignore[arg-type]
     gradients = [found.get(n) for n in nodes]  # type: ignore[arg-type]
     if not allow_unused:
         for i, g in enumerate(gradients):
@@ -347,8 +404,8 @@ def backward(self: Tensor, grad: ArrayLike | None = None) -> None:
         MutationError: an array that the gradient needs changed after it was recorded.
     """
     node, seed = _seed(self, grad)
+    found = backpropagate(node, seed, None, False)
     with recording(False):
-        found = backpropagate([(node, seed)], None)
         leaves = [(n.leaf() if n.leaf else None, g) for n, g in found.items()]
         alive = [(leaf, g) for leaf, g in leaves if leaf is not None]
         for (leaf, _), g in zip(alive, _unaliased([g for _, g in alive], seed)):

@@ -34,8 +34,7 @@ def _vjp(
     if again._node is None:
         return (None,) * (len(args) + len(outside))
     nodes = [a._node if isinstance(a, Tensor) else None for a in inner] + list(outside)
-    with recording(create_graph):
-        found = backpropagate([(again._node, g)], [n for n in nodes if n is not None], stop_before=start)
+    found = backpropagate(again._node, g, [n for n in nodes if n is not None], create_graph, stop_before=start)
     return tuple(None if n is None else found.get(n) for n in nodes)
 
 
@@ -43,7 +42,7 @@ def _leaf(argument: Any) -> Any:
     return Tensor(argument._data, argument.requires_grad) if isinstance(argument, Tensor) else argument
 
 
-_checkpoint = Primitive(lambda y, fn, args, outside: y, {}, (joint(_vjp, "args", "outside"),), "checkpoint", False)
+_checkpoint = Primitive(lambda fn, args, outside: None, {}, (joint(_vjp, "args", "outside"),), "checkpoint", False)
 
 
 def checkpoint(fn: Callable[..., Tensor], *args: Any) -> Tensor:
@@ -69,6 +68,5 @@ def checkpoint(fn: Callable[..., Tensor], *args: Any) -> Tensor:
     outside = [n for n in reachable([y._node], stop_before=start) if n.time < start and n not in own]
     result = Tensor(y._data)
     parents = tuple(a._node if isinstance(a, Tensor) else None for a in args) + tuple(outside)
-    saved = {"y": y._data, "fn": fn, "args": args, "outside": outside}
-    result._node = recorded(_checkpoint, (parents,), saved, y._data)
+    result._node = recorded(_checkpoint, (parents,), (fn, args, outside, y._data), y._data)
     return result

@@ -92,6 +92,7 @@ class Fused(Primitive):
         self.function = function if total is None else None
         self.forward = self._run
         self.tensor_positions = tuple(range(self.arity))
+        self.slots = ["derivative", "values", "shape"]  # of a node
         self.rules = (
             self._rule(self.names, lambda g, derivative, values, shape: self._vjp(g, derivative, values, shape)),
         )
@@ -157,7 +158,7 @@ class Fused(Primitive):
         derivative = self.derivative(tuple([node is not None for node in nodes]))
         values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
         shape = _together(self._read(raw)) if self.total else out.shape
-        return recorded(self, (nodes,), {"derivative": derivative, "values": values, "shape": shape}, out)
+        return recorded(self, (nodes,), (derivative, values, shape), out)
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         if self.total:
@@ -173,10 +174,10 @@ class Fused(Primitive):
 
     def masks(self, node: Node, live: Any) -> list[Any]:  # type: ignore[override]
         """Which entries of each argument's gradient can differ from 0 (see backward.py)."""
-        shape = node.saved["shape"]
+        derivative, values, shape = node.saved
         if live is not None and self.total:
             live = live.reshape(self._beside(shape))
-        return node.saved["derivative"].masks(node.saved["values"], live, shape)
+        return derivative.masks(values, live, shape)
 
 
 def _together(arrays: list[Any]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from tinygen.kernels.capture import capturing, recording
 
 exposed: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, checksum when it was first exposed
 _written: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, time of the last write
-_last_write = -1
+last_write = -1
 
 
 def buffer_of(array: Any) -> Any:
@@ -65,27 +65,22 @@ def expose(array: Any) -> None:
 
 def written(array: Any) -> None:
     """The project has written into `array`: graphs that recorded it are stale."""
-    global _last_write
+    global last_write
     if (graph := recording()) is not None:
         graph.written.append(array)  # each replay writes
-    _last_write = now()
-    _enter(_written, buffer_of(array), _last_write)
+    last_write = now()
+    _enter(_written, buffer_of(array), last_write)
 
 
-def shared(array: Any) -> bool:
-    """Whether somebody outside, or an optimiser, writes into the memory of `array`."""
-    key = id(buffer_of(array))
+def shared(buffer: Any) -> bool:
+    """Whether somebody outside, or an optimiser, writes into the memory that `buffer` owns."""
+    key = id(buffer)
     return key in exposed or key in _written
 
 
 def stamp(array: Any) -> int | None:
     """The checksum of `array` now; None while no user holds it, and while a step is captured and no value is known."""
     return checksum(array) if id(buffer_of(array)) in exposed and not capturing() else None
-
-
-def suspicious(time: int) -> bool:
-    """Whether anything recorded at `time` can have changed since: if not, there is nothing to look at."""
-    return time < _last_write or bool(exposed)
 
 
 def changed(array: Any, time: int, stamp: int | None) -> bool:

@@ -15,6 +15,7 @@ import dis
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,23 +42,30 @@ class Kept:
         self.extra = extra
 
 
-class Rule(NamedTuple):
-    """A vjp, the arguments it serves, the names it asks for, and whether it is nothing but + - * / of these."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A vjp, the arguments it serves, the names it asks for, the slots of a node where they are (`COTANGENT`: it is the
+    gradient at the node), and whether it is nothing but + - * / of these."""
 
     arguments: tuple[str, ...]
     positions: tuple[int, ...]
     vjp: Callable[..., Any]
     names: tuple[str, ...]
+    reads: tuple[int, ...]
     arithmetic: bool
 
 
-class Sources(NamedTuple):
-    """Where a node finds what its vjps ask for: arguments and shapes by position, the output, what the forward kept."""
+COTANGENT = -1
 
-    arguments: tuple[tuple[str, int], ...]
-    output: bool
-    shapes: tuple[tuple[str, int], ...]
-    kept: tuple[str, ...]
+
+class Sources(NamedTuple):
+    """What a node retains for the vjps in use: arguments by position; by slot the output, shapes of arguments (with
+    their position) and what the forward kept (with its name)."""
+
+    arguments: tuple[int, ...]
+    output: int | None
+    shapes: tuple[tuple[int, int], ...]
+    kept: tuple[tuple[int, str], ...]
 
 
 class Joint(NamedTuple):
@@ -104,6 +112,8 @@ class Primitive:
         self.defaults = tuple(p.default for p in parameters.values())
         self.arity = len(self.names)
         self.required = sum(default is inspect.Parameter.empty for default in self.defaults)
+        self.slots = list(self.names)  # what a node can retain: arguments, and what else rules ask for
+        self.output: int | None = None  # the slot of the output
         rules = [self._rule((argument,), vjp) for argument, vjp in vjps.items()]
         rules += [self._rule(entry.arguments, entry.vjp) for entry in joints]
         self.rules: tuple[Rule, ...] = tuple(rules)
@@ -111,15 +121,27 @@ class Primitive:
         self._singles = tuple(rule.positions[0] for rule in rules if len(rule.positions) == 1)
         self._joints = tuple(rule.positions for rule in rules if len(rule.positions) > 1)  # they come after the singles
         self._sources: dict[tuple[bool, ...], Sources] = {}
-        self._all_sources = self._sources_for((True,) * len(rules))  # computed once: recording is the hot path
+        self._all_sources = self.sources((True,) * len(rules))  # computed once: recording is the hot path
 
     def _rule(self, arguments: tuple[str, ...], vjp: Callable[..., Any]) -> Rule:
         for argument in arguments:
             if argument not in self.names:
                 raise TypeError(f"{self.name}: a vjp is given for {argument!r}, not one of the arguments {self.names}")
         names = tuple(inspect.signature(vjp).parameters)
+        reads = tuple(COTANGENT if name == "g" else self._slot(name) for name in names)
         positions = tuple(self.names.index(a) for a in arguments)
-        return Rule(arguments, positions, vjp, names, len(arguments) == 1 and _is_arithmetic(vjp))
+        return Rule(arguments, positions, vjp, names, reads, len(arguments) == 1 and _is_arithmetic(vjp))
+
+    def _slot(self, name: str) -> int:
+        """The slot of what a vjp asks for under `name`."""
+        if name == "y":  # the output, whatever the arguments are called
+            if self.output is None:
+                self.output = len(self.slots)
+                self.slots.append(name)
+            return self.output
+        if name not in self.slots:
+            self.slots.append(name)
+        return self.slots.index(name)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.names)})>"
@@ -232,34 +254,40 @@ class Primitive:
             if not any(parents):
                 return None
             used = tuple([parent is not None for parent in parents])  # what only the other rules need is not retained
-            sources = self._sources.get(used) or self._sources_for(used)
-        saved: dict[str, Any] = {}
-        for name, position in sources.arguments:
+            sources = self._sources.get(used) or self.sources(used)
+        if sources is _NOTHING:
+            return recorded(self, tuple(parents), (), out)
+        saved: list[Any] = [None] * len(self.slots)
+        for position in sources.arguments:
             value = args[position]
-            saved[name] = value if isinstance(value, Tensor) else retained(value, raw[position])
-        if sources.output:
-            saved["y"] = out
-        for name, position in sources.shapes:
+            saved[position] = value if isinstance(value, Tensor) else retained(value, raw[position])
+        if sources.output is not None:
+            saved[sources.output] = out
+        for slot, position in sources.shapes:
             value = raw[position]
-            saved[name] = [v.shape for v in value] if type(value) is list else np.shape(value)
-        for name in sources.kept:
+            saved[slot] = [v.shape for v in value] if type(value) is list else np.shape(value)
+        for slot, name in sources.kept:
             if extra is None or name not in extra:
                 raise TypeError(f"{self.name}: a vjp asks for {name!r}, which is neither g, y, an argument nor kept")
-            saved[name] = extra[name]
-        return recorded(self, tuple(parents), saved, out)
+            saved[slot] = extra[name]
+        return recorded(self, tuple(parents), tuple(saved), out)
 
-    def _sources_for(self, used: tuple[bool, ...]) -> "Sources":
-        """Where the values come from that the rules in use ask for."""
-        asked = dict.fromkeys(name for rule, on in zip(self.rules, used) if on for name in rule.names if name != "g")
-        arguments = [name for name in asked if name in self.names and name != "y"]
-        shapes = [n for n in asked if n not in arguments and n.endswith("_shape") and n[:-6] in self.names]
-        self._sources[used] = Sources(
-            tuple((name, self.names.index(name)) for name in arguments),
-            "y" in asked,
-            tuple((name, self.names.index(name[:-6])) for name in shapes),
-            tuple(name for name in asked if name not in (*arguments, *shapes, "y")),
+    def sources(self, used: tuple[bool, ...]) -> "Sources":
+        """What a node retains where the rules marked in `used` are in use."""
+        asked = {slot for rule, on in zip(self.rules, used) if on for slot in rule.reads if slot != COTANGENT}
+        others = {slot: self.slots[slot] for slot in sorted(asked) if slot >= self.arity and slot != self.output}
+        shapes = [s for s, name in others.items() if name.endswith("_shape") and name[:-6] in self.names]
+        found = Sources(
+            tuple(slot for slot in sorted(asked) if slot < self.arity),
+            self.output if self.output in asked else None,
+            tuple((slot, self.names.index(others[slot][:-6])) for slot in shapes),
+            tuple((slot, name) for slot, name in others.items() if slot not in shapes),
         )
+        self._sources[used] = _NOTHING if found == _NOTHING else found
         return self._sources[used]
+
+
+_NOTHING = Sources((), None, (), ())
 
 
 def _is_arithmetic(vjp: Any) -> bool:
@@ -282,11 +310,11 @@ _ARITHMETIC = {
 }
 
 
-def recorded(op: Primitive, parents: tuple[Any, ...], saved: dict[str, Any], out: Any) -> Node:
+def recorded(op: Primitive, parents: tuple[Any, ...], saved: tuple[Any, ...], out: Any) -> Node:
     """The node of `out`, with the state of what it retains where somebody outside could change that."""
-    node = Node(op, parents, saved, out.shape, out.dtype)
+    node = Node(op, parents, saved, out)
     if guard.exposed:
-        node.stamps = {name: guard.stamp(array) for name, array in saved_arrays(saved)}
+        node.stamps = {name: guard.stamp(array) for name, array in saved_arrays(node.retained)}
     if mode.anomaly:
         node.line = anomaly.calling_line()
     return node

@@ -34,21 +34,22 @@ class Node:
     """One recorded value: where it came from and what its gradient needs.
 
     `parents[i]` belongs to `op.rules[i]`: a node, None where no gradient is wanted, or a tuple of these for
-    a rule that serves several arguments. A leaf has no operation and knows its tensor by a weak reference.
+    a rule that serves several arguments. `saved[i]` is what `op.slots[i]` names, None where no gradient wanted needs
+    it; empty where none needs anything. A leaf has no operation and knows its tensor by a weak reference.
     `time` is when it was recorded: a parent is always older, so this order is topological.
     """
 
     __slots__ = ("__weakref__", "dtype", "leaf", "line", "op", "parents", "saved", "shape", "stamps", "time")
 
-    def __init__(self, op: Any, parents: tuple[Any, ...], saved: dict[str, Any], shape: tuple[int, ...], dtype: Any):
+    def __init__(self, op: Any, parents: tuple[Any, ...], saved: tuple[Any, ...], value: Any):
         self.op = op
         self.parents = parents
         self.saved = saved
-        self.shape = shape
-        self.dtype = dtype
+        self.shape = value.shape
+        self.dtype = value.dtype
         self.time = _tick()
-        self.stamps: dict[str, int | None] | None = None
         self.leaf: weakref.ref[Any] | None = None
+        self.stamps: dict[str, int | None] | None = None
         self.line: str | None = None
 
     def ancestors(self) -> Iterator["Node"]:
@@ -58,6 +59,11 @@ class Node:
                 yield from (node for node in parent if node is not None)
             elif parent is not None:
                 yield parent
+
+    @property
+    def retained(self) -> dict[str, Any]:
+        """What its gradient needs, by name."""
+        return {name: value for name, value in zip(self.op.slots, self.saved) if value is not None}
 
     @property
     def name(self) -> str:
@@ -74,18 +80,23 @@ _time_of = operator.attrgetter("time")
 
 def reachable(roots: list[Node], stop_before: int = -1) -> list[Node]:
     """Every node the roots depend on, the youngest first; nodes older than `stop_before` are not entered."""
-    seen = set(roots)
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
+    found = list(dict.fromkeys(roots))
+    seen: set[Any] = {None, *found}
+    for node in found:  # which grows on the way
         if node.time < stop_before:
             continue
         for parent in node.parents:
-            for p in parent if type(parent) is tuple else (parent,):
-                if p is not None and p not in seen:
+            if type(parent) is not tuple:
+                if parent not in seen:
+                    seen.add(parent)
+                    found.append(parent)
+                continue
+            for p in parent:
+                if p not in seen:
                     seen.add(p)
-                    stack.append(p)
-    return sorted(seen, key=_time_of, reverse=True)
+                    found.append(p)
+    found.sort(key=_time_of, reverse=True)
+    return found
 
 
 class recording(ContextDecorator):

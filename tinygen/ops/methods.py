@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinygen.autodiff.operators import operator
 from tinygen.ops import comparison as c
 from tinygen.ops import elementwise as e
 from tinygen.ops import indexing, linalg, reduction
@@ -61,22 +62,6 @@ def _reflected(function: Any) -> Any:
     return lambda self, other: function(other, self)
 
 
-_OPERANDS = (Tensor, float, int, bool)
-
-
-def _operand(function: Any) -> Any:
-    """A binary operator that leaves what is no number or array to the other side, as Python's protocol asks."""
-
-    call = function.__call__
-
-    def method(self: Tensor, other: Any) -> Any:
-        if isinstance(other, _OPERANDS) or hasattr(other, "dtype"):
-            return call(self, other)
-        return NotImplemented
-
-    return method
-
-
 def reshape(self: Tensor, *shape: Any) -> Tensor:
     """The same entries in another shape, given as sizes or as one tuple."""
     return m.reshape(self, shape[0] if len(shape) == 1 else shape)
@@ -93,10 +78,10 @@ def transposed(self: Tensor) -> Tensor:
 
 
 for _name, _function in BINARY.items():
-    setattr(Tensor, f"__{_name}__", _operand(_function))
-    setattr(Tensor, f"__r{_name}__", _operand(_reflected(_function)))
+    setattr(Tensor, f"__{_name}__", operator(_function))
+    setattr(Tensor, f"__r{_name}__", operator(_reflected(_function)))
 for _name, _function in COMPARISONS.items():
-    setattr(Tensor, f"__{_name}__", _operand(_function))
+    setattr(Tensor, f"__{_name}__", operator(_function))
 for _name, _function in UNARY.items():
     setattr(Tensor, f"__{_name}__", lambda self, function=_function: function(self))
 for _function in METHODS:

@@ -5,7 +5,7 @@ the clock. So nothing of the engine knows of profiles, and without one they cost
     kernels.load               a kernel that is called by no operation: in a gradient, an optimiser, an average
     Generator._draw            random numbers
     backward._made             the gradient of one node: what runs within belongs to its operation and its module
-    primitive.recorded         remembers in which module a node was made
+    Node.__init__              remembers in which module a node was made
     the methods of modules     which module is at work
     Captured.__call__          a replay would show nothing: the plain step runs instead
 
@@ -28,9 +28,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff import backward, primitive
+from tinygen.autodiff import backward
 from tinygen.autodiff.fusion import Fused
-from tinygen.autodiff.primitive import Kept, Primitive, Rule
+from tinygen.autodiff.primitive import COTANGENT, Kept, Primitive, Rule
 from tinygen.autodiff.tape import Node, mode
 from tinygen.capture import Captured
 from tinygen.kernels.array_module import xp
@@ -104,7 +104,7 @@ class Watch:
             self._swap(Primitive, "forward", property(self._forward_of, _set_forward))
             self._swap(Generator, "_draw", self._draw(Generator._draw))
             self._swap_everywhere(kernels.load, self._load(kernels.load))
-            self._swap_everywhere(primitive.recorded, self._recorded(primitive.recorded))
+            self._swap(Node, "__init__", self._recorded(Node.__init__))
             self._swap_everywhere(backward._made, self._made(backward._made))
             self._swap(Captured, "__call__", Captured.plain)
             for kind, name, method in methods(self._model):
@@ -195,22 +195,21 @@ class Watch:
 
     # -- where it belongs ------------------------------------------------------------------------------------
 
-    def _recorded(self, record: Callable[..., Node]) -> Callable[..., Node]:
-        def watched(op: Primitive, *args: Any) -> Node:
-            node = record(op, *args)
-            if threading.get_ident() == self._thread:
+    def _recorded(self, begin: Callable[..., None]) -> Callable[..., None]:
+        def watched(node: Node, op: Primitive | None, *args: Any) -> None:
+            begin(node, op, *args)
+            if op is not None and threading.get_ident() == self._thread:
                 entered = clock()
                 self._made_in[node] = self._places[-1].module
                 self.recorded[op.name] = self.recorded.get(op.name, 0) + 1
                 self.own += clock() - entered
-            return node
 
         return watched
 
-    def _made(self, made: Callable[[Node, Rule, Any], Any]) -> Callable[[Node, Rule, Any], Any]:
-        def watched(node: Node, rule: Rule, g: Any) -> Any:
+    def _made(self, made: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(node: Node, rule: Rule, g: Any, several: bool) -> Any:
             if self._elsewhere():
-                return made(node, rule, g)
+                return made(node, rule, g, several)
             entered = clock()
             path, name = self._made_in.get(node), node.name
             if node is not self._last_pulled:
@@ -221,11 +220,11 @@ class Watch:
             self.own += clock() - entered
             try:
                 if rule.arithmetic and not mode.recording:
-                    saved = [g if n == "g" else node.saved[n] for n in rule.names]
+                    saved = [g if slot == COTANGENT else node.saved[slot] for slot in rule.reads]
                     raw = tuple(value._data if isinstance(value, Tensor) else value for value in saved)
                     price = lambda result, _: cost_of_arithmetic(result, raw)
-                    return self._timed("gradient", made, (node, rule, g), {}, price)
-                return made(node, rule, g)
+                    return self._timed("gradient", made, (node, rule, g, several), {}, price)
+                return made(node, rule, g, several)
             finally:
                 self._places.pop()
 
