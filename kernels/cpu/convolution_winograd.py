@@ -18,13 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_direct import SUMS
-from tinygen.kernels.cpu.convolution_layout import Array, copy_band, zero_floats
+from tinygen.kernels.cpu.convolution_layout import Array, copy_band, copy_floats, zero_floats
 from tinygen.kernels.cpu.convolution_tiles import BAND, Plan
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_part
 from tinygen.kernels.cpu.gemm import START, accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task, variant
+from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
+
+APART = 16  # floats between the planes of V, M, U: planes a power of two apart would fall on one set of the caches
 
 # In the tasks below these names stand for the transforms of one number of taps; see `_variants`.
 _input: Any = None
@@ -32,25 +35,54 @@ _output = _weight = _gradient = _weight_back = _input
 _taps = 0
 
 
+@njit(fastmath=FASTMATH, cache=True)
+def _block_of_taps(w, start, row_step, column_step, taps, block, line):
+    """block[(r taps + t) LANES + j] = w[start + r row_step + j column_step + t] for r, j < LANES and all taps t.
+
+    One of the steps is `taps`. The block has room for LANES more rows, `line` for (taps + 1) LANES floats.
+    """
+    never_inline()
+    if row_step == taps:
+        for i in range(taps):
+            transpose_tile(w, start + i * LANES, column_step, block, i * LANES * LANES, LANES)
+    else:
+        for r in range(LANES):
+            copy_floats(w, start + r * row_step, line, START, LANES * taps)
+            for t in range(0, taps, LANES):
+                transpose_tile(line, t, taps, block, (r * taps + t) * LANES, LANES)
+
+
 @task
 def _transform_weights(block, part, parts):
     w, u, small, places = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
-    written, rows, columns, inputs = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
-    row_step, column_step, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
-    taps = _taps * _taps
+    taps, written, rows, columns = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
+    inputs, row_step, column_step, small_size = (
+        integer(block, 8),
+        integer(block, 9),
+        integer(block, 10),
+        integer(block, 11),
+    )
     n = TILE + _taps - 1
-    mine = part * small_size
-    plane = rows * columns
-    for row in range(rows * part // parts, rows * (part + 1) // parts):
-        for column in range(0, columns, LANES):
-            for component in range(written):
-                first = (row // inputs * written + component) * taps
-                for lane in range(LANES):
-                    at = row % inputs * row_step + (column + lane) * column_step
-                    for tap in range(taps):
-                        small[mine + tap * LANES + lane] = w[at + places[first + tap]]
-                to = component * n * n * plane + place(rows, columns, row, column)
-                _weight(small, mine, _taps * LANES, LANES, u, to, n * plane, plane)
+    plane = rows * columns + APART
+    mine = small[part * small_size :]
+    line = mine[(taps + 1) * LANES * LANES :]
+    blocks = inputs // LANES * (columns // LANES)
+    for which in range(blocks * part // parts, blocks * (part + 1) // parts):
+        row0, column = which // (columns // LANES) * LANES, which % (columns // LANES) * LANES
+        _block_of_taps(w, row0 * row_step + column * column_step, row_step, column_step, taps, mine, line)
+        for component in range(rows // inputs * written):
+            first, down, across = _steps(places, component)
+            for r in range(LANES):
+                at = (r * taps + first) * LANES
+                to = place(rows, columns, component // written * inputs + row0 + r, column)
+                to += component % written * n * n * plane
+                _weight(mine, at, down * LANES, across * LANES, u, to, n * plane, plane)
+
+
+def _steps(places, component):
+    """Of a component's taps: the first one's place in the kernel's plane, from row to row, from column to column."""
+    first = places[component * _taps * _taps]
+    return first, places[component * _taps * _taps + _taps] - first, places[component * _taps * _taps + 1] - first
 
 
 def _source_tiles(buffer, v, down, across, here, band, geometry, tiles, plane):
@@ -116,7 +148,7 @@ def _forward(block, part, parts):
             for p in range(n * n):
                 first, count = _needed(p // n, p % n, n - 1, here, band)
                 a, c = p * v_plane + first * sources, p * m_plane + first * outputs
-                b = (component * n * n + p) * sources * outputs
+                b = (component * n * n + p) * (sources * outputs + APART)
                 multiply(v, a, v_table, count, runs, u, b, outputs, m, c, m_table, zeros, START)
             for t in range(here * band[2]):
                 a, b, high, wide = mine[4 * (t // here) : 4 * (t // here) + 4]
@@ -143,7 +175,7 @@ def _weight_gradient(block, part, parts):
     n = TILE + _taps - 1
     sources = read * read * channels
     v_plane, y_plane = v_size // (n * n), y_size // (n * n)
-    zero_floats(total, 0, n * n * sources * outputs)
+    zero_floats(total, START, n * n * (sources * outputs + APART))
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image, which = piece // (bands.size // BAND), piece % (bands.size // BAND) * BAND
@@ -162,32 +194,34 @@ def _weight_gradient(block, part, parts):
                 _gradient(g, at + k, out_width * outputs, outputs, high, wide, y, to, n * y_plane, y_plane)
         for p in range(n * n):
             first, count = _needed(p // n, p % n, n - 1, here, band)
-            a, b, c = p * v_plane + first * sources, p * y_plane + first * outputs, p * sources * outputs
+            a, b, c = p * v_plane + first * sources, p * y_plane + first * outputs, p * (sources * outputs + APART)
             accumulate(v, a, v_table, count, rows_table, y, b, outputs, outputs, total, c)
 
 
 @task
 def _finish_weight_gradient(block, part, parts):
-    sums, w, small, table = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
-    rows, columns, inputs, copies = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
-    row_stride, column_stride, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
-    size = integer(block, 11)
-    taps = _taps * _taps
+    sums, w, small, places = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
+    taps, rows, columns, inputs = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
+    copies, size, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
     n = TILE + _taps - 1
-    mine = part * small_size
-    plane = rows * columns
-    for row in range(rows * part // parts, rows * (part + 1) // parts):
-        for column in range(0, columns, LANES):
-            at = place(rows, columns, row, column)
-            for other in range(1, copies):
-                for p in range(n * n):
-                    here = at + p * plane
-                    vstore(sums, here, vload(sums, here) + vload(sums, other * size + here))
-            _weight_back(sums, at, n * plane, plane, small, mine, _taps * LANES, LANES)
-            for lane in range(LANES):
-                to = row % inputs * row_stride + (column + lane) * column_stride
-                for tap in range(taps):
-                    w[to + table[row // inputs * taps + tap]] = small[mine + tap * LANES + lane]
+    plane = rows * columns + APART
+    mine = small[part * small_size :]
+    blocks = inputs // LANES * (columns // LANES)
+    for which in range(blocks * part // parts, blocks * (part + 1) // parts):
+        row0, column = which // (columns // LANES) * LANES, which % (columns // LANES) * LANES
+        for component in range(rows // inputs):
+            first, down, across = _steps(places, component)
+            for r in range(LANES):
+                at = place(rows, columns, component * inputs + row0 + r, column)
+                for other in range(1, copies):
+                    for p in range(n * n):
+                        here = at + p * plane
+                        vstore(sums, here, vload(sums, here) + vload(sums, other * size + here))
+                to = (r * taps + first) * LANES
+                _weight_back(sums, at, n * plane, plane, mine, to, down * LANES, across * LANES)
+        for i in range(taps):
+            to = (column * inputs + row0) * taps + i * LANES
+            transpose_tile(mine, i * LANES * LANES, LANES, w, to, inputs * taps)
 
 
 def _variants(taps: int) -> tuple[task, task, task, task]:
@@ -201,6 +235,7 @@ def _variants(taps: int) -> tuple[task, task, task, task]:
         "_gradient": transform_part(a.T),
         "_weight_back": transform(g.T),
     }
+    names["_steps"] = njit(fastmath=FASTMATH, cache=True)(variant(_steps, f"_steps_{taps}", **names))
     names["_source_tiles"] = njit(fastmath=FASTMATH, cache=True)(
         variant(_source_tiles, f"_source_tiles_{taps}", **names)
     )
@@ -215,25 +250,31 @@ def _variants(taps: int) -> tuple[task, task, task, task]:
 TASKS = {taps: _variants(taps) for taps in (2, 3)}
 
 
+def _scratch_taps(threads: int, taps: int) -> Array:
+    """A block of taps, and a line: see `_block_of_taps`."""
+    return scratch("convolution taps", threads, (taps + 1) * LANES * (LANES + 1))
+
+
 def _transformed(w: Array, p: Plan, adjoint: bool) -> Array:
     """U for the weight (K, C, kernel, kernel): its rows are the channels read, its columns those written."""
     outputs, inputs = w.shape[:2]
-    column_step, row_step = w.shape[1] * w.shape[2] * w.shape[3], w.shape[2] * w.shape[3]
+    taps = w.shape[2] * w.shape[3]
+    column_step, row_step = inputs * taps, taps
     if adjoint:
         outputs, inputs, column_step, row_step = inputs, outputs, row_step, column_step
     read, write = p.components
     rows = read * read * inputs
     threads = thread_count(w.size, 1 << 14)
-    u = scratch("convolution weights", 1, (TILE + p.taps - 1) ** 2 * write * write * rows * outputs)
-    small = scratch("convolution taps", threads, p.taps**2 * LANES)
-    sizes = (write * write, rows, outputs, inputs, row_step, column_step, small.shape[1])
+    u = scratch("convolution weights", 1, (TILE + p.taps - 1) ** 2 * write * write * (rows * outputs + APART))
+    small = _scratch_taps(threads, taps)
+    sizes = (taps, write * write, rows, outputs, inputs, row_step, column_step, small.shape[1])
     launch(TASKS[p.taps][0], threads, w, u, small, p.places, *sizes)
     return u
 
 
 def _scratch_tiles(name: str, threads: int, p: Plan, channels: int) -> Array:
-    """n^2 planes of tiles by channels; a cache line more, for planes a power of two apart fall on one set."""
-    return scratch(name, threads, (TILE + p.taps - 1) ** 2 * (p.most * channels + 16))
+    """n^2 planes of tiles by channels."""
+    return scratch(name, threads, (TILE + p.taps - 1) ** 2 * (p.most * channels + APART))
 
 
 def convolve(x: Array, w: Array, bias: NDArray[Any] | None, p: Plan, shape: tuple[int, ...], adjoint: bool) -> Array:
@@ -269,7 +310,7 @@ def weight_grad(x: Array, g: Array, p: Plan) -> Array:
     channels, outputs = x.shape[3], g.shape[3]
     kernel = p.taps * p.components[0]
     rows = p.components[0] ** 2 * channels
-    size = (TILE + p.taps - 1) ** 2 * rows * outputs
+    size = (TILE + p.taps - 1) ** 2 * (rows * outputs + APART)
     threads = min(thread_count(p.pieces), max(1, SUMS // size))
     sums = scratch("convolution sums", threads, size)
     buffers = scratch("convolution source", threads, p.source)
@@ -279,8 +320,7 @@ def weight_grad(x: Array, g: Array, p: Plan) -> Array:
     launch(TASKS[p.taps][2], threads, x, g, *tables, *arrays, *(a.shape[1] for a in arrays))
     w = np.empty((outputs, channels, kernel, kernel), np.float32)
     parts = thread_count(w.size, 1 << 14)
-    small = scratch("convolution taps", parts, p.taps**2 * LANES)
-    steps = (kernel * kernel, channels * kernel * kernel)
-    sizes = (rows, outputs, channels, threads, *steps, small.shape[1], sums.shape[1])
+    small = _scratch_taps(parts, kernel * kernel)
+    sizes = (kernel * kernel, rows, outputs, channels, threads, sums.shape[1], small.shape[1])
     launch(TASKS[p.taps][3], parts, sums, w, small, p.places, *sizes)
     return w
