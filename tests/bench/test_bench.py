@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinygen.bench.backends import BACKENDS, Backend
-from tinygen.bench.interleave import BenchError, measure, rounds_of
+from tinygen.bench.interleave import BenchError, difference, measure, rounds_of
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.report import of_ratios
 from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
@@ -46,6 +46,18 @@ def test_a_library_that_computes_something_else_is_named_and_not_timed() -> None
     assert len(found.samples["again"].values) == 2
     assert found.ratio("tinygen", "again") is not None
     assert found.ratio("tinygen", "off") is None
+
+
+def test_arrays_are_equal_but_for_rounding_and_a_few_entries_at_a_kink() -> None:
+    """1 % of the norm, or 5 % of the greatest for a single entry; other shapes and NaN are never equal."""
+    ones = np.ones(10_000)
+    assert difference(1.01 * ones, ones) == pytest.approx(0.01)
+    one_off = ones.copy()
+    one_off[3] = 1.1
+    assert difference(one_off, ones) == pytest.approx(0.1 / 5)
+    assert difference(ones[:-1], ones) == np.inf
+    assert np.isnan(difference(np.nan * ones, ones))
+    assert difference(np.zeros(3), np.zeros(3)) == 0
 
 
 def test_a_form_that_differs_in_steps_alone_is_not_asked_for_operations() -> None:
