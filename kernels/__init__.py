@@ -26,6 +26,7 @@ MODULES = {
     "product": ("matmul",),
     "arithmetic": ("add_to",),
     "joining": ("join", "dense"),
+    "pooling": ("sum_windows", "spread_windows"),
     "attention": ("attention", "attention_backward"),
     "normalisation": (
         "batch_norm",

@@ -1,60 +1,23 @@
 """Pooling and enlarging by whole factors: window sums and window maxima, each beside its adjoint.
 
-Windows are walked by offset, so a pass costs one strided copy per entry of the window, in any memory layout. The
+Maxima walk the windows by offset, so a pass costs one strided copy per entry of the window, in any memory layout. The
 adjoint of the sum over k x k windows at stride k is nearest-neighbour enlargement by k.
 Conventions: the first of equal maxima gets the gradient; NaN wins. Padding counts as 0 in sums, -inf in maxima.
 Held by tests/ops/test_registry.py, tests/nn/test_layers.py and tests/pytorch/.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.primitive import Kept, operation
-from tinygen.kernels.array_module import rounded_once, xp
+from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.pooling import allocate, bordered, cropped, places, windows
 from tinygen.ops.convolution import Pair, pair
 from tinygen.ops.linalg import floating
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
-
-
-def _allocate(like: Any, size: Pair, value: float) -> Any:
-    """(N, C, *size) in the memory order of the images `like`."""
-    n, c = like.shape[:2]
-    if like.strides[1] <= like.strides[3]:
-        return xp(like).full((n, *size, c), value, dtype=like.dtype).transpose(0, 3, 1, 2)
-    return xp(like).full((n, c, *size), value, dtype=like.dtype)
-
-
-def _bordered(x: Any, padding: Pair, value: float) -> Any:
-    if padding == (0, 0):
-        return x
-    (h, w), (p, q) = x.shape[2:], padding
-    out = _allocate(x, (h + 2 * p, w + 2 * q), value)
-    out[:, :, p : p + h, q : q + w] = x
-    return out
-
-
-def _cropped(x: Any, padding: Pair) -> Any:
-    (h, w), (p, q) = x.shape[2:], padding
-    return x[:, :, p : h - p, q : w - q]
-
-
-def _windows(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Iterator[tuple[slice, ...]]:
-    """For each offset within the window, the places it has over all windows of a bordered image."""
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            starts = (i * dilation[0], j * dilation[1])
-            both = (slice(s, s + (n - 1) * d + 1, d) for s, n, d in zip(starts, size, stride))
-            yield (slice(None), slice(None), *both)
-
-
-def _output(size: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
-    h, w = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(size, padding, dilation, kernel, stride))
-    return h, w
-
 
 # -- sums ----------------------------------------------------------------------------------------------------
 
@@ -62,33 +25,15 @@ def _output(size: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, di
 @operation(
     x=lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding), moves=True
 )
-@rounded_once
 def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """The sum of every window of images (N, C, H, W)."""
-    size = _output(x.shape[2:], kernel, stride, padding, (1, 1))
-    x = _bordered(x, padding, 0.0)
-    out = None
-    for place in _windows(size, kernel, stride, (1, 1)):
-        if out is None:
-            out = x[place].copy(order="K")
-        else:
-            out += x[place]
-    return out
+    return kernels.sum_windows(x, kernel, stride, padding)  # type: ignore[attr-defined]
 
 
 @operation(g=lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding), moves=True)
-@rounded_once
 def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """Each entry of g added at every place of its window, in images of `size`; the adjoint of `sum_windows`."""
-    bordered = (size[0] + 2 * padding[0], size[1] + 2 * padding[1])
-    out = _allocate(g, bordered, 0.0)
-    apart = kernel[0] <= stride[0] and kernel[1] <= stride[1]
-    for place in _windows(g.shape[2:], kernel, stride, (1, 1)):
-        if apart:
-            out[place] = g
-        else:
-            out[place] += g
-    return _cropped(out, padding)
+    return kernels.spread_windows(g, size, kernel, stride, padding)  # type: ignore[attr-defined]
 
 
 # -- maxima --------------------------------------------------------------------------------------------------
@@ -103,11 +48,11 @@ def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair
 )
 def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The largest entry of every window, and which of the window's offsets it stands at."""
-    size = _output(x.shape[2:], kernel, stride, padding, dilation)
-    x = _bordered(x, padding, -np.inf)
+    size = windows(x.shape[2:], kernel, stride, padding, dilation)
+    x = bordered(x, padding, -np.inf)
     undefined = bool(xp(x).isnan(x.max())) if x.size else False
     out = which = None
-    for k, place in enumerate(_windows(size, kernel, stride, dilation)):
+    for k, place in enumerate(places(size, kernel, stride, dilation)):
         candidate = x[place]
         if out is None or which is None:
             out = candidate.copy(order="K")
@@ -127,15 +72,15 @@ def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
 )
 def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """Each entry of g added at the offset `which` of its window, in images of `size`."""
-    out = _allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
+    out = allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
     apart = kernel[0] <= stride[0] and kernel[1] <= stride[1] and dilation == (1, 1)
-    for k, place in enumerate(_windows(g.shape[2:], kernel, stride, dilation)):
+    for k, place in enumerate(places(g.shape[2:], kernel, stride, dilation)):
         chosen = kernels.select(g, which == k, 0)  # type: ignore[attr-defined]
         if apart:
             out[place] = chosen
         else:
             out[place] += chosen
-    return _cropped(out, padding)
+    return cropped(out, padding)
 
 
 @operation(
@@ -146,9 +91,9 @@ def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, pad
 )
 def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The entry of every window at the offset `which`; the adjoint of `place_chosen`."""
-    x = _bordered(x, padding, 0.0)
+    x = bordered(x, padding, 0.0)
     out = xp(x).zeros_like(which, dtype=x.dtype)
-    for k, place in enumerate(_windows(which.shape[2:], kernel, stride, dilation)):
+    for k, place in enumerate(places(which.shape[2:], kernel, stride, dilation)):
         out = kernels.select(x[place], which == k, out)  # type: ignore[attr-defined]
     return out
 

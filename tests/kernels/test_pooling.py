@@ -1,0 +1,81 @@
+"""Window sums and their adjoint: adjoint to each other, and the CPU's equal the definition's."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tinygen.kernels.cpu import pooling as cpu
+from tinygen.kernels.definitions import pooling as definition
+from tinygen.kernels.definitions.arithmetic import LARGE
+
+VERSIONS = [definition, cpu]
+
+
+@st.composite
+def cases(draw):
+    """(sizes of the images, kernel, stride, padding), windows that overlap and that leave gaps among them."""
+    axes = []
+    for _ in range(2):
+        kernel, stride = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+        padding = draw(st.integers(0, kernel // 2))
+        axes.append((draw(st.integers(kernel, 9)), kernel, stride, padding))
+    return tuple(zip(*axes))
+
+
+def images(n, c, size, seed, dtype=np.float32, order="NHWC"):
+    rng = np.random.default_rng(seed)
+    if order == "NCHW":
+        return rng.standard_normal((n, c, *size)).astype(dtype)
+    return rng.standard_normal((n, *size, c)).astype(dtype).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@settings(max_examples=20)
+@given(case=cases())
+def test_adjoint(version, case):
+    size, *window = case
+    x = images(2, 3, size, 0, np.float64)
+    y = version.sum_windows(x, *window)
+    g = images(2, 3, y.shape[2:], 1, np.float64)
+    back = version.spread_windows(g, size, *window)
+    assert back.shape == x.shape
+    assert np.vdot(g, y) == pytest.approx(np.vdot(back, x), rel=1e-12, abs=1e-12)
+
+
+@settings(max_examples=30)
+@given(cases(), st.sampled_from((1, 5, 16, 40)))
+@example(((28, 28), (2, 2), (2, 2), (0, 0)), 64)
+@example(((7, 9), (1, 2), (3, 2), (0, 1)), 16)
+def test_large_images_equal_the_definition(case, channels):
+    size, *window = case
+    n = -(-LARGE // (channels * size[0] * size[1]))
+    x = images(n, channels, size, 0)
+    y = cpu.sum_windows(x, *window)
+    np.testing.assert_allclose(y, definition.sum_windows(x, *window), rtol=0, atol=1e-5)
+    g = images(n, channels, y.shape[2:], 1)
+    back, expected = cpu.spread_windows(g, size, *window), definition.spread_windows(g, size, *window)
+    np.testing.assert_allclose(back, expected, rtol=0, atol=1e-5)
+    for found in (y, back):
+        assert found.dtype == np.float32
+        assert found.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize("order", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_layout_and_dtype(order, dtype):
+    x = images(20, 24, (18, 17), 0, dtype, order)
+    for view in (x, x[:, ::2], x[..., ::-1]):
+        for kernel, stride, padding in (((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 1), (1, 1))):
+            found = cpu.sum_windows(view, kernel, stride, padding)
+            np.testing.assert_allclose(found, definition.sum_windows(view, kernel, stride, padding), rtol=0, atol=1e-5)
+            assert found.dtype == dtype
+
+
+def test_nan_reaches_the_windows_that_see_it():
+    x = images(8, 32, (28, 28), 0)
+    x[3, 7, 5, 5] = np.nan
+    found = np.isnan(cpu.sum_windows(x, (2, 2), (2, 2), (0, 0)))
+    assert found[3, 7, 2, 2]
+    assert found.sum() == 1
+    assert np.isnan(cpu.spread_windows(x, (56, 56), (2, 2), (2, 2), (0, 0))).sum() == 4
