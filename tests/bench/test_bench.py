@@ -13,7 +13,7 @@ import pytest
 from tinygen.bench.backends import BACKENDS, Backend
 from tinygen.bench.interleave import BenchError, difference, measure, rounds_of
 from tinygen.bench.operations import OPERATIONS
-from tinygen.bench.report import of_ratios
+from tinygen.bench.report import of_ratios, round_numbers
 from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
 from tinygen.bench.steps import SAMPLING, STEPS, Given, losses
 from tinygen.cli import main
@@ -145,6 +145,19 @@ def test_the_table_and_the_picture_show_what_is_missing(tmp_path: Path) -> None:
     for path in report.save(tmp_path, {"threads": "1"}):
         assert path.exists()
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [
+        (0.5, 2, [0.5, 1, 2]),
+        (0.49, 2.1, [0.2, 0.5, 1, 2, 5]),
+        (99, 101, [50, 100, 200]),
+        (0.011, 0.019, [0.01, 0.02]),
+    ],
+)
+def test_round_numbers_reach_to_both_ends_or_beyond(low: float, high: float, numbers: list[float]) -> None:
+    assert round_numbers(low, high) == numbers
 
 
 def test_names_are_unique_and_inputs_the_same_each_time() -> None:

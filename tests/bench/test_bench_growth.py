@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygen.bench.backends.with_tinygen import OperationRun
-from tinygen.bench.growth import SERIES, attention, convolutions, fit, linears
-from tinygen.bench.growth_report import of_growth
-from tinygen.bench.result import Row, Samples
+from tinygen.bench.growth import SERIES, Fit, attention, convolutions, fit, linears
+from tinygen.bench.growth_report import of_growth, said
+from tinygen.bench.result import MILLISECONDS, Row, Samples
 
 
 @given(st.floats(0.2, 3), st.floats(1e-6, 1e3))
@@ -65,8 +65,9 @@ def test_the_report_has_a_law_for_each_series_quantity_and_library(tmp_path) -> 
     report = of_growth(series, rows, ["tinygen", "torch"])
     assert report.cells[1] == [
         "attention, length, 128 to 1024: memory",
-        "1 n^1.00, 1.02e+03 MiB",
-        "2 n^1.00, 2.05e+03 MiB",
+        "n^1.00, 1.02e+03 MiB",
+        "n^1.00, 2.05e+03 MiB",
+        "0.50",
     ]
     first = report.content["series"][0]
     assert (first["varied"], first["quantity"], first["unit"]) == ("length", "time", "ms")
@@ -74,4 +75,9 @@ def test_the_report_has_a_law_for_each_series_quantity_and_library(tmp_path) -> 
     assert first["libraries"]["torch"]["sizes"] == [128, 256, 512, 1024]
     assert [path.exists() for path in report.save(tmp_path, {})] == [True] * 3
     without = of_growth(series, rows | {"time": []}, ["tinygen", "torch"])
-    assert without.cells[0] == ["attention, length, 128 to 1024: time", "", ""]
+    assert without.cells[0] == ["attention, length, 128 to 1024: time", "", "", ""]
+
+
+def test_a_law_that_its_points_do_not_follow_says_so() -> None:
+    assert said(Fit(2.0, 3.0, 0.05), MILLISECONDS, 10) == "n^2.00, 300 ms"
+    assert said(Fit(2.0, 3.0, 0.25), MILLISECONDS, 10) == "n^2.00, 300 ms (off by 25%)"

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tinygen.bench.growth import Fit, Series, fit
-from tinygen.bench.report import Report, bare
+from tinygen.bench.report import Report, bare, in_plain_numbers
 from tinygen.bench.result import MEBIBYTES, MILLISECONDS, Row, Unit
 
+OFF = 0.1
+"""Share of the value that the points may be off by before the table says so."""
 QUANTITIES: dict[str, Unit] = {"time": MILLISECONDS, "memory": MEBIBYTES}
 
 
@@ -29,7 +31,8 @@ def of_growth(series: Sequence[Series], rows: Mapping[str, Sequence[Row]], names
         found = [fits.get((one.name, quantity, name)) for name in names]
         span = f"{one.sizes[0]} to {one.sizes[-1]}"
         shown = [said(f, QUANTITIES[quantity], one.sizes[-1]) if f else "" for f in found]
-        cells.append([f"{one.name}, {span}: {quantity}", *shown])
+        ratios = [_ratio(found[0], other, one.sizes[-1]) for other in found[1:]]
+        cells.append([f"{one.name}, {span}: {quantity}", *shown, *ratios])
     content = {
         "series": [
             {
@@ -49,15 +52,21 @@ def of_growth(series: Sequence[Series], rows: Mapping[str, Sequence[Row]], names
             for one, quantity in lines
         ]
     }
-    title = "Growth: c n^p through all points, and its value at the last"
+    title = "Growth: n^p through all points, its value at the last, and the ratio there"
     wrong = any(row.wrong for kind in rows.values() for row in kind)
     draw = lambda figure: draw_series(figure, series, values, fits, names)
-    return Report("growth", title, ["", *names], cells, content, draw, 0.6 + 1.9 * len(series), wrong)
+    header = ["", *names, *(f"over {name}" for name in names[1:])]
+    return Report("growth", title, header, cells, content, draw, 0.6 + 1.9 * len(series), wrong)
 
 
 def said(found: Fit, unit: Unit, last: float) -> str:
-    """A power law in one cell."""
-    return f"{found.constant:.2g} n^{found.exponent:.2f}, {found(last):.3g} {unit.name}"
+    """A power law in one cell: the exponent, the value at the last size, and how far the points are off."""
+    off = f" (off by {found.residual:.0%})" if found.residual >= OFF else ""
+    return f"n^{found.exponent:.2f}, {found(last):.3g} {unit.name}{off}"
+
+
+def _ratio(one: Fit | None, other: Fit | None, last: float) -> str:
+    return "" if one is None or other is None else f"{one(last) / other(last):.2f}"
 
 
 def _values(series: Series, rows: Sequence[Row], name: str, unit: Unit) -> tuple[list[int], list[float]]:
@@ -83,10 +92,13 @@ def draw_series(figure: Any, series: Sequence[Series], values: Any, fits: Any, n
                     ends = (one.sizes[0], one.sizes[-1])
                     label = f"{name}: n^{fits[key].exponent:.2f}"
                     axes.plot(ends, [fits[key](n) for n in ends], color=f"C{k}", linewidth=1, label=label)
-            axes.set(xscale="log", yscale="log", ylabel=f"{quantity}, {unit.name}")
+            axes.set(xscale="log", yscale="log")
+            axes.set_ylabel(f"{quantity}, {unit.name}", fontsize=8)
             axes.set_title(one.name, fontsize=8, loc="left")
             axes.set_xticks(one.sizes, [str(n) for n in one.sizes], fontsize=7)
             axes.minorticks_off()
+            in_plain_numbers(axes.yaxis, *axes.get_ylim())
+            axes.yaxis.set_tick_params(labelsize=7)
             axes.grid(color="#e3e6ea", linewidth=0.7)
             bare(axes)
             if axes.get_legend_handles_labels()[0]:

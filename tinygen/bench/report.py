@@ -1,6 +1,7 @@
 """What a measurement shows: a table in the terminal, Markdown, JSON and a picture, under one name in one folder."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,7 @@ def of_ratios(runs: Runs, name: str, title: str, beside: Columns = NO_COLUMNS) -
         cells,
         runs.as_json() | beside.content,
         lambda figure: dots(figure, runs),
-        1.2 + 0.26 * len(runs.cases),
+        1.2 + max(0.26, 0.1 * len(others)) * len(runs.cases),
         runs.wrong,
         colours,
     )
@@ -139,18 +140,37 @@ def dots(figure: Any, runs: Runs) -> None:
         points = [(i, *r) for i, case in enumerate(runs.cases) if (r := runs.ratio(case, name)) is not None]
         if points:
             i, middle, low, high = map(np.array, zip(*points))
-            y = i + 0.22 * (k - (len(others) - 1) / 2)
+            y = i + min(0.22, 0.8 / len(others)) * (k - (len(others) - 1) / 2)
             axes.hlines(y, low, high, color=f"C{k}", linewidth=1.2)
             axes.plot(middle, y, "o", color=f"C{k}", markersize=4, label=f"over {name}")
-    ticks = [0.1, 0.2, 0.5, 1, 2, 5]
     axes.set(xscale="log", xlabel=f"{first} over another (below 1: better)", ylim=(len(runs.cases) - 0.5, -0.5))
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    low, high = axes.get_xlim()
+    numbers = round_numbers(min(low, 0.5), max(high, 2))
+    in_plain_numbers(axes.xaxis, numbers[0], numbers[-1])
     axes.set_yticks(range(len(runs.cases)), runs.cases, fontsize=8)
-    axes.minorticks_off()
     axes.grid(axis="x", color="#e3e6ea", linewidth=0.7)
     bare(axes)
     if others:
         axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(3, len(others)))
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten, from the last that is not above `low` to the first that is not below `high`."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    return [
+        n for n, after in zip(every, [*every[1:], math.inf]) if after > low and n <= min(e for e in every if e >= high)
+    ]
+
+
+def in_plain_numbers(axis: Any, low: float, high: float) -> None:
+    """Ticks at round numbers of a logarithmic axis from `low` to `high`, both above 0; of many the powers of ten."""
+    inside = [n for n in round_numbers(low, high) if low <= n <= high]
+    powers = [n for n in inside if math.log10(n).is_integer()]
+    shown = powers if len(inside) > 6 and len(powers) > 1 else inside
+    axis.set_ticks(shown, [f"{n:g}" for n in shown])
+    axis.axes.minorticks_off()
+    axis.set_view_interval(low, high, ignore=True)
 
 
 def bare(axes: Any) -> None:

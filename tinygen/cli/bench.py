@@ -49,9 +49,13 @@ class BenchOptions:
 
 
 AGAINST = {
-    "cpu": ("torch", "torch, malloc tuned"),
+    "time": ("torch", "torch, malloc tuned"),
+    "memory": ("torch", "torch, malloc tuned"),
+    "startup": ("torch",),
+    "growth": ("torch, malloc tuned",),
     "cuda": ("tinygen, eager", "torch", "torch, channels last", "torch, CUDA graphs"),
 }
+"""What each measure compares with unless it is said."""
 TITLE = "Median time, the least that it could be, and time over the other's"
 Done = Callable[[str], None]
 
@@ -253,7 +257,8 @@ def planned(options: BenchOptions) -> tuple[str, Plan]:
             raise UsageError(unknown("case", part, cases, "tinygen bench --list"))
         chosen |= found
     backends = [libraries["tinygen"]]
-    for name in AGAINST[options.device] if options.against is None else options.against:
+    against = AGAINST["cuda" if options.device == "cuda" else measure] if options.against is None else options.against
+    for name in against:
         if name not in libraries:
             raise UsageError(unknown("library", name, libraries, "tinygen bench --list"))
         backends.append(libraries[name])
