@@ -48,6 +48,13 @@ def _like(shape: tuple[int, ...]) -> tuple[Array, Array]:
     return memory.reshape(n, -1, c), memory.transpose(0, memory.ndim - 1, *range(1, memory.ndim - 1))
 
 
+def _over(room: Array | None, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """The same for what may be written over `room`, if that lies in memory so."""
+    if room is None or not room.transpose(0, *range(2, room.ndim), 1).flags.c_contiguous:
+        return _like(shape)
+    return _pixels(room), room
+
+
 def _fold(pixels: int, channels: int) -> int:
     """How many successive pixels to take as one, to fill whole vectors with their channels."""
     return gcd(pixels, WIDTH // gcd(channels, WIDTH))
@@ -96,7 +103,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
 
 
 def batch_norm_backward(
-    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, room: Array | None = None
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y."""
     if _by_definition(x):
@@ -105,7 +112,7 @@ def batch_norm_backward(
     definition.check_cotangent("batch_norm_backward", g, x)
     c = x.shape[1]
     fold = _fold(x.size // c, c)
-    memory, dx = _like(x.shape)
+    memory, dx = _over(room, x.shape)
     source, result = _pixels(x).reshape(-1, fold * c), memory.reshape(-1, fold * c)
     cotangent = _pixels(g).reshape(-1, fold * c)
     dweight, dbias = np.empty(c, np.float32), np.empty(c, np.float32)
@@ -156,6 +163,7 @@ def group_norm_backward(
     mean: Array,
     rstd: Array,
     silu: bool = False,
+    room: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of group_norm for the cotangent g of y."""
     if _by_definition(x):
@@ -164,7 +172,7 @@ def group_norm_backward(
     definition.check_groups("group_norm_backward", x, num_groups)
     definition.check_cotangent("group_norm_backward", g, x)
     n, c = x.shape[:2]
-    memory, dx = _like(x.shape)
+    memory, dx = _over(room, x.shape)
     fold = _fold(x.size // (n * c), c)
     parts = min(thread_count(x.size, _SERIAL), n)
     sums = np.empty((parts, 2, c))

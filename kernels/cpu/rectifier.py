@@ -8,6 +8,7 @@ import numpy as np
 
 from ..array_module import flat_like
 from ..definitions import rectifier as definition
+from ..definitions.joining import without_gaps
 from .launch import floats, launch, task
 from .packing import load_vector, store_vector
 from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, njit, vexp, vfill, vfma, vwhere_less, vzero
@@ -81,8 +82,8 @@ def _elu_backward(block, part, parts):
         store_vector(y, i, stop - i, vwhere_less(vzero(), v, u, u * alpha * vexp(v)))
 
 
-def _run(work: task, x: Array, *arrays: Array, scalars: tuple[Array, ...] = ()) -> Array:
-    y = np.empty_like(x, subok=False)
+def _run(work: task, x: Array, *arrays: Array, scalars: tuple[Array, ...] = (), room: Array | None = None) -> Array:
+    y = room if room is not None and room.strides == x.strides and without_gaps(x) else np.empty_like(x, subok=False)
     flat = [flat_like(a, y) for a in (*arrays, x)]
     launch(work, thread_count(x.size, _SERIAL), *flat, y.ravel(order="K"), *scalars)
     return y
@@ -97,9 +98,9 @@ def relu(x: Array) -> Array:
     return _run(_relu, x) if _single(x) else definition.relu(x)
 
 
-def relu_backward(g: Array, x: Array) -> Array:
+def relu_backward(g: Array, x: Array, room: Array | None = None) -> Array:
     """Gradient of relu at x for the cotangent g; see the definition."""
-    return _run(_relu_backward, x, g) if _single(g, x) else definition.relu_backward(g, x)
+    return _run(_relu_backward, x, g, room=room) if _single(g, x) else definition.relu_backward(g, x)
 
 
 def leaky_relu(x: Array, negative_slope: float) -> Array:
@@ -107,11 +108,11 @@ def leaky_relu(x: Array, negative_slope: float) -> Array:
     return leaky_relu_backward(x, x, negative_slope)
 
 
-def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
+def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array | None = None) -> Array:
     """Gradient of leaky_relu at x for the cotangent g; see the definition."""
     if not _single(g, x):
         return definition.leaky_relu_backward(g, x, negative_slope)
-    return _run(_leaky, x, g, scalars=(np.array([negative_slope], np.float32),))
+    return _run(_leaky, x, g, scalars=(np.array([negative_slope], np.float32),), room=room)
 
 
 def rectify(x: Array, negative_slope: float) -> None:

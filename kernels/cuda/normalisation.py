@@ -108,7 +108,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
 
 
 def batch_norm_backward(
-    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, room: Array | None = None
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y."""
     check_channels("batch_norm_backward", x, weight, mean, rstd)
@@ -134,6 +134,7 @@ def group_norm_backward(
     mean: Array,
     rstd: Array,
     silu: bool = False,
+    room: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of group_norm for the cotangent g of y."""
     check_channels("group_norm_backward", x, weight, bias)

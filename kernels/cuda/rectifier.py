@@ -12,7 +12,7 @@ def relu(x: Array) -> Array:
     return apply("relu_map", x)
 
 
-def relu_backward(g: Array, x: Array) -> Array:
+def relu_backward(g: Array, x: Array, room: Array | None = None) -> Array:
     """g where x > 0, else 0."""
     return apply("relu_backward_map", x, g)
 
@@ -22,7 +22,7 @@ def leaky_relu(x: Array, negative_slope: float) -> Array:
     return apply("leaky_relu_map", x, option=negative_slope)
 
 
-def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
+def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array | None = None) -> Array:
     """g above 0, negative_slope g elsewhere."""
     return apply("leaky_relu_backward_map", x, g, option=negative_slope)
 

@@ -1,7 +1,8 @@
 """ReLU, leaky ReLU (Maas et al. 2013) and ELU (Clevert et al. 2016): the NumPy definition.
 
 Held by tests/kernels/test_rectifier.py. Results are laid out in memory as x.
-NaN stays NaN; at 0 the slope is that of the negative side.
+NaN stays NaN; at 0 the slope is that of the negative side. A gradient may be written over `room`, an array like g or g
+itself, where one is given; here it is not.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ def relu(x: Array) -> Array:
     return xp(x).maximum(x, 0)
 
 
-def relu_backward(g: Array, x: Array) -> Array:
+def relu_backward(g: Array, x: Array, room: Array | None = None) -> Array:
     """Gradient of relu at x for the cotangent g: g where x > 0, else 0. The output serves in place of x."""
     y = xp(x).zeros_like(x)
     xp(x).copyto(y, g, where=x > 0)
@@ -32,7 +33,7 @@ def leaky_relu(x: Array, negative_slope: float) -> Array:
 
 
 @rounded_once
-def leaky_relu_backward(g: Array, x: Array, negative_slope: float) -> Array:
+def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array | None = None) -> Array:
     """Gradient of leaky_relu at x for the cotangent g: g above 0, negative_slope g elsewhere."""
     y = xp(x).empty_like(x)
     y[...] = g * x.dtype.type(negative_slope)

@@ -16,6 +16,7 @@ from tinygen import kernels
 from tinygen.autodiff import anomaly, guard, large
 from tinygen.autodiff.fusion import Fused
 from tinygen.autodiff.primitive import COTANGENT, REGISTRY, Rule, saved_arrays
+from tinygen.autodiff.room import alone, lend
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
 from tinygen.kernels.capture import capturing
@@ -65,12 +66,15 @@ class _Table:
             self.gradient[node] = held + g
         elif held.size == 1:
             self.gradient[node] = _array(held + g)  # in a third of the time that NumPy takes to do it in place
+        elif held.size >= LARGE:
+            if alone(held, 2):
+                kernels.add_to(held, g)  # type: ignore[attr-defined]
+            else:
+                self.gradient[node] = large.forward(REGISTRY["add"], (held, g))
         elif held.base is not None or getrefcount(held) != _ONLY_HERE:
-            self.gradient[node] = held + g if held.size < LARGE else large.forward(REGISTRY["add"], (held, g))
-        elif held.size < LARGE:
-            held += g
+            self.gradient[node] = held + g
         else:
-            kernels.add_to(held, g)  # type: ignore[attr-defined]
+            held += g
 
 
 def _references() -> int:
@@ -270,6 +274,8 @@ def _sweep(
             continue
         if node.time < guard.last_write or guard.exposed:
             _verify(node)
+        if op.overwrites:
+            lend(g if g.size >= LARGE and alone(g, 1) else None)
         if live or careful or op.chooses:
             _pull_through_masks(node, g, table, needed, live)
         else:

@@ -90,6 +90,7 @@ class Primitive:
     """A differentiable operation; made by `primitive`, called like a function of tensors."""
 
     scalar: Any = None  # the formula for one entry: see `operation`
+    overwrites = False  # whether its vjp may write over the cotangent, where that is lent (room.py)
     function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
 
     def __init__(
@@ -451,19 +452,21 @@ def operation(
     name: str | None = None,
     elementwise: bool = False,
     moves: bool = False,
+    overwrites: bool = False,
     scalar: str | Callable[..., Any] | None = None,
     **vjps: Any,
 ) -> Any:
     """`primitive` for the project's own operations: also entered in `REGISTRY`, which the tests walk.
 
     `moves` says that each output entry is an input entry or a sum of some, so that exact zeros can be followed.
+    `overwrites` says that its one vjp asks for `room` (room.py), to write its result over the cotangent.
     `scalar` is the formula for one entry, in the words of kernels/expression.py, from which chains of operations are
     fused (fusion.py); or a function of expressions, for what is no formula.
     """
 
     def register(function: Callable[..., Any]) -> Primitive:
         op = Primitive(function, vjps, joints, name, elementwise, moves)
-        op.scalar = scalar
+        op.scalar, op.overwrites = scalar, overwrites
         return registered(op)
 
     return register

@@ -24,6 +24,7 @@ class Mode(threading.local):
     anomaly = False  # whether a NaN or an infinity raises
     backward = False  # whether a gradient is being computed
     tracer: Any = None  # what notes operations on symbols, while there are any: see fusion.py
+    room: Any = None  # the gradient that the vjp now to run may write over: see room.py
     mixed = False  # whether layers compute with bfloat16 copies: see mixed_precision.py
 
 

@@ -51,7 +51,7 @@ def _rectified_vjp(g: Tensor, y: Tensor, negative_slope: float) -> Tensor:
     return relu_vjp(g, y) if negative_slope == 0 else leaky_relu_vjp(g, y, negative_slope)
 
 
-@operation(x=_rectified_vjp, name="rectified")
+@operation(x=_rectified_vjp, name="rectified", overwrites=True)
 def _rectified(x: Any, negative_slope: float) -> Any:
     """What a kernel has rectified already; its own signs say where. Here is only the gradient."""
     return x[...]

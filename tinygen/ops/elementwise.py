@@ -14,6 +14,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff.fusion import fused_operation
 from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.room import room
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.ops import formulas
@@ -442,11 +443,11 @@ def softplus(x: Any) -> Any:
 
 def relu_vjp(g: Tensor, y: Tensor) -> Tensor:
     if not mode.recording:
-        return Tensor(kernels.relu_backward(g._data, y._data))  # type: ignore[attr-defined]
+        return Tensor(kernels.relu_backward(g._data, y._data, room(g)))  # type: ignore[attr-defined]
     return where(y > 0, g, 0.0)
 
 
-@operation(x=relu_vjp, elementwise=True, scalar="where(x <= 0, 0, x)")
+@operation(x=relu_vjp, elementwise=True, overwrites=True, scalar="where(x <= 0, 0, x)")
 def relu(x: Any) -> Any:
     """max(x, 0)."""
     return kernels.relu(x)  # type: ignore[attr-defined]
@@ -454,11 +455,12 @@ def relu(x: Any) -> Any:
 
 def leaky_relu_vjp(g: Tensor, x: Tensor, negative_slope: float) -> Tensor:
     if not mode.recording:
-        return Tensor(kernels.leaky_relu_backward(g._data, x._data, negative_slope))  # type: ignore[attr-defined]
+        made = kernels.leaky_relu_backward(g._data, x._data, negative_slope, room(g))  # type: ignore[attr-defined]
+        return Tensor(made)
     return where(x > 0, g, negative_slope * g)
 
 
-@operation(x=leaky_relu_vjp, elementwise=True, scalar="where(x > 0, x, negative_slope * x)")
+@operation(x=leaky_relu_vjp, elementwise=True, overwrites=True, scalar="where(x > 0, x, negative_slope * x)")
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x above 0, negative_slope x below; the slope at 0 is the negative one."""
     return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]

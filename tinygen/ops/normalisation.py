@@ -10,6 +10,7 @@ from typing import Any
 from tinygen import kernels
 from tinygen.autodiff import guard
 from tinygen.autodiff.primitive import Kept, joint, operation
+from tinygen.autodiff.room import room
 from tinygen.autodiff.tape import mode
 from tinygen.autodiff.transforms import vjp
 from tinygen.ops.elementwise import silu, sqrt, square
@@ -64,10 +65,11 @@ def _batch_norm_vjp(
 ) -> tuple[Tensor | None, ...]:
     if mode.recording:
         return _by_composition(lambda x, w, b: batch_norm_composed(x, w, b, eps), g, x, weight, bias)
-    return _wrapped(*kernels.batch_norm_backward(g._data, x._data, _raw(weight), mean, rstd))  # type: ignore[attr-defined]
+    made = kernels.batch_norm_backward(g._data, x._data, _raw(weight), mean, rstd, room(g))  # type: ignore[attr-defined]
+    return _wrapped(*made)
 
 
-@operation(joint(_batch_norm_vjp, "x", "weight", "bias"))
+@operation(joint(_batch_norm_vjp, "x", "weight", "bias"), overwrites=True)
 def batch_norm(
     x: Any,
     weight: Any,
@@ -118,12 +120,12 @@ def _group_norm_vjp(
         return _by_composition(formula, g, x, weight, bias)
     return _wrapped(
         *kernels.group_norm_backward(  # type: ignore[attr-defined]
-            g._data, x._data, num_groups, _raw(weight), _raw(bias), mean, rstd, activation
+            g._data, x._data, num_groups, _raw(weight), _raw(bias), mean, rstd, activation, room(g)
         )
     )
 
 
-@operation(joint(_group_norm_vjp, "x", "weight", "bias"))
+@operation(joint(_group_norm_vjp, "x", "weight", "bias"), overwrites=True)
 def group_norm(x: Any, weight: Any, bias: Any, num_groups: int, eps: float, activation: bool = False) -> Any:
     """Group normalisation of x (N, C, ...), C divisible by num_groups; with `activation`, SiLU of it, fused."""
     y, mean, rstd = kernels.group_norm(x, num_groups, weight, bias, eps, activation)  # type: ignore[attr-defined]

@@ -1,0 +1,56 @@
+"""Gradients that nobody else has: what is made of one may be written over it.
+
+A large array that is written anew is first fetched from memory, line by line, for nothing; and both live at once. So an
+operation that says so (`overwrites`, see `operation`) is lent the cotangent it is handed, where only the sweep of
+backward.py has it, and a gradient that arrives a second time is added to the first in its place.
+
+An array is nobody else's if Python counts no other reference to it; and, if it is a view, it shows all of an array
+that nothing else refers to: kernels hand images on as views of memory in which the channels come last.
+Held by tests/autodiff/test_room.py.
+"""
+
+from sys import getrefcount
+from typing import Any
+
+from numpy import empty, ndarray
+
+from tinygen.autodiff.tape import mode
+from tinygen.tensor import Tensor
+
+
+def alone(array: Any, holders: int) -> bool:
+    """Whether nobody has `array`, or the memory it shows, but `holders` variables and containers of the caller."""
+    if type(array) is not ndarray or getrefcount(array) > holders + _OF_CALL:
+        return False
+    base = array.base
+    if base is None:
+        return True
+    whole = type(base) is ndarray and base.base is None and base.size == array.size and array.flags.writeable
+    return whole and getrefcount(base) <= _OF_BASE
+
+
+def lend(g: Any) -> None:
+    """Before a vjp runs: it may write over `g`, the cotangent it is handed, in place of whatever was lent before."""
+    mode.room = g
+
+
+def room(g: Tensor) -> Any:
+    """The array of the cotangent `g`, if the vjp that asks may write over it; None if others have it too."""
+    lent, mode.room = mode.room, None
+    return lent if lent is g._data else None
+
+
+def _references() -> tuple[int, int]:
+    """What `alone` counts for a view and for its base, of which one variable of the caller is all there is: versions
+    of Python differ."""
+
+    def counted(array: Any) -> tuple[int, int]:
+        base = array.base
+        return getrefcount(array), getrefcount(base)
+
+    view = empty(2)[:]
+    of_view, of_base = counted(view)
+    return of_view - 1, of_base
+
+
+_OF_CALL, _OF_BASE = _references()
