@@ -192,14 +192,19 @@ def test_a_sampler_takes_exactly_the_noise_that_is_given(name: str) -> None:
 
 def test_the_command_writes_markdown_json_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", CASE, "--rounds", "1", "--seconds", "0", "--threads", "1", "--out", str(tmp_path)]
-    assert main([*arguments, "--repeat", "2", "--against"]) == 0
+    assert main([*arguments, "--repeat", "2", "--against", "--name", "tiny"]) == 0
     assert CASE in capsys.readouterr().out
-    written = json.loads((tmp_path / "bench.json").read_text())
+    written = json.loads((tmp_path / "tiny.json").read_text())
+    assert written["command"].startswith(f"tinygen bench '{CASE}' --rounds 1")
+    assert written["machine"]["date"] in (tmp_path / "tiny.md").read_text()
     assert [[entry["case"] for entry in rows] for rows in written["runs"]] == [[CASE], [CASE]]
     assert written["spread"] == {CASE: {}}
     assert written["machine"]["threads"] == "1"
-    assert CASE in (tmp_path / "bench.md").read_text()
-    assert (tmp_path / "bench.png").exists()
+    table = (tmp_path / "tiny.md").read_text()
+    assert table.startswith(f"`{written['command']}`")
+    assert f"| {CASE} |" in table
+    assert f"]({'tiny.png'})" in table
+    assert (tmp_path / "tiny.png").exists()
 
 
 def test_what_can_be_named_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

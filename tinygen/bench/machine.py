@@ -13,7 +13,7 @@ TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def description(threads: int) -> dict[str, str]:
-    """Processor, cores, threads, system, versions: what a figure has to be quoted with."""
+    """Processor, cores, threads, system, the day, versions: what a figure has to be quoted with."""
     versions = {}
     for name in ("tinygen", "numpy", "numba", "torch", "jax"):
         try:
@@ -27,12 +27,13 @@ def description(threads: int) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "precision": "float32",
+        "date": datetime.now(UTC).date().isoformat(),
         **versions,
     }
 
 
 def of_cupy() -> dict[str, str]:
-    """The GPU that CuPy sees, its driver, the CUDA that CuPy brings, and the day."""
+    """The GPU that CuPy sees, its driver, and the CUDA that CuPy brings."""
     import cupy
 
     runtime = cupy.cuda.runtime
@@ -46,7 +47,6 @@ def of_cupy() -> dict[str, str]:
         "driver": version[1] if version else f"of CUDA {_dotted(runtime.driverGetVersion())}",
         "CUDA": _dotted(runtime.runtimeGetVersion()),
         "cupy": cupy.__version__,
-        "date": datetime.now(UTC).date().isoformat(),
     }
 
 

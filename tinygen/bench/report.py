@@ -69,13 +69,15 @@ class Report:
         written = [f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|\n" for line in lines]
         return "".join([written[0], "|---" * len(self.header) + "|\n", *written[1:]])
 
-    def save(self, folder: Path, machine: dict[str, str]) -> list[Path]:
-        """Writes it in three forms; where to."""
+    def save(self, folder: Path, machine: dict[str, str], command: str = "") -> list[Path]:
+        """Writes it in three forms, each saying which command on which machine it comes from; where to."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}.{kind}" for kind in ("md", "json", "png")]
         about = ", ".join(f"{key} {value}" for key, value in machine.items())
-        write_atomically(paths[0], f"{about}\n\n{self.markdown()}")
-        write_atomically(paths[1], json.dumps({"machine": machine, **self.content}, indent=1))
+        words = [f"`{command}`", f"{about}.", f"{self.title}.", self.markdown(), f"![{self.title}]({paths[2].name})\n"]
+        write_atomically(paths[0], "\n\n".join(words if command else words[1:]))
+        content = {"command": command, "machine": machine, "title": self.title, **self.content}
+        write_atomically(paths[1], json.dumps(content, indent=1))
         with replacing(paths[2]) as temporary:
             picture(temporary, self.draw, self.height)
         return paths

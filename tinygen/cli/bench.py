@@ -5,10 +5,11 @@ of every CUDA kernel beside its floor, and of the families' training steps.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -46,6 +47,8 @@ class BenchOptions:
     """Name the measures, the cases and the libraries, and stop."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bench")
     """Folder for the table in Markdown, JSON and the picture."""
+    name: str | None = None
+    """Name of these three; that of the measure."""
 
 
 AGAINST = {
@@ -223,7 +226,8 @@ def run(args: Sequence[str]) -> int:
     machine |= plan.about
     console.print(report.table())
     try:
-        print("  ".join(map(str, report.save(options.out, machine))))
+        report = replace(report, name=options.name or report.name)
+        print("  ".join(map(str, report.save(options.out, machine, shlex.join(["tinygen", "bench", *args])))))
     except OSError as error:
         raise RunError(f"{options.out} cannot be written: {error.strerror or error}") from error
     return int(report.failed)
