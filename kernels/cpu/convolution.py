@@ -31,7 +31,6 @@ Shape = tuple[int, ...]
 Geometry = tuple[Pair, Pair, Pair]  # stride, padding, dilation
 
 
-@lru_cache(maxsize=512)
 def _convolution(
     source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, adjoint: bool
 ) -> Callable[[Array, Array, Array | None], Array]:
@@ -51,7 +50,6 @@ def _convolution(
     return partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)
 
 
-@lru_cache(maxsize=512)
 def _weight_gradient(
     source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int
 ) -> Callable[[Array, Array], Array]:
@@ -75,6 +73,38 @@ def _weight_gradient(
     return partial(form.weight_grad, p=plan, kernel=kernel, groups=groups)
 
 
+# What a call needs to know besides its numbers is found, and its shapes checked, once for each combination of them.
+
+
+def _in_memory(shape: Shape) -> Shape:
+    """(N, C, H, W) as (N, H, W, C)."""
+    n, channels, height, width = shape
+    return n, height, width, channels
+
+
+@lru_cache(maxsize=512)
+def _forward(
+    x: Shape, w: Shape, bias: Shape | None, geometry: Geometry, groups: int
+) -> Callable[[Array, Array, Array | None], Array]:
+    size = definition.check(x, w, None, bias, w[0], groups, geometry)
+    return _convolution(_in_memory(x), (x[0], *size, w[0]), w[2:], geometry, groups, False)
+
+
+@lru_cache(maxsize=512)
+def _backward(
+    g: Shape, w: Shape, bias: Shape | None, input_size: Pair, geometry: Geometry, groups: int
+) -> Callable[[Array, Array, Array | None], Array]:
+    n, channels = g[0], w[1] * groups
+    definition.check((n, channels, *input_size), w, g, bias, channels, groups, geometry)
+    return _convolution(_in_memory(g), (n, *input_size, channels), w[2:], geometry, groups, True)
+
+
+@lru_cache(maxsize=512)
+def _weights(x: Shape, g: Shape, kernel_size: Pair, geometry: Geometry, groups: int) -> Callable[[Array, Array], Array]:
+    definition.check(x, (g[1], x[1] // groups, *kernel_size), g, None, g[1], groups, geometry)
+    return _weight_gradient(_in_memory(x), _in_memory(g), kernel_size, geometry, groups)
+
+
 def conv2d(
     x: Array,
     w: Array,
@@ -86,14 +116,11 @@ def conv2d(
     negative_slope: float = 1.0,
 ) -> Array:
     """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW); see the definition."""
-    bias_shape = None if bias is None else bias.shape
-    geometry = (stride, padding, dilation)
-    size = definition.check(x.shape, w.shape, None, bias_shape, w.shape[0], groups, geometry)
     if x.dtype != np.float32 or x.size == 0 or w.size == 0:
         return definition.conv2d(x, w, bias, stride, padding, dilation, groups, negative_slope)
-    x, w = nhwc(x), np.ascontiguousarray(w, dtype=np.float32)
-    target = (x.shape[0], *size, w.shape[0])
-    y = _convolution(x.shape, target, w.shape[2:], geometry, groups, False)(x, w, bias)
+    bias_shape = None if bias is None else bias.shape
+    convolve = _forward(x.shape, w.shape, bias_shape, (stride, padding, dilation), groups)
+    y = convolve(nhwc(x), np.ascontiguousarray(w, dtype=np.float32), bias)
     if negative_slope != 1:
         rectify(y, negative_slope)
     return y.transpose(0, 3, 1, 2)
@@ -110,15 +137,11 @@ def conv2d_input_grad(
     groups: int = 1,
 ) -> Array:
     """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W)."""
-    n, c = g.shape[0], w.shape[1] * groups
-    bias_shape = None if bias is None else bias.shape
-    geometry = (stride, padding, dilation)
-    definition.check((n, c, *input_size), w.shape, g.shape, bias_shape, c, groups, geometry)
     if g.dtype != np.float32 or g.size == 0 or w.size == 0:
         return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups)
-    g, w = nhwc(g), np.ascontiguousarray(w, dtype=np.float32)
-    target = (n, *input_size, c)
-    return _convolution(g.shape, target, w.shape[2:], geometry, groups, True)(g, w, bias).transpose(0, 3, 1, 2)
+    bias_shape = None if bias is None else bias.shape
+    convolve = _backward(g.shape, w.shape, bias_shape, input_size, (stride, padding, dilation), groups)
+    return convolve(nhwc(g), np.ascontiguousarray(w, dtype=np.float32), bias).transpose(0, 3, 1, 2)
 
 
 def conv2d_weight_grad(
@@ -131,10 +154,6 @@ def conv2d_weight_grad(
     groups: int = 1,
 ) -> Array:
     """Adjoint of `conv2d` in w: image x (N, C, H, W), output g (N, K, OH, OW) -> (K, C/groups, KH, KW)."""
-    geometry = (stride, padding, dilation)
-    shape = (g.shape[1], x.shape[1] // groups, *kernel_size)
-    definition.check(x.shape, shape, g.shape, None, shape[0], groups, geometry)
     if x.dtype != np.float32 or x.size == 0 or g.size == 0:
         return definition.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups)
-    x, g = nhwc(x), nhwc(g)
-    return _weight_gradient(x.shape, g.shape, kernel_size, geometry, groups)(x, g)
+    return _weights(x.shape, g.shape, kernel_size, (stride, padding, dilation), groups)(nhwc(x), nhwc(g))

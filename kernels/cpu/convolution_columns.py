@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
 from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, multiply, round_up
-from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.packing import pack_transposed
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vfill, vload, vstore, vwhere_less, vzero
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -48,15 +48,7 @@ class Plan:
 
     images: int  # in a unit of work
     cols: int  # floats of `cols`
-    geometry: NDArray[np.intp]  # the scalars the compiled loop needs
-    phases: NDArray[
-        np.intp
-    ]  # rows of: phase of rows, columns, cells of each, taps of rows from, to, of columns from, to
-    taps: NDArray[np.intp]  # of an axis, rows of: offset of the pixel, rows of `cols` from the first
-    inside: Array  # (offset of the pixel, cell) of a row: 1 where the image has that pixel, else 0
-    source: NDArray[np.intp]
-    target: NDArray[np.intp]
-    runs: NDArray[np.intp]
+    tables: Tables
 
 
 @lru_cache(maxsize=256)
@@ -83,13 +75,16 @@ def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:
     return Plan(
         images,
         before + rows * pitch + max(0, w.base) + w.span + cells,
-        np.array(geometry, np.intp),
-        np.array(phases, np.intp),
-        np.array(taps, np.intp),
-        ((column >= 0) & (column < width)).astype(np.float32).reshape(-1),
-        np.arange(rows) * channels,
-        np.arange(rows) * pitch,
-        np.stack([begins, np.minimum(DEPTH, channels - begins)], axis=1).reshape(-1),
+        Tables(
+            np.zeros(BLOCK, np.float32),
+            np.array(geometry, np.intp),  # the scalars the compiled loop needs
+            np.array(phases, np.intp),  # rows of: phase, cells, of rows and columns; taps from, to of rows, of columns
+            np.array(taps, np.intp),  # of an axis, rows of: offset of the pixel, rows of `cols` from the first
+            ((column >= 0) & (column < width)).astype(np.float32).reshape(-1),  # 1 where the image has the pixel
+            np.arange(rows) * channels,
+            np.arange(rows) * pitch,
+            np.stack([begins, np.minimum(DEPTH, channels - begins)], axis=1).reshape(-1),
+        ),
     )
 
 
@@ -157,7 +152,6 @@ def convolve(x: Array, w: NDArray[Any], bias: NDArray[Any] | None, p: Plan, shap
     turned = scratch("convolution source", threads, BLOCK * x.shape[3])
     line = scratch("convolution line", threads, round_up(shape[2]))
     out = np.empty(shape, np.float32)
-    tables = (p.geometry, p.phases, p.taps, p.inside, p.source, p.target, p.runs)
     sizes = (cols.shape[1], turned.shape[1], line.shape[1])
-    launch(_columns, threads, x, out, weight, start, np.zeros(BLOCK, np.float32), *tables, cols, turned, line, *sizes)
+    launch(_columns, threads, x, out, weight, start, p.tables, cols, turned, line, *sizes)
     return out

@@ -8,7 +8,7 @@ order. Held by tests/kernels/test_convolution.py.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate_far, multiply, panel_width, round_up
-from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.simd import FASTMATH, njit
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
@@ -42,6 +42,16 @@ class Plan:
     runs: NDArray[np.intp]
     places: NDArray[np.intp]  # in the kernel's plane, of each phase's taps
     tap_rows: NDArray[np.intp]  # offset in the source of each row of the weights: of each tap and channel
+
+    @cached_property
+    def of_product(self) -> Tables:
+        """What `gather` reads."""
+        return Tables(self.geometry, self.phases, self.runs, self.tap_rows, self.source, self.target, self.dense)
+
+    @cached_property
+    def of_sums(self) -> Tables:
+        """What `gather_weights` reads."""
+        return Tables(self.geometry, self.source, self.tap_rows)
 
 
 def _runs(offsets: list[int], length: int) -> list[int]:
@@ -166,11 +176,11 @@ def fill(x, start, source, count, runs, taps, weight, w_start, out, there, targe
 @task
 def gather(block, part, parts):
     x, out, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    geometry, phases, runs, tap_rows = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 15)
-    source, target, dense = integers(block, 7), integers(block, 8), integers(block, 9)
-    buffer_size, rough_size, pieces = integer(block, 12), integer(block, 13), integer(block, 14)
-    buffer = floats(block, 10)[part * buffer_size :]
-    rough = floats(block, 11)[part * rough_size :]
+    geometry, phases, runs, tap_rows = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 7)
+    source, target, dense = integers(block, 8), integers(block, 9), integers(block, 10)
+    buffer_size, rough_size, pieces = integer(block, 13), integer(block, 14), integer(block, 15)
+    buffer = floats(block, 11)[part * buffer_size :]
+    rough = floats(block, 12)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
     row, rows, top, left, groups, _, read, write = geometry[10:]
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
@@ -224,9 +234,8 @@ def run_gather(
     threads = thread_count(p.pieces)
     buffers = scratch("convolution source", threads, p.buffer)
     roughs = scratch("convolution target", threads, rough)
-    tables = (p.geometry, p.phases, p.runs, p.source, p.target, p.dense)
     sizes = (buffers.shape[1], roughs.shape[1], p.pieces)
-    launch(work, threads, x, out, packed, bias, *tables, buffers, roughs, *sizes, p.tap_rows)
+    launch(work, threads, x, out, packed, bias, p.of_product, buffers, roughs, *sizes)
     return out
 
 
@@ -320,7 +329,6 @@ def run_gather_weights(
     sums = scratch("convolution sums", threads, size)
     buffers = scratch("convolution source", threads, p.buffer)
     roughs = scratch("convolution target", threads, rough)
-    tables = (p.geometry, p.source, p.tap_rows)
     sizes = (size, sums.shape[1], buffers.shape[1], roughs.shape[1], padded, p.pieces)
-    launch(work, threads, x, g, *tables, sums, buffers, roughs, *sizes)
+    launch(work, threads, x, g, p.of_sums, sums, buffers, roughs, *sizes)
     return sums

@@ -19,6 +19,7 @@ from numba import prange, types
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.compiled import load_routines
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
@@ -49,6 +50,7 @@ class task:
     @cached_property
     def address(self) -> int:
         """Where the machine code is."""
+        load_routines(self.function)
         n = types.intp
         options: dict[str, Any] = {"cache": True, "fastmath": self.fastmath, "error_model": "numpy"}
         compiled: Any = numba.cfunc(types.void(n, n, n), **options)(self.function)
@@ -86,12 +88,22 @@ def _address(array: NDArray[Any]) -> int:
         return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
-def launch(work: task, parts: int, *arguments: NDArray[Any] | int) -> None:
+class Tables:
+    """Arrays that many launches share, in the place of as many arguments: where they are is looked up once."""
+
+    def __init__(self, *arrays: NDArray[Any]) -> None:
+        self.arrays = arrays  # kept alive
+        self.entries = [value for array in arrays for value in (_address(array), array.size)]
+
+
+def launch(work: task, parts: int, *arguments: NDArray[Any] | Tables | int) -> None:
     """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of the dtypes below."""
     table: list[int] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             table += (_address(argument), argument.size)
+        elif isinstance(argument, Tables):
+            table += argument.entries
         else:
             table += (argument, 0)
     block = np.array(table, np.intp)

@@ -296,7 +296,7 @@ def test_winograd_equals_definition(case, kernel_and_stride):
     assert tolerance(case) == 1e-5
     with pytest.MonkeyPatch.context() as patch:  # also where the direct form would be faster
         patch.setattr(tiles, "pays", lambda *_: True)
-        for cached in (cpu._convolution, cpu._weight_gradient):
+        for cached in (cpu._forward, cpu._backward, cpu._weights):
             patch.setattr(cpu, cached.__name__, cached.__wrapped__)
         check_against_definition(case, case.arrays(np.float32))
 
