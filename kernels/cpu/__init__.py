@@ -3,6 +3,7 @@
 examples/a_fast_convolution.py walks through what makes them fast and measures it. To be read in this order:
 
     simd.py                          a vector of floats as a value; how many lanes, by the processor
+    compiled.py                      what compiled code calls, compiled for that alone
     launch.py, threads.py            one compiled function on every thread; what else has threads
     rectifier.py                     the shortest kernel: one sweep over memory
     fusion.py, functions.py          such sweeps written by a program, from a formula

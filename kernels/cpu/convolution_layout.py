@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.compiled import routine
 from tinygen.kernels.cpu.launch import floats, integer, launch, task
-from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore, vzero
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore, vzero
 from tinygen.kernels.cpu.threads import thread_count
 
 Array = NDArray[np.float32]
@@ -76,10 +77,9 @@ def zero_floats(buffer, start, count):
         buffer[start + i] = np.float32(0)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@routine("f n n n n f n n n n n", FASTMATH)
 def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, row):
     """Rows top, ..., top + rows - 1 of an image, columns left, ..., left + row - 1; zero outside the image."""
-    never_inline()
     first, last = max(left, 0), min(left + row, width)
     for r in range(rows):
         there = to + r * row * channels

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.compiled import routine
 from tinygen.kernels.cpu.convolution_direct import SUMS
 from tinygen.kernels.cpu.convolution_layout import Array, copy_band, copy_floats, zero_floats
 from tinygen.kernels.cpu.convolution_tiles import BAND, Plan
@@ -24,7 +25,7 @@ from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_i
 from tinygen.kernels.cpu.gemm import START, accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task, variant
 from tinygen.kernels.cpu.packing import transpose_tile
-from tinygen.kernels.cpu.simd import FASTMATH, LANES, never_inline, njit, vload, vstore
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 APART = 16  # floats between the planes of V, M, U: planes a power of two apart would fall on one set of the caches
@@ -35,13 +36,12 @@ _output = _weight = _gradient = _weight_back = _input
 _taps = 0
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@routine("f n n n n f f", FASTMATH)
 def _block_of_taps(w, start, row_step, column_step, taps, block, line):
     """block[(r taps + t) LANES + j] = w[start + r row_step + j column_step + t] for r, j < LANES and all taps t.
 
     One of the steps is `taps`. The block has room for LANES more rows, `line` for (taps + 1) LANES floats.
     """
-    never_inline()
     if row_step == taps:
         for i in range(taps):
             transpose_tile(w, start + i * LANES, column_step, block, i * LANES * LANES, LANES)
@@ -87,7 +87,6 @@ def _steps(places, component):
 
 def _source_tiles(buffer, v, down, across, here, band, geometry, tiles, plane):
     """v = B^T d B for every tile of `here` images, read from (down, across) on in the buffer of source rows."""
-    never_inline()
     first, count, deep = band[0], band[2], band[1]
     channels, read, row = geometry[4], geometry[8], geometry[16]
     n = TILE + _taps - 1
@@ -101,10 +100,9 @@ def _source_tiles(buffer, v, down, across, here, band, geometry, tiles, plane):
                 _input(buffer, at + c, read * row * channels, read * channels, v, to + c, n * plane, plane)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@routine("f f n n i i", FASTMATH)
 def _source_rows(x, buffer, image, here, band, geometry):
     """Copy the source rows of a band of tiles, of `here` images, to the buffer."""
-    never_inline()
     height, width, channels, read = geometry[2], geometry[3], geometry[4], geometry[8]
     up, deep, row = geometry[10] + band[0] * read, band[1], geometry[16]
     for i in range(here):
@@ -236,7 +234,7 @@ def _variants(taps: int) -> tuple[task, task, task, task]:
         "_weight_back": transform(g.T),
     }
     names["_steps"] = njit(fastmath=FASTMATH, cache=True)(variant(_steps, f"_steps_{taps}", **names))
-    names["_source_tiles"] = njit(fastmath=FASTMATH, cache=True)(
+    names["_source_tiles"] = routine("f f n n n i i i n", FASTMATH)(
         variant(_source_tiles, f"_source_tiles_{taps}", **names)
     )
     return (

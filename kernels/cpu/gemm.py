@@ -20,6 +20,7 @@ from numba.core import cgutils
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.compiled import routine
 from tinygen.kernels.cpu.launch import variant
 from tinygen.kernels.cpu.simd import (
     FASTMATH,
@@ -28,7 +29,6 @@ from tinygen.kernels.cpu.simd import (
     REGISTERS,
     intrinsic,
     llvm_call,
-    never_inline,
     njit,
     splat,
 )
@@ -299,14 +299,13 @@ def place(rows, columns, row, column):
     return rows * start + row * width + column - start
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@routine("f n i n i f n n f n i f n", FASTMATH)
 def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, target, bias, bias_start):
     """C[c_start + target[m] + j] = bias[bias_start + j] + sum_r A[start + source[m] + r] B[r, j].
 
     m < count, j < columns. `runs` lists (offset, length) pairs, lengths at most `DEPTH`: r takes offset, ...,
     offset + length - 1 of each in turn. B is packed, from b_start; all arrays are flat.
     """
-    never_inline()
     depth = 0
     for i in range(1, runs.size, 2):
         depth += runs[i]
@@ -338,10 +337,9 @@ def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, tar
         column += vectors * LANES
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@routine("f n i n i f n n n f n", FASTMATH)
 def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c_start):
     """C[r, j] += sum over m < count of A[start + source[m] + row[r]] B[b_start + m b_stride + j], C packed."""
-    never_inline()
     rows = row.size
     for m0 in range(0, count, PIXELS):
         m1 = min(m0 + PIXELS, count)
@@ -363,7 +361,7 @@ def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c
 
 
 # For matrices that do not fit the second-level cache.
-accumulate_far = njit(fastmath=FASTMATH, cache=True)(
+accumulate_far = routine("f n i n i f n n n f n", FASTMATH)(
     variant(
         accumulate.py_func,
         "accumulate_far",

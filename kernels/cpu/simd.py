@@ -8,7 +8,6 @@ Held by tests/kernels/test_simd.py, lane by lane against NumPy.
 """
 
 import operator
-from collections.abc import Collection
 from typing import Any
 
 import numba
@@ -17,10 +16,11 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
-from numba.core.registry import CPUDispatcher
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 from numba.np.arrayobj import make_array
+
+from tinygen.kernels.cpu.compiled import njit
 
 # Numba's annotations take these decorators' arguments for those of the function they make.
 config: Any = numba.core.config
@@ -97,35 +97,6 @@ def llvm_call(builder: Any, name: str, result: Any, args: Any) -> Any:
     """Call the LLVM function `name`, declared from its arguments' types."""
     kind = ir.FunctionType(result, [a.type for a in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
-
-
-# ---- functions
-
-
-class _Inner(CPUDispatcher):
-    """A function for compiled code, without what Python would call it by: a third of the work of compiling it.
-
-    Numba would compile it again for an argument that is a literal; here a literal is a number like others.
-    """
-
-    def get_call_template(self, args: Any, kws: Any) -> Any:
-        return super().get_call_template([types.unliteral(a) for a in args], kws)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"{self.py_func.__name__} is called by compiled code; its Python is in .py_func")
-
-
-def njit(fastmath: Collection[str] = (), cache: bool = True) -> Any:
-    """Decorator: a function that kernels call, compiled on first use for the types it is called with."""
-
-    def made(function: Any) -> _Inner:
-        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
-        inner = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
-        if cache:
-            inner.enable_caching()
-        return inner
-
-    return made
 
 
 # ---- memory
@@ -205,17 +176,6 @@ def vfill(typing: Any, scalar: Any) -> Any:
 def vzero(typing: Any) -> Any:
     """Every lane zero."""
     return vector(), lambda context, builder, sig, args: ir.Constant(FLOATS, [0.0] * LANES)
-
-
-@intrinsic
-def never_inline(typing: Any) -> Any:
-    """Keeps the function that calls this one out of its callers' code, which would be compiled with each."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), build
 
 
 # ---- arithmetic

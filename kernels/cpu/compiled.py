@@ -1,0 +1,94 @@
+"""Functions that compiled code calls, and Python does not: what of Numba's work they can do without.
+
+`njit` is for small ones, which become part of each caller's code. A `routine` is compiled once, on its own, and called
+by its name: for what is large and worth a call. Held by tests/kernels/test_compiled.py.
+"""
+
+import inspect
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
+from typing import Any
+
+import llvmlite.binding
+import numba
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import CPUDispatcher
+
+_KINDS = {"f": types.float32[::1], "i": types.intp[::1], "n": types.intp}
+
+
+class _Inner(CPUDispatcher):
+    """A Numba function without the wrappers that Python would call it by: a third of the work of compiling it.
+
+    Numba would compile it again for an argument that is a literal; here a literal is a number like others.
+    """
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return super().get_call_template([types.unliteral(a) for a in args], kws)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__} is called by compiled code; its Python is in .py_func")
+
+
+def njit(fastmath: Collection[str] = (), cache: bool = True) -> Any:
+    """Decorator: a function that kernels call, compiled on first use for the types it is called with."""
+
+    def made(function: Any) -> _Inner:
+        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+        inner = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
+        if cache:
+            inner.enable_caching()
+        return inner
+
+    return made
+
+
+def routine(kinds: str, fastmath: Collection[str] = ()) -> Any:
+    """Decorator: a function without a result, compiled once for all its callers. `kinds` are those of its arguments:
+    f and i contiguous arrays of float32 and of intp, n an intp."""
+    signature = types.void(*(_KINDS[kind] for kind in kinds.split()))
+
+    def made(function: Any) -> Any:
+        inner = njit(fastmath)(function)
+        name = f"{function.__module__}.{function.__qualname__}"
+
+        @cache
+        def load() -> None:
+            load_routines(function)
+            inner.compile(signature)
+            found = inner.overloads[signature.args]
+            llvmlite.binding.add_symbol(name, found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
+
+        def call(typing: Any, *args: Any) -> Any:
+            def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+                kind = context.call_conv.get_function_type(types.none, sig.args)
+                elsewhere = cgutils.get_or_insert_function(builder.module, kind, name)
+                context.call_conv.call_function(builder, elsewhere, types.none, sig.args, args)
+                return context.get_dummy_value()
+
+            return signature, build
+
+        of_numba = inspect.Parameter("typing", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = [of_numba, *inspect.signature(function).parameters.values()]
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called: Any = numba.extending.intrinsic(call)
+        called.load_routine, called.py_func = load, function
+        return called
+
+    return made
+
+
+def load_routines(function: Any) -> None:
+    """Compiles, or reads, the routines that a function calls: they must be there before its own code is."""
+    for load in set(_loads(function)):
+        load()
+
+
+def _loads(function: Any) -> Iterator[Callable[[], None]]:
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if hasattr(value, "load_routine"):
+            yield value.load_routine
+        elif isinstance(value, _Inner):
+            yield from _loads(value.py_func)

@@ -1,0 +1,68 @@
+"""What only compiled code calls: one version for all literals, none for Python; routines, one for all callers."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinygen.kernels.cpu.compiled import njit, routine
+from tinygen.kernels.cpu.launch import floats, launch, task
+
+
+@njit(cache=False)
+def added(x, start, amount):
+    for i in range(start, x.size):
+        x[i] += amount
+
+
+@routine("f n")
+def doubled(x, start):
+    for i in range(start, x.size):
+        x[i] *= np.float32(2)
+
+
+@task
+def from_first(block, part, parts):
+    x = floats(block, 0)
+    added(x, 0, 1)
+    doubled(x, 0)
+
+
+@task
+def from_second(block, part, parts):
+    x = floats(block, 0)
+    added(x, 1, part + 1)
+    doubled(x, part + 1)
+
+
+def test_two_tasks_call_the_same_code():
+    x, y = (np.arange(4, dtype=np.float32) for _ in range(2))
+    launch(from_first, 1, x)
+    launch(from_second, 1, y)
+    assert x.tolist() == [2, 4, 6, 8]
+    assert y.tolist() == [0, 4, 6, 8]
+    assert len(added.overloads) == 1  # for the literals 0 and 1 and for a number that is none
+
+
+def test_what_has_no_wrapper_is_not_called_from_python():
+    with pytest.raises(TypeError, match="added is called by compiled code; its Python is in"):
+        added(np.ones(3, np.float32), 0, 1)
+    with pytest.raises(NotImplementedError):
+        doubled(np.ones(3, np.float32), 0)
+
+
+def test_routines_are_there_when_what_calls_them_is_read_from_the_cache(tmp_path):
+    """Machine code that calls by name cannot be loaded before what it names."""
+    program = """
+import numpy as np
+from tinygen.kernels.cpu.convolution import conv2d
+assert conv2d(np.ones((2, 16, 9, 9), np.float32), np.ones((16, 16, 3, 3), np.float32))[0, 0, 0, 0] == 144
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
