@@ -60,12 +60,12 @@ def _pack(block, part, parts):
 
 @task
 def _multiply(block, part, parts):
-    a, packed, out, zeros = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    a, packed, out, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
     source, target, dense, runs = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 7)
     rows, columns, depth = integer(block, 9), integer(block, 10), integer(block, 11)
     band, group, rough_size = integer(block, 12), integer(block, 13), integer(block, 14)
     rough = floats(block, 8)[part * rough_size :]
-    padded = zeros.size
+    padded = bias.size
     across = -(-padded // group)
     units = -(-rows // band) * across
     for unit in range(units * part // parts, units * (part + 1) // parts):
@@ -73,10 +73,10 @@ def _multiply(block, part, parts):
         count, wide = min(band, rows - m0), min(group, padded - j0)
         if j0 + wide <= columns:
             multiply(
-                a, source[m0], source, count, runs, packed, depth * j0, wide, out, m0 * columns + j0, target, zeros, j0
+                a, source[m0], source, count, runs, packed, depth * j0, wide, out, m0 * columns + j0, target, bias, j0
             )
         else:
-            multiply(a, source[m0], source, count, runs, packed, depth * j0, wide, rough, START, dense, zeros, j0)
+            multiply(a, source[m0], source, count, runs, packed, depth * j0, wide, rough, START, dense, bias, j0)
             for m in range(count):
                 at, to = dense[m], (m0 + m) * columns + j0
                 for j in range(columns - j0):
@@ -125,8 +125,8 @@ def _tables(rows: int, columns: int, depth: int, step: int, group: int) -> tuple
     return np.arange(rows) * step, m * columns, m * group, runs
 
 
-def _product(a: Array, b: Array) -> Array:
-    """(M, K) @ (K, N) of float32: a by rows, b by rows or by columns."""
+def _product(a: Array, b: Array, bias: Array | None) -> Array:
+    """(M, K) @ (K, N) + (N,) of float32: a by rows, b by rows or by columns. Sums start from the bias."""
     (rows, depth), columns = a.shape, b.shape[1]
     padded = round_up(columns)
     threads = thread_count(rows * columns * depth, SMALL)
@@ -137,9 +137,11 @@ def _product(a: Array, b: Array) -> Array:
     out = np.empty((rows, columns), np.float32)
     rough = scratch("matrix product edge", threads, 0 if padded == columns else band * group)
     tables = _tables(rows, columns, depth, a.strides[0] // 4, group)
-    zeros = np.zeros(padded, np.float32)
+    start = np.zeros(padded, np.float32)
+    if bias is not None:
+        start[:columns] = bias
     sizes = (rows, columns, depth, band, group, rough.shape[1])
-    launch(_multiply, threads, a, packed, out, zeros, *tables, rough, *sizes)
+    launch(_multiply, threads, a, packed, out, start, *tables, rough, *sizes)
     return out
 
 
@@ -164,22 +166,28 @@ def _by(axis: int, matrix: Array) -> bool:
     return matrix.strides[axis] == 4 and matrix.strides[1 - axis] >= 0 and matrix.strides[1 - axis] % 4 == 0
 
 
-def matmul(a: Array, b: Array) -> Array:
-    """a @ b as NumPy has it: (..., M, K) @ (..., K, N) -> (..., M, N)."""
+def _with(bias: Array | None, c: Array) -> Array:
+    if bias is not None:
+        c += bias
+    return c
+
+
+def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
+    """a @ b as NumPy has it: (..., M, K) @ (..., K, N) -> (..., M, N), plus bias (N,) or none."""
     size = a.size * (b.shape[-1] if b.ndim > 1 else 1)  # multiply-adds
     if size <= QUIET:
-        return a @ b
+        return _with(bias, a @ b)
     single = a.dtype == b.dtype == np.float32
     fits = single and b.ndim == 2 and a.ndim >= 2 and size > SMALL and a.shape[-1] == b.shape[0]
     if not fits or b.shape[1] == 1 or a.size == a.shape[-1]:  # with a vector memory is the limit: one thread reaches it
         with one_blas_thread():
-            return a @ b
+            return _with(bias, a @ b)
     depth, columns = b.shape
     rows = a.size // depth
     flat = a if a.ndim == 2 else a.reshape(rows, depth)
     if _by(0, flat) and not _by(1, flat):
-        c = _product_by_columns(flat, b if _by(1, b) else np.ascontiguousarray(b))
+        c = _with(bias, _product_by_columns(flat, b if _by(1, b) else np.ascontiguousarray(b)))
     else:
         left = flat if _by(1, flat) else np.ascontiguousarray(flat)
-        c = _product(left, b if _by(1, b) or _by(0, b) else np.ascontiguousarray(b))
+        c = _product(left, b if _by(1, b) or _by(0, b) else np.ascontiguousarray(b), bias)
     return c.reshape(*a.shape[:-1], columns)

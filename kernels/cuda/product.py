@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from ..array_module import arithmetic
 from . import gemm
 from .launch import cupy
 
 Array = Any
 
 
-def matmul(a: Array, b: Array) -> Array:
-    """a (..., M, K) times b (..., K, N), leading sizes broadcast: (..., M, N). One axis alone is that of a vector.
+def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
+    """a (..., M, K) times b (..., K, N), leading sizes broadcast, plus bias (N,) or none: (..., M, N). One axis alone
+    is that of a vector.
 
     Raises:
         ValueError: sizes that do not fit.
     """
     if a.ndim == 1 or b.ndim == 1:
-        y = matmul(a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b)
+        y = matmul(a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b, bias)
         y = y[..., 0] if b.ndim == 1 else y
         return y if a.ndim > 1 else y[..., 0, :] if b.ndim > 1 else y[..., 0]
     if a.shape[-1] != b.shape[-2]:
@@ -44,7 +46,7 @@ def matmul(a: Array, b: Array) -> Array:
         "product/multiply_matrices",
         plan,
         y,
-        None,
+        None if bias is None else cupy().ascontiguousarray(bias, dtype=arithmetic(dtype)),
         *(a.memory, b.memory, a.step, b.step),
         along_depth=along_depth,
         constants_of_loaders=names,

@@ -19,6 +19,7 @@ from tinygen.ops import (
     gate,
     indexing,
     linalg,
+    linear,
     losses,
     manipulation,
     normalisation,
@@ -190,6 +191,9 @@ CASES: list[Case] = [
     # products
     case(linalg._matmul, real(2, 3), real(3, 2)),
     case(linalg._matmul, real(2, 1, 2, 3), real(4, 3, 1)),
+    case(linear.linear, real(2, 3), real(4, 3), real(4)),
+    case(linear.linear, real(2, 1, 3), real(4, 3)),
+    case(linear.linear, real(3), real(4, 3), real(4)),
     case(linalg._einsum, real(2, 3), real(3, 4), fn=lambda a, b: ops.einsum("ij,jk->ki", a, b)),
     case(linalg._einsum, real(3, 3), fn=lambda a: ops.einsum("ii->i", a)),
     case(linalg._einsum, real(3, 3, 2), fn=lambda a: ops.einsum("iij->j", a)),

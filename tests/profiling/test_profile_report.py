@@ -51,7 +51,7 @@ def test_all_of_a_step_is_accounted_for(found: Profile) -> None:
     assert min(rest) > 0
     assert sum(row["seconds"] for row in figures["operations"]) + sum(rest) == pytest.approx(spent["step"])
     assert sum(spent[part] for part in ("forward", "backward", "update")) + sum(rest) == pytest.approx(spent["step"])
-    assert {row["operation"]: row["calls"] for row in figures["operations"] if row["part"] == "forward"}["matmul"] == 2
+    assert {row["operation"]: row["calls"] for row in figures["operations"] if row["part"] == "forward"}["linear"] == 2
     whole = figures["modules"][0]
     assert (whole["path"], whole["kind"], whole["calls"]) == ("", "Sequential", 1)
     assert whole["total"]["backward"] == pytest.approx(sum(row["own"]["backward"] for row in figures["modules"]))
@@ -79,7 +79,7 @@ def test_the_tables_name_operations_modules_and_how_to_read_them(found: Profile)
         for part in tables(found, "a small network"):
             console.print(part)
     text = shown.get()
-    for word in ("a small network", "matmul", "backward", "adam_update", "Python and the tape", "Linear", "GB/s"):
+    for word in ("a small network", "linear", "backward", "adam_update", "Python and the tape", "Linear", "GB/s"):
         assert word in text
     assert HOW_TO_READ[:60] in text
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LAYERS = frozenset(["linear", "conv2d", "conv_transpose2d", "scaled_dot_product_attention"])
 KEPT = frozenset(
     [
-        *("matmul", "conv2d", "conv_transpose2d", "conv2d_weight", "attention"),
+        *("matmul", "linear", "conv2d", "conv_transpose2d", "conv2d_weight", "attention"),
         *("batch_norm", "group_norm", "layer_norm", "rms_norm"),
         *("add", "subtract", "multiply", "divide", "negative", "positive", "abs", "maximum", "minimum", "where"),
         *("relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "gate"),

@@ -67,8 +67,8 @@ def _conv2d_weight_grad(y: Any, x: Any, g: Any, *options: Any) -> int:
     return 2 * g.size * math.prod(y.shape[1:])
 
 
-def _matmul(y: Any, a: Any, b: Any) -> int:
-    return 2 * y.size * a.shape[-1]
+def _matmul(y: Any, a: Any, b: Any, bias: Any = None) -> int:
+    return 2 * y.size * a.shape[-1] + _added(bias, y)
 
 
 def _pairs(q: Any, k: Any, is_causal: bool) -> int:
@@ -124,6 +124,7 @@ FLOP: dict[str, Callable[..., int]] = {
     "conv2d_weight": _conv2d_weight_grad,
     "conv2d_weight_grad": _conv2d_weight_grad,
     "matmul": _matmul,
+    "linear": _matmul,
     "einsum": _einsum,
     "fused": _fused,
     "nearest_code": _nearest_code,

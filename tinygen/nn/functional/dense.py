@@ -3,7 +3,6 @@
 Held by tests/nn/test_layers.py and tests/pytorch/.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.kernels.capture import capturing
 from tinygen.ops.elementwise import where
 from tinygen.ops.indexing import take
-from tinygen.ops.linalg import matmul
-from tinygen.ops.manipulation import as_tensor, matrix_transpose
+from tinygen.ops.linear import linear as affine
+from tinygen.ops.manipulation import as_tensor
 from tinygen.random import Generator
 from tinygen.tensor import ArrayLike, DTypeLike, Tensor
 
@@ -43,12 +42,7 @@ def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
         )
     if b is not None and b.shape != w.shape[:1]:
         raise ValueError(f"linear: bias has shape {b.shape}, {w.shape[0]} outputs need ({w.shape[0]},)")
-    x, w, b = operands("linear", x, w, b)
-    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    y = matmul(rows, matrix_transpose(w))
-    if b is not None:
-        y = y + b
-    return y if x.ndim == 2 else y.reshape((*x.shape[:-1], w.shape[0]))
+    return affine(*operands("linear", x, w, b))
 
 
 def _indices(who: str, x: Tensor, count: int) -> None:
