@@ -13,8 +13,8 @@ MUTANTS = [
     Mutant(
         "the compiled Adam takes the root of the bias correction twice",
         "kernels/cpu/update.py",
-        "(np.sqrt(v[i]) * correction + eps)",
-        "(np.sqrt(v[i] * correction) + eps)",
+        "(np.sqrt(second) * correction + eps)",
+        "(np.sqrt(second * correction) + eps)",
         "engine.adam_first_step",
     ),
     Mutant(
