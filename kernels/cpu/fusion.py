@@ -178,7 +178,7 @@ def compiled(chain: Chain, held: tuple[bool, ...]) -> task:
 @cache
 def _helpers() -> str:
     """The code that ends up in what is compiled; Numba would not notice that it has changed."""
-    files = ("fused_loops", "functions", "elementwise", "packing", "simd", "launch")
+    files = ("fused_loops", "functions", "elementwise", "packing", "simd", "compiled", "launch")
     return "".join(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in files)
 
 
