@@ -29,9 +29,7 @@ def test_it_is_the_sum_over_the_inner_axis(version, m, k, n, batch, dtype):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(
-    ("m", "k", "n"), [(0, 3, 2), (2, 3, 4), (70, 64, 70), (99, 70, 97), (9, 2500, 20), (1, 9, 1)]
-)
+@pytest.mark.parametrize(("m", "k", "n"), [(0, 3, 2), (2, 3, 4), (70, 64, 70), (99, 70, 97), (9, 2500, 20), (1, 9, 1)])
 @pytest.mark.parametrize("by_columns", [False, True])
 def test_a_bias_is_added_to_every_row(version, dtype, m, k, n, by_columns):
     rng = np.random.default_rng(m + n)
@@ -94,7 +92,10 @@ def test_matmul_is_the_matrix_product(kernels, m, k, n, left, right):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("left", "right"),
-    [((3, 40, 80), (80, 70)), ((2, 3, 50, 90), (3, 90, 64)), ((90,), (90, 200)), ((90, 90), (90,)), ((0, 5), (5, 6))],
+    [
+        *[((3, 40, 80), (80, 70)), ((2, 3, 50, 90), (3, 90, 64)), ((90,), (90, 200)), ((90, 90), (90,))],
+        *[((0, 5), (5, 6)), ((3, 40, 1), (1, 70)), ((2, 1, 5, 1), (3, 1, 4)), ((1,), (1, 4)), ((4, 1), (1,))],
+    ],
 )
 def test_dimensions_broadcast_as_in_numpy(kernels, left, right, dtype):
     rng = np.random.default_rng(0)
@@ -113,5 +114,6 @@ def test_a_nan_stays_in_its_row(kernels):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_wrong_shapes_are_refused_as_numpy_refuses_them(version):
-    with pytest.raises(ValueError, match="mismatch"):
-        version.matmul(np.ones((100, 100), np.float32), np.ones((99, 100), np.float32))
+    for depth in (1, 100):
+        with pytest.raises(ValueError, match="mismatch"):
+            version.matmul(np.ones((100, depth), np.float32), np.ones((99, 100), np.float32))
