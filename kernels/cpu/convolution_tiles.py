@@ -42,11 +42,11 @@ def tiles_and_products(cells: tuple[int, ...], taps: int) -> Pair:
 
 
 def pays(channels: int, outputs: int, kernel: Pair, h: Axis, w: Axis) -> bool:
-    """Whether it costs clearly less than the direct form; a transform costs as much as 20 products (measured)."""
+    """Whether it costs clearly less than the direct form; a transform costs as much as 15 products (measured)."""
     taps = kernel[0] // max(h.read, h.write)
     sources = h.read * w.read * channels
     tiles, products = tiles_and_products((h.cells, w.cells), taps)
-    cost = products * sources * outputs + 20 * tiles * (TILE + taps - 1) ** 2 * (sources + outputs)
+    cost = products * sources * outputs + 15 * tiles * (TILE + taps - 1) ** 2 * (sources + outputs)
     return cost < 0.8 * taps**2 * h.cells * w.cells * sources * outputs
 
 
