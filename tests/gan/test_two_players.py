@@ -1,5 +1,7 @@
 """Two players: whose turn it is, what each step moves, and that a failed one moves nothing."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,26 @@ def test_the_discriminators_step_sees_samples_without_gradient():
     loss, _ = model.discriminator_loss(BATCH, Generator(0))
     slopes = tg.grad(loss, list(model.generator.parameters()), allow_unused=True)
     assert all(slope is None for slope in slopes)
+
+
+def test_one_players_graph_is_gone_before_the_others_begins(monkeypatch):
+    players = learner()
+    model, seen, alive = players.model, [], []
+    judge, imitate = model.discriminator_loss, model.generator_loss
+
+    def discriminator_loss(*given):
+        loss, terms = judge(*given)
+        seen.extend(weakref.ref(tensor) for tensor in (loss, *terms.values()))
+        return loss, terms
+
+    def generator_loss(*given):
+        alive.extend(tensor() for tensor in seen)
+        return imitate(*given)
+
+    monkeypatch.setattr(model, "discriminator_loss", discriminator_loss)
+    monkeypatch.setattr(model, "generator_loss", generator_loss)
+    players.step(BATCH, Generator(0))
+    assert alive == [None] * 3
 
 
 def test_only_the_generator_is_averaged():

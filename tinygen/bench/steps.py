@@ -108,12 +108,16 @@ class Sampling:
 
 
 def losses(step: Step, model: Any, batch: Any, rng: Generator) -> Any:
-    """Yields, turn by turn, the loss and its gradients by the parameters' names."""
+    """Yields, turn by turn, the loss and its gradients by the parameters' names; no turn's graph outlives it."""
     for turn in step.turns:
-        found = getattr(model, turn.loss)(batch, rng)
-        loss = found[0] if isinstance(found, tuple) else found
-        named = turn.parameters(model)
-        yield loss, dict(zip(named, grad(loss, list(named.values()))))
+        yield _descent(turn, model, batch, rng)
+
+
+def _descent(turn: Turn, model: Any, batch: Any, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    found = getattr(model, turn.loss)(batch, rng)
+    loss = found[0] if isinstance(found, tuple) else found
+    named = turn.parameters(model)
+    return loss.detach(), dict(zip(named, grad(loss, list(named.values()))))
 
 
 def moved(model: Any) -> Any:

@@ -153,9 +153,8 @@ class TwoPlayers:
 
     def _move(self, batch: Batch, rng: Any, its_turn: bool) -> tuple[Figures, Figures, list[tuple[Any, Any]] | None]:
         """The step on the device, which waits for nothing: the figures so far, all of them, and what was before."""
-        loss, terms = self.model.discriminator_loss(batch, rng)
         before = self.discriminator.copies() if its_turn else None
-        first = self.discriminator.step(loss, {"loss": loss, **terms}, "gradient_discriminator")
+        first = self._discriminator_step(batch, rng)
         if self.options.clip:
             clip_weights_(self.discriminator.parameters, self.options.clip, first.values)
         if not its_turn:
@@ -164,6 +163,11 @@ class TwoPlayers:
         last = self.generator.step(own, {"generator": own}, "gradient_generator", first)
         self.ema.update(when=last.values)
         return first, last, before
+
+    def _discriminator_step(self, batch: Batch, rng: Any) -> Figures:
+        """What it records ends here, before the generator's does begin: memory holds one of the two."""
+        loss, terms = self.model.discriminator_loss(batch, rng)
+        return self.discriminator.step(loss, {"loss": loss, **terms}, "gradient_discriminator")
 
     def averaged(self) -> AbstractContextManager[Any]:
         """The model in evaluation mode with the generator's averaged weights, within the block."""
