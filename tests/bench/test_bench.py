@@ -238,18 +238,9 @@ def test_wrong_usage_of_bench_is_one_line(arguments: str, said: str, capsys: pyt
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("measure", "library", "said"),
-    [
-        ("startup", "torch, compiled", "start-up is measured of libraries as installed, not of 'torch, compiled'"),
-        ("memory", "torch, compiled", "what compiling takes would count as the memory of 'torch, compiled'"),
-    ],
-)
-def test_what_a_measure_cannot_do_is_one_line(
-    measure: str, library: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["bench", measure, "--against", library]) == 2
-    assert said in capsys.readouterr().err
+def test_start_up_is_measured_of_libraries_as_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "startup", "--against", "torch, compiled"]) == 2
+    assert "start-up is measured of libraries as installed, not of 'torch, compiled'" in capsys.readouterr().err
 
 
 def test_without_a_gpu_it_says_in_one_line_why(

@@ -42,6 +42,23 @@ def test_the_work_is_what_it_holds_and_no_more(size: int) -> None:
     assert found["process"] > found["work"] + 64 * MIB
 
 
+def test_what_is_compiled_for_the_size_is_not_the_step() -> None:
+    class Compiling(Holding):
+        """Keeps 100 MiB at its first run of the whole batch."""
+
+        def __call__(self) -> None:
+            super().__call__()
+            if self.share == 1 and not hasattr(self, "code"):
+                self.code = np.ones(100 * MIB, np.uint8)
+
+    class OfCompiling(Cases):
+        def fresh(self, case: str) -> Holding:
+            return Compiling(self.size)
+
+    assert memory.of(OfCompiling(40), "case", "", compiled=True)["work"] == pytest.approx(40 * MIB, abs=4 * MIB)
+    assert memory.of(OfCompiling(40), "case", "")["work"] > 130 * MIB
+
+
 def test_a_training_step_takes_the_same_in_every_process() -> None:
     rows = memory.measure_memory(["VAE"], [BACKENDS["tinygen"]], threads=1, rounds=2)
     work, whole = rows

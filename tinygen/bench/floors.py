@@ -10,6 +10,7 @@ tests/bench/test_bench_floors.py.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
@@ -84,15 +85,12 @@ def count(cases: Sequence[str], backend: Backend, threads: int) -> tuple[dict[st
     A case that fails is left out: the measurement says why.
     """
     works = {}
-    worker = Worker(backend, threads)
-    try:
+    with closing(Worker(backend, threads)) as worker:
         for case in cases:
             given = worker.ask(do="work", case=case)
             if "costs" in given:
                 works[case] = Work(**given | {"costs": [Cost(*cost) for cost in given["costs"]]})
         rates = worker.ask(do="ceilings")
-    finally:
-        worker.close()
     copies = tuple((size, rate) for size, rate in rates["copies"])
     return works, Ceilings(copies, rates["flop_rate"], rates["dtype"], Tape(*rates["tape"]))
 

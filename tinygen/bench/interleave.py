@@ -13,12 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
+from tinygen.bench import weights
 from tinygen.bench.backends import Backend
 from tinygen.bench.machine import busy_seconds, wait_for_quiet
 from tinygen.bench.result import Row, Samples
@@ -156,11 +158,11 @@ def measure(
     Raises:
         BenchError: a library does not start.
     """
-    workers: dict[str, Worker] = {}
     rows = []
-    try:
+    with weights.written(cases), ExitStack() as running:
+        workers = {}
         for backend in backends:
-            workers[backend.name] = Worker(backend, threads)
+            workers[backend.name] = running.enter_context(closing(Worker(backend, threads)))
             started(workers[backend.name].about)
         for case in cases:
             there = [b for b in backends if not b.steps_alone or case in STEPS]
@@ -175,9 +177,6 @@ def measure(
                 samples[backend.name].add(*_sample(workers[backend.name], case, seconds, quiet))
             rows.append(Row(case, samples, {name: why for name, why in wrong.items() if why}))
             done(case)
-    finally:
-        for worker in workers.values():
-            worker.close()
     return rows
 
 

@@ -2,7 +2,8 @@
 
 Cold: the folders in which compiled kernels are kept are new and empty. Warm: the same folders, once more. A library's
 process is a small program (`backends/first_step_of_*.py`); those of others import nothing of this engine. The examples,
-the noise, and weights for a library that has no model to draw them, lie in a file that is written before.
+the noise, and weights for a library that has no model to draw them, lie in a file that is written before. What this
+engine's models start from data (activation normalisations, a codebook) is part of their first step.
 """
 
 import subprocess
@@ -15,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.bench import weights
 from tinygen.bench.backends import Backend
 from tinygen.bench.interleave import BenchError, rounds_of, settings
 from tinygen.bench.result import Row, Samples
-from tinygen.bench.steps import STEPS, Step
+from tinygen.bench.steps import STEPS
 
 CACHES = (
     "TINYGEN_CACHE",
@@ -43,30 +45,30 @@ def measure_startup(
     Raises:
         BenchError: a process fails.
     """
-    rows = []
-    for case in cases:
-        found = {state: {b.name: Samples() for b in backends} for state in STATES}
-        with tempfile.TemporaryDirectory() as folder:
-            given = Path(folder) / "given.npz"
-            np.savez(given, **arrays_of(STEPS[case]))
-            for backend in rounds_of(backends, rounds, seed):
-                with tempfile.TemporaryDirectory(dir=folder) as caches:
-                    for state in STATES:
-                        found[state][backend.name].add(first_step(backend, case, threads, given, caches))
-        rows += [Row(f"{case}, {state}", samples, {}) for state, samples in found.items()]
-        done(case)
-    return rows
+    with weights.written(cases):
+        return [row for case in cases for row in _of_case(case, backends, threads, rounds, seed, done)]
 
 
-def arrays_of(step: Step, n: int | None = None) -> dict[str, Any]:
-    """What a first step of n examples needs by name: examples, and behind "noise: ", "weight: ", "buffer: " those."""
-    model = step.model()
-    weights = dict(model.named_parameters())
-    found: dict[str, Any] = dict(step.batch(n))
-    found |= {f"noise: {name}": array for name, array in step.noise(n).items()}
-    for name, value in model.state_dict().items():
-        found[f"{'weight' if name in weights else 'buffer'}: {name}"] = value.numpy()
-    return found
+def _of_case(
+    case: str, backends: Sequence[Backend], threads: int, rounds: int, seed: int, done: Callable[[str], None]
+) -> list[Row]:
+    found = {state: {b.name: Samples() for b in backends} for state in STATES}
+    with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / "given.npz"
+        np.savez(given, **arrays_of(case))
+        for backend in rounds_of(backends, rounds, seed):
+            with tempfile.TemporaryDirectory(dir=folder) as caches:
+                for state in STATES:
+                    found[state][backend.name].add(first_step(backend, case, threads, given, caches))
+    done(case)
+    return [Row(f"{case}, {state}", samples, {}) for state, samples in found.items()]
+
+
+def arrays_of(name: str, n: int | None = None) -> dict[str, Any]:
+    """What a step's first run on n examples needs, by name: examples, and behind "noise: " and "weight: " those."""
+    found: dict[str, Any] = dict(STEPS[name].batch(n))
+    found |= {f"noise: {key}": array for key, array in STEPS[name].noise(n).items()}
+    return found | {f"weight: {key}": array for key, array in weights.of(name).items()}
 
 
 def first_step(backend: Backend, case: str, threads: int, given: Path, caches: str | None) -> float:

@@ -3,7 +3,7 @@
     {"do": "compare", "case": c, "path": p}  ->  {}                      writes values and gradients of c to p (npz)
     {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least 3 times
     {"do": "ready", "case": c}               ->  {}                      builds c and runs it until it is warm
-    {"do": "memory", "case": c, "after": b}  ->  {"work": n, ...}        bytes that c takes, once b has run (memory.py)
+    {"do": "memory", "case": c, ...}         ->  {"work": n, ...}        bytes that c takes (memory.py)
     {"do": "work", "case": c}                ->  {"costs": [...], ...}   what c does (floors.py); this engine alone
     {"do": "ceilings"}                       ->  {"copies": [...], ...}  what the machine can do (profiling/ceilings.py)
 
@@ -30,6 +30,8 @@ from tinygen.profiling.ceilings import measure
 
 LEAST = 3
 """Repetitions of a sample, however long they take."""
+KEPT = 500
+"""Readings of a sample that are told, about; of more an even choice, since telling takes time too."""
 WARM_UP = 2
 """Runs before the first that is timed: what is compiled, is compiled then."""
 
@@ -101,7 +103,7 @@ def _done(request: dict[str, Any], cases: Cases) -> dict[str, Any]:
         case "ceilings":
             return vars(measure())
         case "memory":
-            return memory.of(cases, case, request["after"])
+            return memory.of(cases, case, request["after"], request["compiled"])
         case _:
             clock = cases.backend.clock()
             run, seconds = cases.warmed(case), request["seconds"]
@@ -117,7 +119,8 @@ def sample(run: Any, seconds: float) -> dict[str, Any]:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    return {"times": times, "cpu_seconds": time.process_time() - before}
+    spent = time.process_time() - before
+    return {"times": times[:: max(1, len(times) // KEPT)], "cpu_seconds": spent}
 
 
 def answer(content: dict[str, Any], to: Any) -> None:

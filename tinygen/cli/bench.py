@@ -268,8 +268,6 @@ def planned(options: BenchOptions) -> tuple[str, Plan]:
         backends.append(libraries[name])
         if measure == "startup" and not backends[-1].first_step:
             raise UsageError(f"start-up is measured of libraries as installed, not of {name!r}")
-        if measure in ("memory", "growth") and backends[-1].options.get("compiled"):
-            raise UsageError(f"what compiling takes would count as the memory of {name!r}: leave it out")
     return measure, Plan([case for case in cases if case in chosen], available(backends), options)
 
 

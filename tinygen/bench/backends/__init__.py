@@ -52,6 +52,11 @@ class Backend:
     first_step: str = ""
     steps_alone: bool = False
 
+    @property
+    def compiled(self) -> bool:
+        """Whether it compiles a case anew for each size."""
+        return self.package == "jax" or bool(self.options.get("compiled"))
+
     def why_not(self) -> str | None:
         """Why it cannot be timed here; None where it can."""
         if importlib.util.find_spec(self.package) is None:

@@ -24,10 +24,12 @@ PLAYERS = {"DCGAN": (("discriminator_loss", "discriminator"), ("generator_loss",
 
 def main(name: str, path: str) -> None:
     """Takes the weights from the file, since there is no model that would draw them, and makes one step."""
-    groups: dict[str, dict[str, jax.Array]] = {"": {}, "noise: ": {}, "weight: ": {}, "buffer: ": {}}
+    groups: dict[str, dict[str, jax.Array]] = {"": {}, "noise": {}, "weight": {}, "buffer": {}}
     for key, array in np.load(path).items():
-        prefix = next((p for p in groups if p and key.startswith(p)), "")
-        groups[prefix][key.removeprefix(prefix)] = jnp.asarray(laid_out(array, prefix in ("weight: ", "buffer: ")))
+        kind, _, own = key.rpartition(": ")
+        if kind == "weight" and jax_models.is_buffer(own):
+            kind = "buffer"
+        groups[kind][own] = jnp.asarray(laid_out(array, kind in ("weight", "buffer")))
     batch, noise, weights, buffers = groups.values()
     players = PLAYERS.get(name, (("loss", ""),))
     turns = [training.Turn(loss, [key for key in weights if key.startswith(part)]) for loss, part in players]

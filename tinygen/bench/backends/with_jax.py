@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tinygen.bench import jax_models
+from tinygen.bench import jax_models, weights
 from tinygen.bench.backends import Absent
 from tinygen.bench.jax_models import as_ours, laid_out, layers, training
 from tinygen.bench.operations import Operation, cotangent
-from tinygen.bench.steps import BATCH, SAMPLING, STEPS, Step
+from tinygen.bench.steps import BATCH, SAMPLING, STEPS
 
 F = SimpleNamespace(**{name: getattr(layers, name) for name in dir(layers) if not name.startswith("_")})
 Arrays = dict[str, Any]
@@ -69,13 +69,14 @@ class OperationRun:
         return {"value": back(y, False)} | {name: back(g, name == "w") for name, g in gradients.items()}
 
 
-def given(step: Step) -> tuple[Arrays, Arrays, list[training.Turn]]:
+def given(name: str) -> tuple[Arrays, Arrays, list[training.Turn]]:
     """This engine's weights and buffers by name, and the losses that are descended."""
-    model = step.model()
-    turns = [training.Turn(turn.loss, list(turn.parameters(model))) for turn in step.turns]
-    every = {name: jnp.asarray(laid_out(a.numpy(), True)) for name, a in model.state_dict().items()}
-    weights = {name: every.pop(name) for turn in turns for name in turn.weights}
-    return weights, every, turns
+    every = {key: jnp.asarray(laid_out(array, True)) for key, array in weights.of(name).items()}
+    moved = {key: array for key, array in every.items() if not jax_models.is_buffer(key)}
+    turns = [
+        training.Turn(turn.loss, [key for key in moved if key.startswith(turn.part)]) for turn in STEPS[name].turns
+    ]
+    return moved, {key: array for key, array in every.items() if key not in moved}, turns
 
 
 class StepRun:
@@ -83,8 +84,8 @@ class StepRun:
 
     def __init__(self, name: str, batch: int | None = None) -> None:
         self.step, self.model = STEPS[name], jax_models.model(name)
-        weights, buffers, self.turns = given(self.step)
-        self.state = training.start(weights, buffers, self.turns)
+        moved, buffers, self.turns = given(name)
+        self.state = training.start(moved, buffers, self.turns)
         self.move = jax.jit(partial(training.step, self.model, self.turns, self.step.lr), donate_argnums=0)
         self.resize(batch)
 
@@ -111,8 +112,8 @@ class SamplingRun:
 
     def __init__(self, name: str, n: int) -> None:
         case = SAMPLING[name]
-        weights, buffers, _ = given(STEPS[case.step])
-        self.p, self.noise = weights | buffers, placed(case.noise(n))
+        moved, buffers, _ = given(case.step)
+        self.p, self.noise = moved | buffers, placed(case.noise(n))
         self.sample = jax.jit(jax_models.model(case.step).sample)
 
     def __call__(self) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tinygen.bench import torch_models
+from tinygen.bench import torch_models, weights
 from tinygen.bench.backends import Absent
 from tinygen.bench.cuda.kernel import Kernel, thinned
 from tinygen.bench.operations import Operation, cotangent
@@ -134,7 +134,7 @@ class OperationRun:
 def given(name: str) -> Any:
     """The model of a step with this engine's weights."""
     model = torch_models.model(name)
-    model.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in STEPS[name].model().state_dict().items()})
+    model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.of(name).items()})
     model.to(Form.device)
     return model.to(memory_format=torch.channels_last) if Form.channels_last else model
 

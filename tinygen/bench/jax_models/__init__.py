@@ -21,6 +21,11 @@ def model(name: str) -> Any:
     return importlib.import_module(f"{__name__}.{NAMES[name]}")
 
 
+def is_buffer(name: str) -> bool:
+    """Whether what is called so is kept beside the weights and not descended on."""
+    return name.startswith("quantiser.") or "running_" in name or name.endswith(("num_batches_tracked", "started"))
+
+
 def laid_out(array: np.ndarray, weight: bool) -> np.ndarray:
     """Images (N, C, H, W) as (N, H, W, C), weights (K, C, KH, KW) as (KH, KW, C, K); all else as it is."""
     if array.ndim != 4:
