@@ -275,6 +275,7 @@ def _outer_tile(rows: int, vectors: int, far: bool = False) -> Any:
 
 
 _product_4, _product_2, _product_1 = (_product_tile(ROWS[v], v) for v in (4, 2, 1))
+_product_short = _product_tile(ROWS_4 - 1, 4)
 _outer_4, _outer_2, _outer_1 = (_outer_tile(ROWS[v], v) for v in (4, 2, 1))
 
 
@@ -324,8 +325,13 @@ def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, tar
                 r1 += 1
             fresh = r0 == 0
             if vectors == 4:
-                for m in range(0, count, ROWS_4):
+                # As few tiles as can be, the last ones of one row less, so that hardly a row is done twice.
+                tiles = -(-count // ROWS_4)
+                whole = ROWS_4 * max(0, count - (ROWS_4 - 1) * tiles)
+                for m in range(0, whole, ROWS_4):
                     _product_4(a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, i, fresh)
+                for m in range(whole, count, ROWS_4 - 1):
+                    _product_short(a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, i, fresh)
             elif vectors == 2:
                 for m in range(0, count, ROWS_2):
                     _product_2(a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, i, fresh)
