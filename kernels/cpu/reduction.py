@@ -23,7 +23,9 @@ _FEW = 16  # columns below which many small matrices are NumPy's, too
 
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum over `axis`, a tuple of non-negative axes (None: all)."""
-    if x.size < LARGE or x.dtype != np.float32:
+    if x.size < LARGE:
+        return x.sum(axis=axis, keepdims=keepdims)
+    if x.dtype != np.float32:
         return definition.reduce_sum(x, axis, keepdims)
     axes = tuple(range(x.ndim)) if axis is None else axis
     order = in_memory(x)

@@ -4,6 +4,7 @@ Conventions: max and min share the gradient evenly among ties; std has gradient 
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.autodiff.primitive import Primitive, operation
+from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import arithmetic, quiet, xp
+from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.ops.comparison import isinf
 from tinygen.ops.elementwise import exp, square, where
 from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
@@ -26,10 +29,15 @@ def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
     Raises:
         ValueError: an axis out of range or given twice.
     """
+    return _axes(ndim, tuple(axis) if isinstance(axis, list) else axis)
+
+
+@lru_cache(maxsize=4096)
+def _axes(ndim: int, axis: Axis) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     axes = []
-    for a in axis if isinstance(axis, tuple | list) else (axis,):
+    for a in axis if isinstance(axis, tuple) else (axis,):
         if not -ndim <= a < ndim:
             raise ValueError(f"axis {a} is out of range for {ndim} dimensions")
         axes.append(int(a) % ndim)
@@ -41,7 +49,7 @@ def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape after a reduction over `axis` that keeps the reduced dimensions as 1."""
     axes = axes_of(len(shape), axis)
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple([1 if i in axes else n for i, n in enumerate(shape)])
 
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
@@ -53,7 +61,16 @@ def _checked(x: Any, axis: Axis) -> Any:
     return None if axis is None else axes_of(x.ndim, axis)
 
 
-@operation(x=lambda g, x_shape, axis: broadcast_to(g.reshape(kept_shape(x_shape, axis)), x_shape), moves=True)
+def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
+    kept = kept_shape(x_shape, axis)
+    if mode.recording or math.prod(x_shape) >= LARGE:
+        return broadcast_to(g.reshape(kept), x_shape)
+    repeated = xp(g._data).empty(x_shape, g.dtype)
+    repeated[...] = g._data.reshape(kept)  # of few, sooner done than a view that repeats them
+    return Tensor(repeated)
+
+
+@operation(x=_sum_vjp, moves=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
     return kernels.reduce_sum(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
