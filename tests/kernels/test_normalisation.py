@@ -139,6 +139,26 @@ def standardised(block, eps):
     return (block - np.mean(block)) / np.sqrt(np.var(block) + eps)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 16, 17, 21])
+@pytest.mark.parametrize("size", [1, 5, 70, 300, 1025, 4099])
+def test_a_row_among_others_is_what_it_is_alone(rows, size):
+    """Bit by bit, whatever rows are gone through together; a row of NaN is one of them."""
+    rng = np.random.default_rng(0)
+    x, g = (rng.normal(size=(rows, size)).astype(np.float32) for _ in range(2))
+    weight, bias = (rng.normal(size=size).astype(np.float32) for _ in range(2))
+    x[rows // 2, 0] = np.nan
+
+    def normalised(x, g):
+        y, mean, rstd = cpu.layer_norm(x, 1, weight, bias, 1e-5)
+        z, scale = cpu.rms_norm(x, 1, weight, 1e-5)
+        dx, dz = cpu.layer_norm_backward(g, x, 1, weight, mean, rstd)[0], cpu.rms_norm_backward(g, x, 1, weight, scale)
+        return y, mean, rstd, z, scale, dx, dz[0]
+
+    alone = [normalised(x[i : i + 1], g[i : i + 1]) for i in range(rows)]
+    for found, pieces in zip(normalised(x, g), zip(*alone)):
+        np.testing.assert_array_equal(found, np.concatenate(pieces))
+
+
 @given(problems())
 def test_every_normalisation_standardises_its_own_block(problem):
     x, _, weight, bias, groups = problem
