@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygen.bench.backends import BACKENDS, Backend
+from tinygen.bench import worker
+from tinygen.bench.backends import BACKENDS, Backend, with_tinygen
+from tinygen.bench.cuda import cases as on_cuda
 from tinygen.bench.interleave import BenchError, difference, measure, rounds_of
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.report import of_ratios, round_numbers
@@ -64,6 +66,14 @@ def test_a_form_that_differs_in_steps_alone_is_not_asked_for_operations() -> Non
     (found,) = measure([CASE], [OURS, again(steps_alone=True)], threads=1, rounds=1, seconds=0.0)
     assert set(found.samples) == {"tinygen"}
     assert not found.wrong
+
+
+@pytest.mark.parametrize("case", sorted({operation.name for operation in OPERATIONS} & on_cuda.KERNELS.keys()))
+def test_what_is_called_as_a_cuda_kernel_is_an_operation_on_the_cpu(case: str) -> None:
+    """Forward and backward, at the operation's own size."""
+    run = worker.build(with_tinygen, case)
+    assert isinstance(run, with_tinygen.OperationRun)
+    assert run.inputs["x"].shape == worker.NAMED[case].inputs["x"]
 
 
 def test_a_library_that_does_not_start_is_one_line() -> None:

@@ -39,13 +39,14 @@ NAMED = {operation.name: operation for operation in (*OPERATIONS, *POINTS)}
 
 
 def build(backend: Any, case: str) -> Any:
-    """The run of a case by its name, in a library."""
+    """The run of a case by its name, in a library: on a CUDA device a kernel, on the CPU an operation."""
     if case in STEPS:
         return backend.step(case)
     if case in SAMPLING:
         return backend.sampling(case)
-    kernel = on_cuda.CEILINGS.get(case) or on_cuda.KERNELS.get(case)
-    return backend.operation(NAMED[case]) if kernel is None else backend.kernel(kernel)
+    if backend.clock() is None:
+        return backend.operation(NAMED[case])
+    return backend.kernel((on_cuda.CEILINGS | on_cuda.KERNELS)[case])
 
 
 class Cases:
