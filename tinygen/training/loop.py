@@ -27,7 +27,7 @@ from tinygen.training.assemble import Parts, assemble, fresh
 from tinygen.training.checkpoint import Checkpoint
 from tinygen.training.contract import NonFinite, RunError, UsageError
 from tinygen.training.gallery import make_drawings
-from tinygen.training.memory import keep_memory
+from tinygen.training.memory import give_back, keep_memory
 from tinygen.training.metrics_log import MetricsLog, Window
 from tinygen.training.pictures import can_draw, save_samples
 from tinygen.training.precision import computing_in
@@ -52,9 +52,16 @@ def train(directory: RunDirectory, config: RunConfig, progress: Progress, parts:
 
     Raises UsageError (another process is there, a checkpoint of another model) and RunError (NaN, full disk).
     """
+    keep_memory()
+    try:
+        return _train(directory, config, progress, parts)
+    finally:
+        give_back()
+
+
+def _train(directory: RunDirectory, config: RunConfig, progress: Progress, parts: Parts | None) -> Outcome:
     from tinygen.training.follower import Follower
 
-    keep_memory()
     ranks = parallel.world()
     with directory.locked() if ranks.first else nullcontext():
         run = (Run if ranks.first else Follower)(directory, config, progress, parts or assemble(config), ranks)
