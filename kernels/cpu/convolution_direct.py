@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
-from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate_far, multiply, panel_width, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate_far, multiply_far, panel_width, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.simd import FASTMATH, njit
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -164,9 +164,9 @@ def fill(x, start, source, count, runs, taps, weight, w_start, out, there, targe
     for g in range(groups):
         a, b, c = start + g * (both[0] // groups), (w_start * groups + g * depth) * padded, there + g * columns
         if padded == columns:
-            multiply(x, a, source, count, runs, weight, b, padded, out, c, target, bias, g * padded)
+            multiply_far(x, a, source, count, runs, weight, b, padded, out, c, target, bias, g * padded)
         else:
-            multiply(x, a, source, count, runs, weight, b, padded, rough, START, dense, bias, g * padded)
+            multiply_far(x, a, source, count, runs, weight, b, padded, rough, START, dense, bias, g * padded)
             for m in range(count):
                 to = c + target[m]
                 for j in range(columns):

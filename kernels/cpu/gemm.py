@@ -137,10 +137,11 @@ def _sums(builder: Any, rows: int, vectors: int) -> list[list[Any]]:
     return [[cgutils.alloca_once(builder, FLOATS) for _ in range(vectors)] for _ in range(rows)]
 
 
-def _product_tile(rows: int, vectors: int) -> Any:
+def _product_tile(rows: int, vectors: int, far: bool = False) -> Any:
     """Microkernel of `multiply`: rows m, m + 1, ... of one panel, over the runs from r0 to r1.
 
-    The sums start from `initial` where `fresh`, else from C.
+    The sums start from `initial` where `fresh`, else from C. If `far`, each step fetches some of the rows that follow,
+    as far as they lie behind these.
     """
 
     def tile(
@@ -200,6 +201,9 @@ def _product_tile(rows: int, vectors: int) -> Any:
                 with cgutils.for_range(builder, length) as loop:
                     row = builder.load(cursor)
                     _fma(builder, sums, [at(builder, p, loop.index) for p in begin], row)
+                    if far:
+                        ahead = builder.add(length, builder.mul(loop.index, ir.Constant(_INT, rows)))
+                        fetch(builder, at(builder, begin[-1], ahead))
                     builder.store(at(builder, row, vectors), cursor)
             for i in range(rows):
                 for j in range(vectors):
@@ -300,7 +304,10 @@ def place(rows, columns, row, column):
     return rows * start + row * width + column - start
 
 
-@routine("f n i n i f n n f n i f n", FASTMATH)
+_MULTIPLY, _ACCUMULATE = "f n i n i f n n f n i f n", "f n i n i f n n n f n"  # kinds of their arguments
+
+
+@routine(_MULTIPLY, FASTMATH)
 def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, target, bias, bias_start):
     """C[c_start + target[m] + j] = bias[bias_start + j] + sum_r A[start + source[m] + r] B[r, j].
 
@@ -343,7 +350,7 @@ def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, tar
         column += vectors * LANES
 
 
-@routine("f n i n i f n n n f n", FASTMATH)
+@routine(_ACCUMULATE, FASTMATH)
 def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c_start):
     """C[r, j] += sum over m < count of A[start + source[m] + row[r]] B[b_start + m b_stride + j], C packed."""
     rows = row.size
@@ -367,7 +374,15 @@ def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c
 
 
 # For matrices that do not fit the second-level cache.
-accumulate_far = routine("f n i n i f n n n f n", FASTMATH)(
+multiply_far = routine(_MULTIPLY, FASTMATH)(
+    variant(
+        multiply.py_func,
+        "multiply_far",
+        **{f"_product_{vectors}": _product_tile(ROWS[vectors], vectors, far=True) for vectors in (4, 2, 1)},
+        _product_short=_product_tile(ROWS_4 - 1, 4, far=True),
+    )
+)
+accumulate_far = routine(_ACCUMULATE, FASTMATH)(
     variant(
         accumulate.py_func,
         "accumulate_far",
