@@ -31,7 +31,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL = 16384  # elements below which a second thread costs more than it saves
+_SERIAL = 1 << 16  # elements worth a thread's waking
 
 _SIGMOID, _SOFTPLUS, _NORMAL_CDF = range(3)
 _ONE, _HALF = np.float32(1), np.float32(0.5)

@@ -25,7 +25,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL, _COSTLY = 65536, 16384  # entries worth a thread: of arithmetic alone, and with exp and its kin
+_SERIAL, _COSTLY = 1 << 17, 1 << 16  # entries worth a thread's waking: of arithmetic alone, and with exp and its kin
 
 
 def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:

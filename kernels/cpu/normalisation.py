@@ -28,7 +28,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL = 16384  # elements below which a second thread costs more than it saves
+_SERIAL = 1 << 16  # elements worth a thread's waking
 
 
 def _by_definition(x: Array) -> bool:

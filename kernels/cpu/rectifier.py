@@ -16,7 +16,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL = 65536  # elements worth a thread
+_SERIAL = 1 << 17  # elements worth a thread's waking
 _NEAR, _ONE = np.float32(-0.34), np.float32(1)  # within log(2)/2, where q holds
 
 

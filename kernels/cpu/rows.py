@@ -13,7 +13,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL = 1 << 18  # elements worth a thread: each of them reads all indices
+_SERIAL = 1 << 18  # elements worth a thread's waking: each of them reads all indices
 
 
 @task

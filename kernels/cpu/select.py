@@ -14,7 +14,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-_SERIAL = 65536  # elements worth a thread
+_SERIAL = 1 << 17  # elements worth a thread's waking
 
 
 @njit()

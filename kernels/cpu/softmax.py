@@ -31,7 +31,7 @@ Array = np.ndarray
 
 # No leave to reassociate: (x - m) - log_sum must not become x - (m + log_sum).
 _OPTIONS: Any = {"fastmath": FASTMATH - {"reassoc"}}
-_SERIAL = 16384  # elements below which a second thread costs more than it saves
+_SERIAL = 1 << 16  # elements worth a thread's waking
 _MINUS_INFINITY = np.float32(-np.inf)
 
 

@@ -47,7 +47,9 @@ os.register_at_fork(after_in_child=_in_child)
 def thread_count(work: int | None = None, least: int = 1) -> int:
     """Threads a kernel cuts its work into: Numba's, but no more than leaves each `least` units of `work`.
 
-    One in a process forked off after the threads were started, such as a data loader's.
+    A thread that sleeps, as they do while Python prepares the next kernel, takes some 25 microseconds to wake: `least`
+    is about as much as keeps one busy for so long. One in a process forked off after the threads were started, such
+    as a data loader's.
     """
     if _forked or (work is not None and work < 2 * least):
         return 1

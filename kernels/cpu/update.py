@@ -18,7 +18,7 @@ from .threads import thread_count
 
 Array = np.ndarray
 
-SERIAL = 16384  # elements worth a thread
+SERIAL = 1 << 16  # elements worth a thread's waking
 
 
 def adam_update(p: Array, g: Array, m: Array, v: Array, **options: Any) -> None:

@@ -36,7 +36,8 @@ def test_rows_are_added_in_the_order_of_the_indices(version, n, count, rest, dty
     np.testing.assert_array_equal(found, expected)
 
 
-def test_any_number_of_threads_gives_the_same_bits():
+def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
+    monkeypatch.setattr(cpu, "_SERIAL", 1)
     rng = np.random.default_rng(0)
     g, rows = rng.normal(size=(4096, 64)).astype(np.float32), rng.integers(0, 37, 4096)
     before = numba.get_num_threads()
