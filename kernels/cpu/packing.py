@@ -10,6 +10,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from .compiled import routine
 from .gemm import WIDEST
 from .gemm import fetch as fetch_line
 from .simd import (
@@ -113,7 +114,7 @@ def panel_width(columns_left):
     return LANES * (WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@routine("f n n n n f", FASTMATH)
 def pack_transposed(x, start, stride, rows, columns, packed):
     """The transpose of x (rows, columns) as panels; panel columns beyond `rows` are zero."""
     padded = whole_vectors(rows)
