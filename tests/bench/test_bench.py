@@ -141,7 +141,7 @@ def test_the_table_and_the_picture_show_what_is_missing(tmp_path: Path) -> None:
     rows = [row("conv", tinygen=[0.002], torch=[0.002]), row("norm [x]", {"torch": "differs"}, tinygen=[0.002])]
     report = of_ratios(Runs([rows], ["tinygen", "torch"], MILLISECONDS), "bench", "title")
     console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
-    console.print(report.table())
+    console.print(*report.tables())
     text = console.export_text()
     assert "1.00" in text
     assert "differs" in text

@@ -11,6 +11,8 @@ memory.py         peak memory of a step, each sample a process
 startup.py        from the start of a process to its first training step, with caches that are empty or not
 cuda/             kernels of a CUDA device
 floors.py         the least that a case could take on this machine, what that is made of, and the share that is reached
+goals.py          what the project aims at, and the rows that fall short of it
+weights.py        this engine's weights for other libraries' processes
 machine.py        what the figures were measured on, and whether anything else ran
 result.py         medians, quartiles, ratios round by round, and how they agree from run to run
 report.py         a table, Markdown, JSON, a picture; growth_report.py has columns of its own

@@ -56,7 +56,8 @@ def of_growth(series: Sequence[Series], rows: Mapping[str, Sequence[Row]], names
     wrong = any(row.wrong for kind in rows.values() for row in kind)
     draw = lambda figure: draw_series(figure, series, values, fits, names)
     header = ["", *names, *(f"over {name}" for name in names[1:])]
-    return Report("growth", title, header, cells, content, draw, 0.6 + 1.9 * len(series), wrong)
+    height = 0.6 + 1.9 * len(series)
+    return Report(header, cells, name="growth", title=title, content=content, draw=draw, height=height, failed=wrong)
 
 
 def said(found: Fit, unit: Unit, last: float) -> str:

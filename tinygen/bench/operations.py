@@ -5,6 +5,7 @@ The sizes are those of the project's models: images of 28 x 28 and 64 examples.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ class Operation:
     labels: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict)
     images: bool = False
     backward: bool = True
+
+    @property
+    def tiny(self) -> bool:
+        """Whether its arrays are so small that the engine itself is what is timed."""
+        return max(map(prod, self.inputs.values())) <= 1024
 
     def arrays(self) -> Arrays:
         """The inputs and the labels, the same in every process."""

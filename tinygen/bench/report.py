@@ -33,29 +33,20 @@ TOO_SLOW = 1.1
 
 
 @dataclass(frozen=True)
-class Report:
-    """Columns and rows of text, everything in numbers, and how to draw it.
+class Section:
+    """Columns and rows of text, and a cell's colour by (row, column), where it has one."""
 
-    `colours` gives a cell's colour by (row, column), where it has one.
-    """
-
-    name: str
-    title: str
     header: list[str]
     cells: list[list[str]]
-    content: dict[str, Any]
-    draw: Callable[[Any], None]
-    height: float
-    failed: bool = False
     colours: Callable[[int, int], str | None] = lambda row, column: None
 
-    def table(self) -> "Table":
+    def table(self, title: str = "") -> "Table":
         """For the terminal."""
         from rich.box import SIMPLE
         from rich.markup import escape
         from rich.table import Table
 
-        found = Table(title=self.title, title_justify="left", title_style="bold", box=SIMPLE)
+        found = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE)
         for i, name in enumerate(self.header):
             found.add_column(name, justify="right" if i else "left")
         for i, row in enumerate(self.cells):
@@ -64,17 +55,36 @@ class Report:
         return found
 
     def markdown(self) -> str:
-        """The table as Markdown."""
+        """As Markdown."""
         lines = [self.header, *self.cells]
         written = [f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|\n" for line in lines]
         return "".join([written[0], "|---" * len(self.header) + "|\n", *written[1:]])
+
+
+@dataclass(frozen=True)
+class Report(Section):
+    """A section with everything in numbers, how to draw it, and a section that follows it, if any."""
+
+    name: str = ""
+    title: str = ""
+    content: dict[str, Any] = field(default_factory=dict)
+    draw: Callable[[Any], None] = lambda figure: None
+    height: float = 1.0
+    failed: bool = False
+    below: Section | None = None
+
+    def tables(self) -> list["Table"]:
+        """For the terminal, one below the other."""
+        return [self.table(self.title), *([self.below.table()] if self.below else [])]
 
     def save(self, folder: Path, machine: dict[str, str], command: str = "") -> list[Path]:
         """Writes it in three forms, each saying which command on which machine it comes from; where to."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}.{kind}" for kind in ("md", "json", "png")]
         about = ", ".join(f"{key} {value}" for key, value in machine.items())
-        words = [f"`{command}`", f"{about}.", f"{self.title}.", self.markdown(), f"![{self.title}]({paths[2].name})\n"]
+        below = [self.below.markdown()] if self.below else []
+        drawn = f"![{self.title}]({paths[2].name})\n"
+        words = [f"`{command}`", f"{about}.", f"{self.title}.", self.markdown(), *below, drawn]
         write_atomically(paths[0], "\n\n".join(words if command else words[1:]))
         content = {"command": command, "machine": machine, "title": self.title, **self.content}
         write_atomically(paths[1], json.dumps(content, indent=1))
@@ -114,15 +124,15 @@ def of_ratios(runs: Runs, name: str, title: str, beside: Columns = NO_COLUMNS) -
 
     spread = "with quartiles" if len(runs.runs) == 1 else f"of {len(runs.runs)} runs, with the least and the greatest"
     return Report(
-        name,
-        f"{beside.said}{title}, {spread}; * something else ran meanwhile",
         ["", f"{first}, {runs.unit.name}", *beside.header, *(f"over {other}" for other in others)],
         cells,
+        colours,
+        name,
+        f"{beside.said}{title}, {spread}; * something else ran meanwhile",
         runs.as_json() | beside.content,
         lambda figure: dots(figure, runs),
         1.2 + max(0.26, 0.1 * len(others)) * len(runs.cases),
         runs.wrong,
-        colours,
     )
 
 

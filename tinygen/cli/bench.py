@@ -91,7 +91,7 @@ def time(plan: Plan, done: Done) -> "Report":
     """Operations and training steps; on a CUDA device kernels beside their floors, and training steps."""
     if plan.options.device == "cuda":
         return time_on_cuda(plan, done)
-    from tinygen.bench import floors
+    from tinygen.bench import floors, goals
     from tinygen.bench.interleave import measure
     from tinygen.bench.report import of_ratios
     from tinygen.bench.result import MILLISECONDS, Runs
@@ -106,7 +106,8 @@ def time(plan: Plan, done: Done) -> "Report":
     )
     ceilings = floors.best(before, floors.count([], ours, options.threads)[1])
     lowest = {case: floors.of_work(ceilings, work) for case, work in works.items()}
-    return of_ratios(runs, "bench", TITLE, floors.columns(runs, lowest, ceilings))
+    report = of_ratios(runs, "bench", TITLE, floors.columns(runs, lowest, ceilings))
+    return replace(report, below=goals.short(runs, goals.of_time, lowest))
 
 
 def time_on_cuda(plan: Plan, done: Done) -> "Report":
@@ -134,15 +135,17 @@ def time_on_cuda(plan: Plan, done: Done) -> "Report":
 
 def memory(plan: Plan, done: Done) -> "Report":
     """Peak memory of training steps."""
+    from tinygen.bench import goals
     from tinygen.bench.memory import measure_memory
     from tinygen.bench.report import of_ratios
     from tinygen.bench.result import MEBIBYTES, Runs
 
     options = plan.options
     sizes = (options.threads, plan.rounds(3))
-    runs = [measure_memory(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
+    measured = [measure_memory(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
+    runs = Runs(measured, plan.names, MEBIBYTES)
     title = "Peak memory of a training step beyond the model and the batch, and of the process; over the other's"
-    return of_ratios(Runs(runs, plan.names, MEBIBYTES), "memory", title)
+    return replace(of_ratios(runs, "memory", title), below=goals.short(runs, goals.of_memory))
 
 
 def startup(plan: Plan, done: Done) -> "Report":
@@ -224,7 +227,8 @@ def run(args: Sequence[str]) -> int:
     except BenchError as error:
         raise RunError(str(error)) from error
     machine |= plan.about
-    console.print(report.table())
+    for table in report.tables():
+        console.print(table)
     try:
         report = replace(report, name=options.name or report.name)
         print("  ".join(map(str, report.save(options.out, machine, shlex.join(["tinygen", "bench", *args])))))

@@ -1,0 +1,60 @@
+"""Goals: a row that falls short is named with its bound; one that meets its goal is not."""
+
+import pytest
+
+from tinygen.bench import goals
+from tinygen.bench.floors import Floor
+from tinygen.bench.operations import OPERATIONS
+from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
+from tinygen.profiling.cost import NOTHING
+
+
+def row(case: str, **seconds: float) -> Row:
+    samples = {}
+    for name, value in seconds.items():
+        samples[name.replace("_", ", ")] = Samples()
+        samples[name.replace("_", ", ")].add(value)
+    return Row(case, samples, {})
+
+
+def test_each_kind_of_row_has_its_goal() -> None:
+    assert goals.of_time("DDPM", "torch") == 0.40
+    assert goals.of_time("DDPM", "torch, malloc tuned") == 0.45
+    assert goals.of_time("SiLU", "torch") == 1.1
+    assert goals.of_time("VAE sampling", "torch") == 1.1
+    assert goals.of_time("ten tanh of a number", "torch") == 0.5
+    assert goals.of_time("DDPM", "jax") is None
+    assert goals.of_memory("DDPM", "torch") == 1.0
+    assert goals.of_memory("DDPM, whole process", "torch") is None
+    assert {name.split(" ")[0] for name in goals.TINY} == {"a", "ten"}
+    assert len(goals.TINY) < len(OPERATIONS) / 4
+
+
+def test_a_row_that_falls_short_says_by_how_much_and_where_its_bound_is() -> None:
+    rows = [
+        row("DDPM", tinygen=0.5, torch=1.0),
+        row("SiLU", tinygen=1.0, torch=1.0),
+        row("VAE", tinygen=0.5, torch=1.0),
+    ]
+    floors = {"DDPM": Floor({"arithmetic": 0.1, "memory": 0.025}, NOTHING)}
+    found = goals.short(Runs([rows], ["tinygen", "torch"], MILLISECONDS), goals.of_time, floors)
+    assert found is not None
+    assert found.header == ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it"]
+    assert found.cells == [
+        ["DDPM", "torch", "0.40", "0.50 (0.50 to 0.50)", "0.12", "arithmetic 80%, memory 20%", "25%"],
+    ]
+
+
+def test_where_all_is_met_there_is_nothing_to_say() -> None:
+    runs = Runs([[row("DDPM", tinygen=0.4, torch=1.0)]], ["tinygen", "torch"], MILLISECONDS)
+    assert goals.short(runs, goals.of_time, {}) is None
+
+
+@pytest.mark.parametrize(("ours", "lines"), [(0.9, 0), (1.1, 1)])
+def test_memory_has_no_floor(ours: float, lines: int) -> None:
+    runs = Runs([[row("VAE", tinygen=ours, torch=1.0)]], ["tinygen", "torch"], MILLISECONDS)
+    found = goals.short(runs, goals.of_memory)
+    assert (0 if found is None else len(found.cells)) == lines
+    if found is not None:
+        assert found.header == ["short of its goal", "over", "goal", "is"]
+        assert found.cells[0][2:] == ["1.00", "1.10 (1.10 to 1.10)"]

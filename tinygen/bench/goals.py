@@ -1,0 +1,63 @@
+"""What the project aims at on the CPU, and the rows that fall short of it, each with its measured bound.
+
+The bound is the ratio that would be left if the floor of floors.py were met: no engine comes below it on this machine
+with the same algorithms. Held by tests/bench/test_bench_goals.py.
+"""
+
+from collections.abc import Callable, Mapping
+from statistics import median
+
+from tinygen.bench.floors import Floor
+from tinygen.bench.operations import OPERATIONS
+from tinygen.bench.report import Section
+from tinygen.bench.result import Runs
+
+AS_INSTALLED, TUNED = "torch", "torch, malloc tuned"
+STEPS = {
+    "VAE": {AS_INSTALLED: 0.60, TUNED: 0.80},
+    "DCGAN": {AS_INSTALLED: 0.50, TUNED: 0.55},
+    "DDPM": {AS_INSTALLED: 0.40, TUNED: 0.45},
+    "RealNVP": {AS_INSTALLED: 0.50, TUNED: 0.55},
+    "VQ-VAE": {AS_INSTALLED: 0.45, TUNED: 0.50},
+}
+"""Time of a training step over PyTorch's."""
+OPERATION, ENGINE, MEMORY = 1.1, 0.5, 1.0
+"""Of any operation, of the engine itself on tiny arrays, and of peak memory."""
+TINY = {operation.name for operation in OPERATIONS if operation.tiny}
+
+Goal = Callable[[str, str], float | None]
+
+
+def of_time(case: str, library: str) -> float | None:
+    """The greatest ratio of a time that is aimed at."""
+    if library not in (AS_INSTALLED, TUNED):
+        return None
+    if case in STEPS:
+        return STEPS[case][library]
+    return ENGINE if case in TINY else OPERATION
+
+
+def of_memory(case: str, library: str) -> float | None:
+    """The greatest ratio of peak memory that is aimed at, of a training step."""
+    return MEMORY if library in (AS_INSTALLED, TUNED) and case in STEPS else None
+
+
+def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> Section | None:
+    """The rows that fall short: goal, ratio, and where there is a floor the ratio at it; None where all are met."""
+    first, *others = runs.names
+    cells = []
+    for case in runs.cases:
+        for other in others:
+            wanted, ratio = goal(case, other), runs.ratio(case, other)
+            if wanted is None or ratio is None or ratio.middle <= wanted:
+                continue
+            floor = None if floors is None else floors.get(case)
+            bound = ["", "", ""]
+            if floor is not None:
+                share = floor.seconds / median(row.samples[first].middle for row in runs.rows(case))
+                bound = [f"{ratio.middle * share:.2f}", floor.made_of, f"{share:.0%}"]
+            cells.append([case, other, f"{wanted:.2f}", str(ratio), *bound])
+    header = ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it"]
+    if floors is None:
+        header, cells = header[:4], [line[:4] for line in cells]
+    return Section(header, cells) if cells else None
