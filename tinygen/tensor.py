@@ -44,9 +44,8 @@ class Tensor:
 
     @property
     def data(self) -> Any:
-        """The array itself (NumPy or CuPy), not a copy. Writing into it after it was recorded is found out."""
-        guard.expose(self._data)
-        return self._data
+        """The array's own memory (NumPy or CuPy), not a copy. Writing into it after it was recorded is found out."""
+        return guard.lend(self._data)
 
     @data.setter
     def data(self, value: Any) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
+from tinygen.autodiff import guard
 from tinygen.autodiff.guard import buffer_of
 
 
@@ -208,14 +209,112 @@ def test_a_change_of_another_part_of_the_memory_is_no_change():
 
 
 def test_guards_are_dropped_with_their_arrays():
-    from tinygen.autodiff import guard
-
     before = len(guard.exposed)
-    x = leaf(1, 2, 3)
-    _ = x.data
+    x, own = leaf(1, 2, 3), np.ones(3)
+    _ = x * own
     assert len(guard.exposed) == before + 1
-    del x, _
+    del own, _
     assert len(guard.exposed) == before
+
+
+# -- as long as somebody holds it ----------------------------------------------------------------------------
+
+LOANS = {
+    "data": lambda x: x.data,
+    "numpy": lambda x: x.numpy(),
+    "a view of a view": lambda x: x.numpy()[1:][::-1].reshape(2, 1),
+    "of another dtype": lambda x: x.numpy().view(np.int64),
+    "DLPack": lambda x: np.from_dlpack(x),
+    "a buffer": lambda x: memoryview(x.numpy()),
+    "a tensor made of it": lambda x: tg.asarray(x.numpy()) * 1.0 + tg.reshape(x.numpy(), (3, 1)),
+}
+
+
+@pytest.mark.parametrize("name", LOANS)
+def test_an_array_is_exposed_while_a_view_of_it_lives_and_no_longer(name):
+    x = leaf(1, 2, 3)
+    held = LOANS[name](x)
+    if name != "a tensor made of it":
+        assert guard.shared(x._data)
+        assert (x * x)._node.stamps
+    del held
+    assert not guard.shared(x._data)
+    assert (x * x)._node.stamps is None
+
+
+def test_a_loan_is_the_tensors_own_memory_whatever_its_dtype_and_layout():
+    for dtype in ("float32", "float64", "bfloat16", "int32", "bool"):
+        for array in (np.ones((2, 3)), np.ones((2, 3)).T[::-1], np.ones(()), np.ones((0, 3))):
+            x = tg.tensor(array, dtype=dtype)
+            for view in (x.data, x.detach()[...].numpy()):
+                assert view.dtype == x.dtype
+                assert view.shape == x.shape
+            if array.size:
+                x.data[...] = 0
+                assert not np.asarray(x).any()
+    fixed = np.ones(3)
+    fixed.flags.writeable = False
+    assert not tg.from_dlpack(fixed).data.flags.writeable
+
+
+def test_a_loan_that_ends_is_no_reason_to_look_at_later_nodes_again(monkeypatch):
+    x = leaf(1, 2, 3)
+    x.numpy()[0] = 5.0
+    y = (x * x).sum()
+    monkeypatch.setattr(guard, "changed", None)  # nobody asks
+    assert tg.grad(y, x)[0].tolist() == [10, 4, 6]
+
+
+@pytest.mark.parametrize("times", [1, 3, guard.REMEMBERED - 1, guard.REMEMBERED, 3 * guard.REMEMBERED])
+def test_a_change_of_an_array_that_came_back_is_found_by_what_was_recorded_before_it(times):
+    x = leaf(1, 2, 3)
+    y = (x * x).sum()
+    for i in range(times):
+        x.numpy()[0] = 5.0 + i
+        z = (x * x).sum()
+        assert tg.grad(z, x)[0].tolist() == [2 * (5 + i), 4, 6]
+    with pytest.raises(tg.MutationError):
+        tg.grad(y, x)
+    x.numpy()[0] = 1.0  # undone
+    if times < guard.REMEMBERED:
+        assert tg.grad(y, x)[0].tolist() == [2, 4, 6]
+    else:  # too long ago to tell
+        with pytest.raises(tg.MutationError):
+            tg.grad(y, x)
+    with pytest.raises(tg.MutationError):
+        tg.grad(z, x)
+
+
+def test_a_change_under_way_when_it_was_recorded_is_found_after_the_array_came_back():
+    x = leaf(1, 2, 3)
+    held = x.numpy()
+    held[0] = 5.0
+    y = (x * x).sum()
+    held[0] = 1.0  # as before it was lent
+    del held
+    with pytest.raises(tg.MutationError):
+        tg.grad(y, x)
+
+
+def test_a_loan_given_to_an_operation_is_the_memory_it_was_lent_from():
+    x, constant = leaf(1, 2, 3), tg.tensor(np.array([4.0, 5.0, 6.0]))
+    y = (x * constant.numpy()[:]).sum()
+    assert buffer_of(constant.numpy()[1:]) is constant._data
+    constant.data[0] = 0.0
+    with pytest.raises(tg.MutationError):
+        tg.grad(y, x)
+
+
+def test_two_hold_it():
+    x = leaf(1, 2, 3)
+    first, second = x.numpy(), x.data
+    del first
+    y = (x * x).sum()
+    second[1] = 0.0
+    del second
+    with pytest.raises(tg.MutationError):
+        tg.grad(y, x)
+    assert not guard.shared(x._data)
 
 
 # -- gradients share no memory -------------------------------------------------------------------------------

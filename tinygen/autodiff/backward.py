@@ -15,7 +15,7 @@ from numpy import asarray, generic, ndarray
 from tinygen import kernels
 from tinygen.autodiff import anomaly, guard, large
 from tinygen.autodiff.fusion import Fused
-from tinygen.autodiff.primitive import COTANGENT, REGISTRY, Rule, saved_arrays
+from tinygen.autodiff.primitive import COTANGENT, REGISTRY, Rule, arrays_in
 from tinygen.autodiff.room import alone, lend
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
@@ -151,8 +151,10 @@ def _values(node: Node, rule: Rule, g: Tensor) -> list[Any]:
 
 def _verify(node: Node) -> None:
     """What the node retained must be what it was when it was recorded."""
-    for name, array in saved_arrays(node.retained):
-        if guard.changed(array, node.time, node.stamps.get(name) if node.stamps else None):
+    stamps = node.stamps or {}
+    for array in arrays_in(node.saved):
+        if guard.changed(array, node.time, stamps.get(id(array))):
+            name = next(name for name, value in node.retained.items() if any(a is array for a in arrays_in([value])))
             what = "its output" if name == "y" else f"its argument {name!r}"
             raise MutationError(
                 f"{node.name}: {what}, of shape {array.shape}, changed after it was recorded; "
@@ -272,7 +274,7 @@ def _sweep(
         op = node.op
         if op is None or node.time < stop_before:
             continue
-        if node.time < guard.last_write or guard.exposed:
+        if node.stamps is not None or node.time < guard.horizon:
             _verify(node)
         if op.overwrites:
             lend(g if g.size >= LARGE and alone(g, 1) else None)

@@ -4,14 +4,20 @@ The engine itself never writes into a recorded array. Two others can:
 
 - code of the project that updates in place, such as an optimiser. It calls `written`, which notes the time on the
   tape's own clock: a node that is older than the last write to what it retained is stale;
-- a user who holds the array itself, through `Tensor.data`, `Tensor.numpy()`, DLPack, or because a NumPy array was
-  given to an operation. These call `expose`; from then on nodes that retain it note a checksum.
+- a user who holds the array itself. It is lent to them through `Tensor.data`, `Tensor.numpy()` and DLPack (`lend`), and
+  comes back when the last view of it is gone; or it is theirs, a NumPy array that was given to an operation (`expose`).
+  As long as they hold it, nodes that retain it note a checksum.
 
-So recording costs one test of an empty table while nobody outside holds an array.
+So recording costs one test of an empty table while nobody outside holds an array, and a node is looked at again only
+if it noted a checksum, or if something was written or exposed after it (`horizon`).
+
+Held by tests/autodiff/test_mutation.py.
 """
 
+import sys
 import weakref
 import zlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,17 +26,39 @@ from tinygen.autodiff.tape import now
 from tinygen.kernels.array_module import xp
 from tinygen.kernels.capture import capturing, recording
 
-exposed: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, checksum when it was first exposed
-_written: dict[int, tuple[Any, int]] = {}  # id of a buffer -> weak reference, time of the last write
-last_write = -1
+
+class Exposure:
+    """What was known of a buffer when a user first held it: the time and the checksum; and on how many loans it is,
+    not counting that it may be theirs altogether (`lasting`)."""
+
+    __slots__ = ("checksum", "lasting", "loans", "time")
+
+    def __init__(self, checksum: int) -> None:
+        self.time = now()
+        self.checksum = checksum
+        self.loans: set[int] = set()
+        self.lasting = False
+
+
+_Table = dict[int, tuple[Any, Any]]  # id of a buffer -> a weak reference to it, what is known of it
+exposed: _Table = {}  # ... its Exposure
+_written: _Table = {}  # ... the time of the last write
+_altered: _Table = {}  # ... the Exposures that have ended, during which it changed, the oldest first
+REMEMBERED = 8  # of these
+horizon = -1  # the last time that anything was written or exposed
 
 
 def buffer_of(array: Any) -> Any:
     """The array that owns the memory `array` looks at."""
     kind = np.ndarray if isinstance(array, np.ndarray) else type(array)
-    while isinstance(array.base, kind):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if isinstance(base, kind):
+            array = base
+        elif type(base) is _Loan:
+            array = base.lent
+        else:
+            return array
 
 
 _ROW = 1021  # words; prime, so that entries trading places within an array do not meet in one column
@@ -49,27 +77,85 @@ def checksum(array: Any) -> int:
     return zlib.crc32(octets[8 * _ROW * folded :].data, zlib.crc32(np.bitwise_xor.reduce(words, axis=0).data))
 
 
-def _enter(table: dict[int, tuple[Any, int]], buffer: Any, value: int) -> None:
+def _enter(table: _Table, buffer: Any, value: Any) -> None:
     key = id(buffer)
     table[key] = (weakref.ref(buffer, lambda _: table.pop(key, None)), value)
 
 
-def expose(array: Any) -> None:
-    """A user can write into `array` from now on; not within a captured step, whose arrays nobody else has."""
-    if capturing():
-        return
+# -- who else writes -----------------------------------------------------------------------------------------
+
+
+def _exposure(array: Any) -> Exposure:
+    """That of the memory of `array`, from now on at the latest."""
+    global horizon
     buffer = buffer_of(array)
     if id(buffer) not in exposed:
-        _enter(exposed, buffer, checksum(buffer))
+        _enter(exposed, buffer, found := Exposure(checksum(buffer)))
+        horizon = found.time
+    return exposed[id(buffer)][1]
+
+
+def expose(array: Any) -> None:
+    """A user can write into `array` for as long as it lives; not within a captured step, whose arrays nobody has."""
+    if not capturing():
+        exposure = _exposure(array)
+        exposure.lasting = exposure.lasting or not _is_lent(array)
+
+
+class _Loan:
+    """What every view of a lent array holds, since NumPy lets a view hold the first on its way that is no array. It
+    goes with the last of them."""
+
+    __slots__ = ("__array_interface__", "exposure", "lent")
+
+    def __init__(self, array: np.ndarray, exposure: Exposure) -> None:
+        self.lent, self.exposure = array, exposure
+        self.__array_interface__ = array.__array_interface__
+
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+        if at_exit():
+            return
+        self.exposure.loans.discard(id(self))
+        if not self.exposure.loans and not self.exposure.lasting:
+            _returned(buffer_of(self.lent), self.exposure)
+
+
+def _is_lent(array: Any) -> bool:
+    """Whether `array` is a view that `lend` gave, or one of it."""
+    while type(array) is np.ndarray:
+        array = array.base
+    return type(array) is _Loan
+
+
+def lend(array: Any) -> Any:
+    """A view of `array` for a user to hold, and to write into until it and its own views are gone."""
+    if not isinstance(array, np.ndarray) or capturing():
+        expose(array)
+        return array
+    loan = _Loan(array, _exposure(array))
+    loan.exposure.loans.add(id(loan))
+    view = np.asarray(loan)
+    return view if view.dtype == array.dtype else view.view(array.dtype)  # the interface knows no bfloat16
+
+
+def _returned(buffer: Any, exposure: Exposure) -> None:
+    """Nobody outside holds `buffer` any more. What changed meanwhile is remembered for nodes from before."""
+    exposed.pop(id(buffer), None)
+    if checksum(buffer) == exposure.checksum:
+        return
+    past = [*_altered.get(id(buffer), (None, ()))[1], exposure]
+    if len(past) > REMEMBERED:  # nodes older than that are stale, whatever it holds now
+        _enter(_written, buffer, max(past.pop(0).time, _written.get(id(buffer), (None, -1))[1]))
+    _enter(_altered, buffer, past)
 
 
 def written(array: Any) -> None:
     """The project has written into `array`: graphs that recorded it are stale."""
-    global last_write
+    global horizon
     if (graph := recording()) is not None:
         graph.written.append(array)  # each replay writes
-    last_write = now()
-    _enter(_written, buffer_of(array), last_write)
+    horizon = now()
+    _enter(_written, buffer_of(array), horizon)
 
 
 def shared(buffer: Any) -> bool:
@@ -78,21 +164,29 @@ def shared(buffer: Any) -> bool:
     return key in exposed or key in _written
 
 
-def stamp(array: Any) -> int | None:
-    """The checksum of `array` now; None while no user holds it, and while a step is captured and no value is known."""
-    return checksum(array) if id(buffer_of(array)) in exposed and not capturing() else None
+# -- whether it did ------------------------------------------------------------------------------------------
+
+
+def stamps(arrays: Iterable[Any]) -> dict[int, int] | None:
+    """The checksums, by id, of those of `arrays` that a user holds; None where there are none, and while a step is
+    captured and no value is known."""
+    if capturing():
+        return None
+    return {id(a): checksum(a) for a in arrays if id(a if a.base is None else buffer_of(a)) in exposed} or None
 
 
 def changed(array: Any, time: int, stamp: int | None) -> bool:
     """Whether `array` is not what it was when a node recorded it, at `time` and with `stamp`."""
     buffer = buffer_of(array)
-    write = _written.get(id(buffer))
+    key = id(buffer)
+    write = _written.get(key)
     if write is not None and time < write[1]:
         return True
     if stamp is not None:
         return checksum(array) != stamp
     if capturing():
         return False
-    # Recorded before any user held it: it was then what it was when it was first exposed.
-    first = exposed.get(id(buffer))
-    return first is not None and checksum(buffer) != first[1]
+    # Recorded before any user held it: it was then what it was when it was next exposed.
+    exposures = [*_altered.get(key, (None, ()))[1], *([exposed[key][1]] if key in exposed else [])]
+    later = next((e for e in exposures if time < e.time), None)
+    return later is not None and checksum(buffer) != later.checksum

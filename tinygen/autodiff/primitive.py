@@ -14,7 +14,7 @@ Held by tests/autodiff/ (engine) and tests/ops/test_registry.py (every entry, or
 import dis
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -315,7 +315,7 @@ def recorded(op: Primitive, parents: tuple[Any, ...], saved: tuple[Any, ...], ou
     """The node of `out`, with the state of what it retains where somebody outside could change that."""
     node = Node(op, parents, saved, out)
     if guard.exposed:
-        node.stamps = {name: guard.stamp(array) for name, array in saved_arrays(node.retained)}
+        node.stamps = guard.stamps(arrays_in(saved))
     if mode.anomaly:
         node.line = anomaly.calling_line()
     return node
@@ -329,16 +329,16 @@ def _nodes_of(values: Any) -> tuple[Node | None, ...] | None:
     return nodes if any(nodes) else None
 
 
-def saved_arrays(saved: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The raw arrays among what a node retains, inside lists and tuples too, with their names."""
-    found: list[tuple[str, Any]] = []
-    for name, value in saved.items():
+def arrays_in(values: Iterable[Any]) -> list[Any]:
+    """The raw arrays among what a node retains, inside lists and tuples too."""
+    found: list[Any] = []
+    for value in values:
         if isinstance(value, Tensor):
-            found.append((name, value._data))
-        elif isinstance(value, (list, tuple)):
-            found += saved_arrays({f"{name}[{i}]": v for i, v in enumerate(value)})
-        elif hasattr(value, "dtype") and hasattr(value, "base"):
-            found.append((name, value))
+            found.append(value._data)
+        elif isinstance(value, list | tuple):
+            found += arrays_in(value)
+        elif value is not None and hasattr(value, "dtype") and hasattr(value, "base"):
+            found.append(value)
     return found
 
 

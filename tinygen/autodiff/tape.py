@@ -50,7 +50,7 @@ class Node:
         self.dtype = value.dtype
         self.time = _tick()
         self.leaf: weakref.ref[Any] | None = None
-        self.stamps: dict[str, int | None] | None = None
+        self.stamps: dict[int, int] | None = None
         self.line: str | None = None
 
     def ancestors(self) -> Iterator["Node"]:
