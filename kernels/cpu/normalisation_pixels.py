@@ -138,6 +138,53 @@ def _silu_slope(z):
 
 
 @njit(**OPTIONS)
+def _sum_silu_products(g, x, y, start, pixels, channels, mean, scale, offset, s, q):
+    """y = h = g times the slope of silu at (x - mean) scale + offset; s = sum of h, q = sum of h (x - mean)."""
+    whole = channels - channels % WIDTH
+    for c in range(0, whole, WIDTH):
+        i = start + c
+        m0, m1, m2, m3 = _load4(mean, c)
+        k0, k1, k2, k3 = _load4(scale, c)
+        b0, b1, b2, b3 = _load4(offset, c)
+        s0 = s1 = s2 = s3 = q0 = q1 = q2 = q3 = vzero()
+        for _ in range(pixels):
+            g0, g1, g2, g3 = _load4(g, i)
+            x0, x1, x2, x3 = _load4(x, i)
+            d0, d1, d2, d3 = x0 - m0, x1 - m1, x2 - m2, x3 - m3
+            h0, h1 = g0 * _silu_slope(vfma(d0, k0, b0)), g1 * _silu_slope(vfma(d1, k1, b1))
+            h2, h3 = g2 * _silu_slope(vfma(d2, k2, b2)), g3 * _silu_slope(vfma(d3, k3, b3))
+            _store4(y, i, h0, h1, h2, h3)
+            s0, s1, s2, s3 = s0 + h0, s1 + h1, s2 + h2, s3 + h3
+            q0, q1, q2, q3 = vfma(h0, d0, q0), vfma(h1, d1, q1), vfma(h2, d2, q2), vfma(h3, d3, q3)
+            i += channels
+        _store4(s, c, s0, s1, s2, s3)
+        _store4(q, c, q0, q1, q2, q3)
+    for c in range(whole, channels, LANES):
+        m, k, b, s0, q0 = vload(mean, c), vload(scale, c), vload(offset, c), vzero(), vzero()
+        for i in range(start + c, start + c + pixels * channels, channels):
+            d = load_vector(x, i, channels - c, 0) - m
+            h = load_vector(g, i, channels - c, 0) * _silu_slope(vfma(d, k, b))
+            store_vector(y, i, channels - c, h)
+            s0, q0 = s0 + h, vfma(h, d, q0)
+        vstore(s, c, s0)
+        vstore(q, c, q0)
+
+
+@njit(**OPTIONS)
+def silu_products_of(g, x, y, start, pixels, channels, mean, scale, offset, work, s64, q64):
+    """`products_of` for h, g times the slope of silu at (x - mean) scale + offset, which is left in y."""
+    s, q = work[0], work[1]
+    s64[:] = 0
+    q64[:] = 0
+    for p in range(0, pixels, _FLUSH):
+        at, run = start + p * channels, min(_FLUSH, pixels - p)
+        _sum_silu_products(g, x, y, at, run, channels, mean, scale, offset, s, q)
+        for c in range(channels):
+            s64[c] += s[c]
+            q64[c] += q[c]
+
+
+@njit(**OPTIONS)
 def affine(x, y, start, pixels, channels, mean, scale, offset, silu):
     """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`."""
     whole = channels - channels % WIDTH
@@ -159,29 +206,6 @@ def affine(x, y, start, pixels, channels, mean, scale, offset, silu):
         for i in range(start + c, start + c + pixels * channels, channels):
             z = vfma(load_vector(x, i, channels - c, 0) - m, k, b)
             store_vector(y, i, channels - c, _silu(z) if silu else z)
-
-
-@njit(**OPTIONS)
-def silu_gradient(g, x, y, start, pixels, channels, mean, scale, offset):
-    """y = g times the slope of silu at (x - mean) scale + offset."""
-    whole = channels - channels % WIDTH
-    for c in range(0, whole, WIDTH):
-        i = start + c
-        m0, m1, m2, m3 = _load4(mean, c)
-        k0, k1, k2, k3 = _load4(scale, c)
-        b0, b1, b2, b3 = _load4(offset, c)
-        for _ in range(pixels):
-            g0, g1, g2, g3 = _load4(g, i)
-            x0, x1, x2, x3 = _load4(x, i)
-            h0, h1 = g0 * _silu_slope(vfma(x0 - m0, k0, b0)), g1 * _silu_slope(vfma(x1 - m1, k1, b1))
-            h2, h3 = g2 * _silu_slope(vfma(x2 - m2, k2, b2)), g3 * _silu_slope(vfma(x3 - m3, k3, b3))
-            _store4(y, i, h0, h1, h2, h3)
-            i += channels
-    for c in range(whole, channels, LANES):
-        m, k, b = vload(mean, c), vload(scale, c), vload(offset, c)
-        for i in range(start + c, start + c + pixels * channels, channels):
-            slope = _silu_slope(vfma(load_vector(x, i, channels - c, 0) - m, k, b))
-            store_vector(y, i, channels - c, load_vector(g, i, channels - c, 0) * slope)
 
 
 @njit(**OPTIONS)

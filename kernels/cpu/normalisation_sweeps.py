@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .launch import doubles, floats, integer, task
-from .normalisation_pixels import OPTIONS, affine, combine, moments_of, padded, products_of, silu_gradient
+from .normalisation_pixels import OPTIONS, affine, combine, moments_of, padded, products_of, silu_products_of
 from .simd import FASTMATH, njit
 
 _SUMS: Any = {**OPTIONS, "fastmath": FASTMATH}  # sums over channels may be taken in any order
@@ -108,9 +108,11 @@ def group_norm_backward_task(block, part, parts):
                     work[4, f + c] = bias[c]
         h = g
         if silu:  # dx holds the cotangent of the affine map until the last sweep
-            silu_gradient(g, x, dx, start, pixels, width, work[2], work[3], work[4])
             h = dx
-        products_of(h, x, start, pixels, width, work[2], work, products[0], products[1])
+            s, q = products[0], products[1]
+            silu_products_of(g, x, dx, start, pixels, width, work[2], work[3], work[4], work, s, q)
+        else:
+            products_of(g, x, start, pixels, width, work[2], work, products[0], products[1])
         _group_gradient_coefficients(products[0], products[1], pixels, fold, groups, weight, rstd, n, own, work)
         combine(h, x, dx, start, pixels, width, work[2], work[3], work[4], work[5])
 
