@@ -4,7 +4,8 @@ examples/a_fast_convolution.py walks through what makes them fast and measures i
 
     simd.py                          a vector of floats as a value; how many lanes, by the processor
     compiled.py                      what compiled code calls, compiled for that alone
-    launch.py, threads.py            one compiled function on every thread; what else has threads
+    launch.py, threads.py            one compiled function on every thread
+    openblas.py                      what else has threads
     rectifier.py                     the shortest kernel: one sweep over memory
     fusion.py, functions.py          such sweeps written by a program, from a formula
     gemm.py, product.py              the microkernel: a tile of the result in registers; the matrix product

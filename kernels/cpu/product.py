@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.convolution_layout import Pair, copy_floats, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, accumulate, multiply, panel_width, round_up
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.openblas import one_blas_thread
 from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.simd import LANES
-from tinygen.kernels.cpu.threads import one_blas_thread, scratch, thread_count
+from tinygen.kernels.cpu.threads import scratch, thread_count
 
 Array = NDArray[Any]
 QUIET = 1 << 18  # multiply-adds up to which OpenBLAS does not start threads

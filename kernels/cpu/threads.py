@@ -1,19 +1,12 @@
-"""How many threads the kernels use, which threading layer carries them, and OpenBLAS beside them.
+"""How many threads the kernels use, and which threading layer carries them.
 
 A kernel cuts its work into `thread_count()` parts of fixed bounds, so its result depends on the number of
 threads but never on their timing. Numba's OpenMP layer opens a region in under 2 microseconds, its own work
-queue in 60 to 80: the first is preferred unless NUMBA_THREADING_LAYER(_PRIORITY) says otherwise. OpenMP's
-and OpenBLAS's threads both spin while they wait, so a parallel `np.matmul` between kernels slows both several
-times: `one_blas_thread()` is for code that alternates them.
+queue in 60 to 80: the first is preferred unless NUMBA_THREADING_LAYER(_PRIORITY) says otherwise.
 """
 
-import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -55,39 +48,6 @@ def thread_count(work: int | None = None, least: int = 1) -> int:
         return 1
     threads = numba.get_num_threads()
     return threads if work is None else max(1, min(threads, work // least))
-
-
-@cache
-def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """OpenBLAS's get and set of its thread count, from the library NumPy loaded; None if it is another."""
-    package = Path(np.__file__).parent
-    for folder in (package.parent / "numpy.libs", package / ".libs", package / ".dylibs"):
-        for path in folder.glob("*openblas*"):
-            for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("scipy_", ""), ("", "")):
-                try:
-                    library = ctypes.CDLL(str(path))
-                    get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}")
-                    put = getattr(library, f"{prefix}openblas_set_num_threads{suffix}")
-                except (OSError, AttributeError):
-                    continue
-                return get, put
-    return None
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Within the block NumPy's OpenBLAS runs on one thread; nothing happens with another BLAS."""
-    functions = _openblas()
-    if functions is None:
-        yield
-        return
-    get, put = functions
-    before = get()
-    put(1)
-    try:
-        yield
-    finally:
-        put(before)
 
 
 _LARGEST_KEPT = 1 << 24  # floats: 64 MiB

@@ -6,9 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from simulator import version as simulated
 
-from tinygen import kernels
 from tinygen.kernels.cpu import product as cpu
-from tinygen.kernels.cpu import threads
 from tinygen.kernels.definitions import product as definition
 
 KERNELS = [pytest.param(cpu, id="cpu"), simulated("product")]
@@ -41,22 +39,6 @@ def test_a_bias_is_added_to_every_row(version, dtype, m, k, n, by_columns):
     np.testing.assert_allclose(
         found, version.matmul(a, b) + bias, rtol=1e-12 if dtype == np.float64 else 1e-5, atol=1e-4
     )
-
-
-def test_openblas_keeps_its_threads_outside():
-    functions = threads._openblas()
-    if functions is None:
-        pytest.skip("NumPy's BLAS here is not OpenBLAS")
-    get, put = functions
-    before = get()
-    try:
-        put(2)
-        kernels.load("matmul", "cpu")(np.ones((2, 2)), np.ones((2, 2)))
-        assert get() == 2
-        with threads.one_blas_thread():
-            assert get() == 1
-    finally:
-        put(before)
 
 
 # ---- the sizes that are not left to NumPy

@@ -85,13 +85,3 @@ def test_thread_count_leaves_each_thread_its_share():
     assert threads.thread_count() == most
     assert threads.thread_count(10, least=100) == 1
     assert threads.thread_count(10**9, least=100) == most
-
-
-def test_one_blas_thread_restores_the_count():
-    functions = threads._openblas()
-    if functions is None:
-        pytest.skip("NumPy here is not built on OpenBLAS")
-    before = functions[0]()
-    with threads.one_blas_thread():
-        assert functions[0]() == 1
-    assert functions[0]() == before

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mean_runs import Silent, go_on, mean_config, start
 
+from tinygen.kernels.cpu.openblas import thread_functions
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training import loop, metrics_log
 from tinygen.training.contract import RunError, UsageError
@@ -149,6 +150,24 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
 def test_a_run_in_a_thread_needs_no_signals(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(start, tmp_path / "run", mean_config(steps=3)).result().finished
+
+
+def test_openblas_has_one_thread_during_a_run_and_its_own_number_after_it(tmp_path: Path) -> None:
+    """Its waiting threads would take the cores from the kernels'; a model's or a metric's `np.matmul` has them too."""
+    functions = thread_functions()
+    if functions is None:
+        pytest.skip("NumPy's BLAS here is not OpenBLAS")
+    get, put = functions
+    before = get()
+    seen: set[int] = set()
+    progress = Silent()
+    progress.on_step = lambda step: seen.add(get())
+    try:
+        put(2)
+        start(tmp_path / "run", mean_config(), progress)
+        assert (seen, get()) == ({1}, 2)
+    finally:
+        put(before)
 
 
 def test_nan_stops_the_run_with_the_step_the_term_and_the_way_on(tmp_path: Path) -> None:

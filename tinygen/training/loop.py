@@ -22,6 +22,7 @@ import numpy as np
 
 from tinygen import parallel
 from tinygen.capture import CaptureError, captured_steps
+from tinygen.kernels.cpu.openblas import one_blas_thread
 from tinygen.training import checkpoint as checkpoints
 from tinygen.training.assemble import Parts, assemble, fresh
 from tinygen.training.checkpoint import Checkpoint
@@ -68,7 +69,8 @@ def _train(directory: RunDirectory, config: RunConfig, progress: Progress, parts
         try:
             run.restore()
             graphs = captured_steps(config.capture, progress.note)
-            with Stop().listening() as stop, np.errstate(all="ignore"), graphs:  # what is not finite is found and named
+            quiet = np.errstate(all="ignore")  # what is not finite is found and named
+            with Stop().listening() as stop, quiet, graphs, one_blas_thread():
                 return run.loop(stop)
         except OSError as error:
             raise RunError(f"{run.at()}: {_said(error)}; {run.way_on()}") from error

@@ -1,0 +1,48 @@
+"""OpenBLAS, NumPy's usual BLAS, beside the kernels: one thread.
+
+Its threads spin while they wait, and so do OpenMP's for a while. Where a parallel `np.matmul` comes between kernels
+each finds the cores taken by the other's waiting threads, and both take several times as long. The kernels therefore
+call it within `one_blas_thread()`, and so does training as a whole, whatever its models and metrics do with NumPy; code
+that alternates the two by itself can do the same. Held by tests/kernels/test_openblas.py.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+
+@cache
+def thread_functions() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """OpenBLAS's get and set of its thread count, from the library NumPy loaded; None if it is another."""
+    package = Path(np.__file__).parent
+    for folder in (package.parent / "numpy.libs", package / ".libs", package / ".dylibs"):
+        for path in folder.glob("*openblas*"):
+            for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("scipy_", ""), ("", "")):
+                try:
+                    library = ctypes.CDLL(str(path))
+                    get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}")
+                    put = getattr(library, f"{prefix}openblas_set_num_threads{suffix}")
+                except (OSError, AttributeError):
+                    continue
+                return get, put
+    return None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within the block NumPy's OpenBLAS runs on one thread; nothing happens with another BLAS."""
+    functions = thread_functions()
+    if functions is None:
+        yield
+        return
+    get, put = functions
+    before = get()
+    put(1)
+    try:
+        yield
+    finally:
+        put(before)
