@@ -82,10 +82,9 @@ class Report(Section):
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}.{kind}" for kind in ("md", "json", "png")]
         about = ", ".join(f"{key} {value}" for key, value in machine.items())
-        below = [self.below.markdown()] if self.below else []
-        drawn = f"![{self.title}]({paths[2].name})\n"
-        words = [f"`{command}`", f"{about}.", f"{self.title}.", self.markdown(), *below, drawn]
-        write_atomically(paths[0], "\n\n".join(words if command else words[1:]))
+        sections = [section.markdown() for section in (self, self.below) if section]
+        words = [*([f"`{command}`\n"] if command else []), f"{about}.\n", f"{self.title}.\n", *sections]
+        write_atomically(paths[0], "\n".join([*words, f"![{self.name}]({paths[2].name})\n"]))
         content = {"command": command, "machine": machine, "title": self.title, **self.content}
         write_atomically(paths[1], json.dumps(content, indent=1))
         with replacing(paths[2]) as temporary:
