@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import routine
 from tinygen.kernels.cpu.launch import floats, integer, launch, task
+from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore, vzero
 from tinygen.kernels.cpu.threads import thread_count
 
@@ -95,20 +96,25 @@ def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, ro
 
 @task
 def _to_nhwc(block, part, parts):
+    """Arguments: x, y; images, lines of an image, pixels of a line, channels; the distances in x of all four."""
     x, y = floats(block, 0), floats(block, 1)
-    n, height, width, channels = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
-    n_step, h_step, w_step, c_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
-    for row in range(n * height * part // parts, n * height * (part + 1) // parts):
-        start = row // height * n_step + row % height * h_step
+    n, lines, pixels, channels = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
+    n_step, line_step, step, c_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
+    for line in range(n * lines * part // parts, n * lines * (part + 1) // parts):
+        start, to = line // lines * n_step + line % lines * line_step, line * pixels * channels
         if c_step == 1:  # some channels of a wider image
-            for w in range(width):
-                copy_floats(x, start + w * w_step, y, (row * width + w) * channels, channels)
+            for p in range(pixels):
+                copy_floats(x, start + p * step, y, to + p * channels, channels)
+        elif step == 1 and pixels >= LANES and channels >= LANES:
+            for i in range(0, pixels, LANES):
+                p = min(i, pixels - LANES)  # the last tiles overlap those before them
+                for j in range(0, channels, LANES):
+                    c = min(j, channels - LANES)
+                    transpose_tile(x, start + c * c_step + p, c_step, y, to + p * channels + c, channels)
         else:
-            for c0 in range(0, channels, 16):  # a cache line is written whole
-                c1 = min(c0 + 16, channels)
-                for w in range(width):
-                    for c in range(c0, c1):
-                        y[(row * width + w) * channels + c] = x[start + w * w_step + c * c_step]
+            for c in range(channels):
+                for p in range(pixels):
+                    y[to + p * channels + c] = x[start + p * step + c * c_step]
 
 
 def nhwc(x: NDArray[Any]) -> Array:
@@ -119,5 +125,8 @@ def nhwc(x: NDArray[Any]) -> Array:
     if x.dtype != np.float32 or x.size < 1 << 14 or min(x.strides) < 0 or any(s % 4 for s in x.strides):
         return np.ascontiguousarray(view, dtype=np.float32)
     y = np.empty(view.shape, np.float32)
-    launch(_to_nhwc, thread_count(x.size, 1 << 14), x, y, *view.shape, *(s // 4 for s in view.strides))
+    n, height, width, channels = view.shape
+    n_step, h_step, w_step, c_step = (s // 4 for s in view.strides)
+    sizes = (n, 1, height * width, channels) if h_step == width * w_step else view.shape
+    launch(_to_nhwc, thread_count(x.size, 1 << 14), x, y, *sizes, n_step, h_step, w_step, c_step)
     return y
