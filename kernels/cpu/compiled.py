@@ -15,7 +15,13 @@ from numba import types
 from numba.core import cgutils
 from numba.core.registry import CPUDispatcher
 
-_KINDS = {"f": types.float32[::1], "i": types.intp[::1], "n": types.intp}
+_KINDS = {
+    "f": types.float32[::1],
+    "d": types.float64[::1],
+    "i": types.intp[::1],
+    "m": types.float32[:, ::1],
+    "n": types.intp,
+}
 
 
 class _Inner(CPUDispatcher):
@@ -45,8 +51,11 @@ def njit(fastmath: Collection[str] = (), cache: bool = True) -> Any:
 
 
 def routine(kinds: str, fastmath: Collection[str] = ()) -> Any:
-    """Decorator: a function without a result, compiled once for all its callers. `kinds` are those of its arguments:
-    f and i contiguous arrays of float32 and of intp, n an intp."""
+    """Decorator: a function without a result, compiled once for all its callers.
+
+    `kinds` are its arguments': f, d and i contiguous arrays of float32, float64 and intp, m a matrix of float32, n an
+    intp.
+    """
     signature = types.void(*(_KINDS[kind] for kind in kinds.split()))
 
     def made(function: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from .compiled import njit, routine
 from .packing import load_vector, store_vector
-from .simd import FASTMATH, LANES, njit, vfill, vfma, vload, vsigmoid, vstore, vzero
+from .simd import FASTMATH, LANES, vfill, vfma, vload, vsigmoid, vstore, vzero
 
 # No leave to reassociate: sums of x - mean must stay sums of differences.
 OPTIONS: Any = {"fastmath": FASTMATH - {"reassoc"}}
@@ -89,7 +90,7 @@ def _sum_products(g, x, start, pixels, channels, mean, s, q):
         vstore(q, c, q0)
 
 
-@njit(**OPTIONS)
+@routine("f n n n m d d", **OPTIONS)
 def moments_of(x, start, pixels, channels, work, mean, square):
     """mean and sum of squared deviations per channel (float64) of the `pixels` from element `start` on."""
     shift, s, q = work[0], work[1], work[2]
@@ -113,7 +114,7 @@ def moments_of(x, start, pixels, channels, work, mean, square):
         mean[c] = shift[c] + d
 
 
-@njit(**OPTIONS)
+@routine("f f n n n f m d d", **OPTIONS)
 def products_of(g, x, start, pixels, channels, mean, work, s64, q64):
     """s64 = sum of g, q64 = sum of g (x - mean), per channel (float64)."""
     s, q = work[0], work[1]
@@ -170,7 +171,7 @@ def _sum_silu_products(g, x, y, start, pixels, channels, mean, scale, offset, s,
         vstore(q, c, q0)
 
 
-@njit(**OPTIONS)
+@routine("f f f n n n f f f m d d", **OPTIONS)
 def silu_products_of(g, x, y, start, pixels, channels, mean, scale, offset, work, s64, q64):
     """`products_of` for h, g times the slope of silu at (x - mean) scale + offset, which is left in y."""
     s, q = work[0], work[1]
@@ -184,7 +185,7 @@ def silu_products_of(g, x, y, start, pixels, channels, mean, scale, offset, work
             q64[c] += q[c]
 
 
-@njit(**OPTIONS)
+@routine("f f n n n f f f n", **OPTIONS)
 def affine(x, y, start, pixels, channels, mean, scale, offset, silu):
     """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`."""
     whole = channels - channels % WIDTH
@@ -208,7 +209,7 @@ def affine(x, y, start, pixels, channels, mean, scale, offset, silu):
             store_vector(y, i, channels - c, _silu(z) if silu else z)
 
 
-@njit(**OPTIONS)
+@routine("f f f n n n f f f f", **OPTIONS)
 def combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset):
     """y = g of_g + (x - mean) of_x + offset."""
     whole = channels - channels % WIDTH

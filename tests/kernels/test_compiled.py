@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 
@@ -43,7 +44,18 @@ def test_two_tasks_call_the_same_code():
     launch(from_second, 1, y)
     assert x.tolist() == [2, 4, 6, 8]
     assert y.tolist() == [0, 4, 6, 8]
-    assert len(added.overloads) == 1  # for the literals 0 and 1 and for a number that is none
+
+
+def test_one_version_serves_all_literals_and_what_is_none():
+    @numba.njit
+    def caller(x, n):
+        added(x, 0, 1)
+        added(x, 2, n)
+
+    x = np.zeros(3, np.float32)
+    caller(x, 5)
+    assert x.tolist() == [1, 1, 6]
+    assert len(added.overloads) == 1
 
 
 def test_what_has_no_wrapper_is_not_called_from_python():
