@@ -27,22 +27,25 @@ def _group_coefficients(m, square, pixels, fold, groups, weight, bias, eps, mean
     for k in range(groups):
         centre, spread = 0.0, 0.0
         for f in range(k * size, width, channels):
-            for c in range(f, f + size):
-                centre += m[c]
+            for v in m[f : f + size]:
+                centre += v
         centre /= size * fold
         for f in range(k * size, width, channels):
-            for c in range(f, f + size):
-                spread += square[c] + pixels * (m[c] - centre) * (m[c] - centre)
+            ours, squares = m[f : f + size], square[f : f + size]
+            for c in range(size):
+                spread += squares[c] + pixels * (ours[c] - centre) * (ours[c] - centre)
         r = 1 / np.sqrt(spread / (pixels * size * fold) + eps)
         rounded = np.float32(centre)
         mean[n * groups + k] = rounded
         rstd[n * groups + k] = r
         remainder = (centre - rounded) * r
-        for f in range(0, width, channels):
-            for c in range(k * size, (k + 1) * size):
-                work[1, f + c] = rounded
-                work[2, f + c] = weight[c] * r
-                work[3, f + c] = bias[c] - remainder * weight[c]
+        w, b = weight[k * size : (k + 1) * size], bias[k * size : (k + 1) * size]
+        for f in range(k * size, width, channels):
+            work[1, f : f + size] = rounded
+            scale, offset = work[2, f : f + size], work[3, f : f + size]
+            for c in range(size):
+                scale[c] = w[c] * r
+                offset[c] = b[c] - remainder * w[c]
 
 
 @task
@@ -70,12 +73,16 @@ def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, su
     size = channels // groups
     for k in range(groups):
         r, along_one, along_x_hat = np.float64(rstd[n * groups + k]), 0.0, 0.0
-        for f in range(0, width, channels):
-            for c in range(k * size, (k + 1) * size):
-                sums[c] += q[f + c] * r
-                sums[channels + c] += s[f + c]
-                along_one += weight[c] * s[f + c]
-                along_x_hat += weight[c] * q[f + c] * r
+        first = k * size
+        w = weight[first : first + size]
+        dweight, dbias = sums[first : first + size], sums[channels + first : channels + first + size]
+        for f in range(first, width, channels):
+            ones, x_hats = s[f : f + size], q[f : f + size]
+            for c in range(size):
+                dweight[c] += x_hats[c] * r
+                dbias[c] += ones[c]
+                along_one += w[c] * ones[c]
+                along_x_hat += w[c] * x_hats[c] * r
         count = pixels * size * fold
         of_x, offset = -r * r * along_x_hat / count, -r * along_one / count
         for f in range(k * size, width, channels):
@@ -99,13 +106,15 @@ def group_norm_backward_task(block, part, parts):
     products = np.empty((2, width))
     for n in range(images * part // parts, images * (part + 1) // parts):
         start = n * pixels * width
-        for f in range(0, width, channels):
-            for k in range(groups):
-                m, r = mean[n * groups + k], rstd[n * groups + k]
-                for c in range(k * size, (k + 1) * size):
-                    work[2, f + c] = m
-                    work[3, f + c] = weight[c] * r
-                    work[4, f + c] = bias[c]
+        for k in range(groups):
+            first, r = k * size, rstd[n * groups + k]
+            w, b = weight[first : first + size], bias[first : first + size]
+            for f in range(first, width, channels):
+                work[2, f : f + size] = mean[n * groups + k]
+                scale, offset = work[3, f : f + size], work[4, f : f + size]
+                for c in range(size):
+                    scale[c] = w[c] * r
+                    offset[c] = b[c]
         h = g
         if silu:  # dx holds the cotangent of the affine map until the last sweep
             h = dx
