@@ -5,20 +5,21 @@ thread, and float64 go to NumPy. Held by tests/kernels/test_product.py.
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Pair, copy_floats, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, accumulate, multiply, panel_width, round_up
-from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task
+from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.openblas import one_blas_thread
 from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 Array = NDArray[Any]
+FLOAT = np.dtype(np.float32)
 QUIET = 1 << 18  # multiply-adds up to which OpenBLAS does not start threads
 SMALL = 1 << 20  # ... up to which one thread of OpenBLAS is faster than the threads here
 ROWS = 96  # of A at a time, at most: with DEPTH of their columns they stay in the second-level cache
@@ -118,47 +119,69 @@ def _grid(rows: int, padded: int, threads: int) -> Pair:
     return -(-rows // bands), group
 
 
+class _Plan(NamedTuple):
+    """What a product of given sizes on given threads is done with: made once, since it takes as long as a small one."""
+
+    tables: Tables
+    zeros: Array  # a row of them
+    band: int  # rows in a unit of work
+    group: int  # ... and columns
+    edge: int  # floats a thread needs where a unit goes over the edge
+
+
 @lru_cache(maxsize=256)
-def _tables(rows: int, columns: int, depth: int, step: int, group: int) -> tuple[NDArray[np.intp], ...]:
+def _plan(rows: int, columns: int, depth: int, step: int, threads: int) -> _Plan:
+    """For `_product`, with `step` from row to row of A."""
+    padded = round_up(columns)
+    band, group = _grid(rows, padded, threads)
     begins = np.arange(0, depth, DEPTH)
     runs = np.stack([begins, np.minimum(DEPTH, depth - begins)], axis=1).reshape(-1)
     m = np.arange(min(ROWS, rows))
-    return np.arange(rows) * step, m * columns, m * group, runs
+    tables = Tables(np.arange(rows) * step, m * columns, m * group, runs)
+    return _Plan(tables, np.zeros(padded, np.float32), band, group, 0 if padded == columns else band * group)
+
+
+@lru_cache(maxsize=256)
+def _plan_by_columns(rows: int, columns: int, depth: int, step: int, threads: int) -> _Plan:
+    """For `_product_by_columns`, with `step` from column to column of A."""
+    padded = round_up(columns)
+    band, group = _grid(rows, padded, threads)
+    tables = Tables(np.arange(depth) * step, np.arange(band))
+    return _Plan(tables, np.zeros(padded, np.float32), band, group, band * group)
 
 
 def _product(a: Array, b: Array, bias: Array | None) -> Array:
     """(M, K) @ (K, N) + (N,) of float32: a by rows, b by rows or by columns. Sums start from the bias."""
     (rows, depth), columns = a.shape, b.shape[1]
-    padded = round_up(columns)
     threads = thread_count(rows * columns * depth, SMALL)
+    plan = _plan(rows, columns, depth, a.strides[0] // 4, threads)
+    start = plan.zeros
+    padded = start.size
+    if bias is not None:
+        start = start.copy()
+        start[:columns] = bias
     packed = scratch("matrix product columns", 1, depth * padded)
     steps = (b.strides[0] // 4, b.strides[1] // 4)
-    launch(_pack, thread_count(depth * padded, 1 << 14), b, packed, depth, columns, padded, *steps)
-    band, group = _grid(rows, padded, threads)
+    memory = b if steps[1] == 1 else b.T
+    launch(_pack, thread_count(depth * padded, 1 << 14), memory, packed, depth, columns, padded, *steps)
     out = np.empty((rows, columns), np.float32)
-    rough = scratch("matrix product edge", threads, 0 if padded == columns else band * group)
-    tables = _tables(rows, columns, depth, a.strides[0] // 4, group)
-    start = np.zeros(padded, np.float32)
-    if bias is not None:
-        start[:columns] = bias
-    sizes = (rows, columns, depth, band, group, rough.shape[1])
-    launch(_multiply, threads, a, packed, out, start, *tables, rough, *sizes)
+    rough = scratch("matrix product edge", threads, plan.edge)
+    sizes = (rows, columns, depth, plan.band, plan.group, rough.shape[1])
+    launch(_multiply, threads, a, packed, out, start, plan.tables, rough, *sizes)
     return out
 
 
 def _product_by_columns(a: Array, b: Array) -> Array:
     """(M, K) @ (K, N) of float32, a by columns and b by rows, neither copied: a weight gradient's product."""
     (rows, depth), columns = a.shape, b.shape[1]
-    padded = round_up(columns)
-    if padded != columns:
-        b = np.pad(b, ((0, 0), (0, padded - columns)))
     threads = thread_count(rows * columns * depth, SMALL)
-    band, group = _grid(rows, padded, threads)
+    plan = _plan_by_columns(rows, columns, depth, a.strides[1] // 4, threads)
+    if plan.zeros.size != columns:
+        b = np.pad(b, ((0, 0), (0, plan.zeros.size - columns)))
     out = np.empty((rows, columns), np.float32)
-    rough = scratch("matrix product edge", threads, band * group)
-    tables = (np.arange(depth) * (a.strides[1] // 4), np.arange(band))
-    sizes = (rows, columns, depth, b.strides[0] // 4, band, group, rough.shape[1])
-    launch(_outer, threads, a, b, out, *tables, rough, *sizes)
+    rough = scratch("matrix product edge", threads, plan.edge)
+    sizes = (rows, columns, depth, b.strides[0] // 4, plan.band, plan.group, rough.shape[1])
+    launch(_outer, threads, a.T, b, out, plan.tables, rough, *sizes)
     return out
 
 
@@ -180,7 +203,7 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     size = a.size * (b.shape[-1] if b.ndim > 1 else 1)  # multiply-adds
     if size <= QUIET:
         return _with(bias, a @ b)
-    single = a.dtype == b.dtype == np.float32
+    single = a.dtype == b.dtype == FLOAT
     fits = single and b.ndim == 2 and a.ndim >= 2 and size > SMALL and a.shape[-1] == b.shape[0]
     if not fits or b.shape[1] == 1 or a.size == a.shape[-1]:  # with a vector memory is the limit: one thread reaches it
         with one_blas_thread():

@@ -28,18 +28,19 @@ class MutationError(RuntimeError):
     """An array changed between being recorded and being needed for a gradient."""
 
 
-def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The adjoint of broadcasting from `shape`: sums over the axes that were added or repeated."""
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """The adjoint of broadcasting from `shape`, of a tensor or an array: sums over the axes that were added or
+    repeated."""
     extra = g.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, size in enumerate(shape) if size == 1 and g.shape[i + extra] != 1
-    )
+    axes = (*range(extra), *[i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1])
     if axes:
-        g = g.sum(axis=axes, keepdims=True)
+        g = g.sum(axis=axes, keepdims=True) if isinstance(g, Tensor) else kernels.reduce_sum(g, axes, True)  # type: ignore[attr-defined]
     return g.reshape(shape) if g.shape != shape else g
 
 
 def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    if shape == target[len(target) - len(shape) :]:
+        return True
     return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(target)))
 
 
@@ -56,7 +57,7 @@ class _Table:
         if g.shape != node.shape:
             if not _broadcasts(node.shape, g.shape):
                 raise ValueError(f"{who}: a vjp gave shape {g.shape} for an argument of shape {node.shape}")
-            g = sum_to(g, node.shape) if isinstance(g, Tensor) else sum_to(Tensor(g), node.shape)._data
+            g = sum_to(g, node.shape)
         if g.dtype is not node.dtype and g.dtype != node.dtype:
             g = g.astype(node.dtype)
         held = self.gradient.get(node)
