@@ -20,6 +20,7 @@ class Operation:
     `inputs` are normal arrays by name -> shape, all differentiable, scaled by `scale`; `labels` integers below
     `classes`, by name -> (shape, classes), as floats where there are two. `call(F, inputs)` gives the output. `images`
     says that x and y are images (N, C, H, W): each library gets them as its own layers would hand them on in memory.
+    Where it `updates` the inputs, in place, a step of Adam is timed, with a given gradient for each; nothing is called.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Operation:
     labels: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict)
     images: bool = False
     backward: bool = True
+    updates: bool = False
 
     @property
     def tiny(self) -> bool:
@@ -46,6 +48,10 @@ class Operation:
             drawn = rng.integers(0, classes, shape)
             made[name] = drawn.astype(np.float32) if classes == 2 else drawn
         return made
+
+
+RATE = 1e-3
+"""Adam's learning rate, where it is timed alone."""
 
 
 def cotangent(shape: tuple[int, ...]) -> np.ndarray:
@@ -182,5 +188,11 @@ OPERATIONS = [
         "coupling y = x exp(s) + t",
         dict.fromkeys("xst", (512, 784)),
         lambda F, a: F.coupling(a["x"], a["s"], a["t"]),
+    ),
+    Operation(
+        "Adam, 5 M parameters",
+        {f"{kind}{layer}": shape for layer in range(19) for kind, shape in (("w", (512, 512)), ("b", (512,)))},
+        lambda F, a: None,
+        updates=True,
     ),
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from tinygen.bench import jax_models, weights
 from tinygen.bench.backends import Absent
 from tinygen.bench.jax_models import as_ours, laid_out, layers, training
-from tinygen.bench.operations import Operation, cotangent
+from tinygen.bench.operations import RATE, Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS
 
 F = SimpleNamespace(**{name: getattr(layers, name) for name in dir(layers) if not name.startswith("_")})
@@ -69,6 +69,26 @@ class OperationRun:
         return {"value": back(y, False)} | {name: back(g, name == "w") for name, g in gradients.items()}
 
 
+class UpdateRun:
+    """Adam on parameters whose gradients are given; each step's result is the next one's start."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.start = placed(operation.arrays(), False)
+        self.gradients = placed({n: cotangent(p.shape) for n, p in self.start.items()}, False)
+        zeros = {n: jnp.zeros_like(p) for n, p in self.start.items()}
+        self.state = self.first = self.start, (zeros, zeros, 0)
+        self.adam = jax.jit(partial(training.adam, lr=RATE))
+
+    def __call__(self) -> Any:
+        self.state = jax.block_until_ready(self.adam(self.state[0], self.gradients, self.state[1]))
+        return self.state
+
+    def results(self) -> dict[str, np.ndarray]:
+        """The parameters after the first step."""
+        after, _ = self.adam(self.first[0], self.gradients, self.first[1])
+        return {name: np.asarray(parameter) for name, parameter in after.items()}
+
+
 def given(name: str) -> tuple[Arrays, Arrays, list[training.Turn]]:
     """This engine's weights and buffers by name, and the losses that are descended."""
     every = {key: jnp.asarray(laid_out(array, True)) for key, array in weights.of(name).items()}
@@ -123,8 +143,8 @@ class SamplingRun:
         return {"samples": as_ours(self(), False)}
 
 
-def operation(chosen: Operation) -> OperationRun:
-    return OperationRun(chosen)
+def operation(chosen: Operation) -> OperationRun | UpdateRun:
+    return UpdateRun(chosen) if chosen.updates else OperationRun(chosen)
 
 
 def step(name: str, batch: int | None = None) -> StepRun:

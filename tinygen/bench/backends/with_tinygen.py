@@ -10,7 +10,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import kernels, optim
 from tinygen.bench.cuda.kernel import Kernel, thinned
-from tinygen.bench.operations import Operation, cotangent
+from tinygen.bench.operations import RATE, Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS, Given, losses
 from tinygen.device import CPU, Device, device, transfer
 from tinygen.nn import functional
@@ -92,6 +92,26 @@ class OperationRun:
     def results(self) -> dict[str, np.ndarray]:
         y, gradients = self._both()
         return {"value": y.numpy()} | {n: g.numpy() for n, g in zip(self.wanted, gradients)}
+
+
+class UpdateRun:
+    """Adam on parameters whose gradients are given."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.parameters = {n: tg.Tensor(placed(a, False), requires_grad=True) for n, a in operation.arrays().items()}
+        for parameter in self.parameters.values():
+            parameter.grad = tg.Tensor(cotangent(parameter.shape))
+        self.optimiser = optim.Adam(self.parameters.values(), lr=RATE)
+
+    def __call__(self) -> Any:
+        self.optimiser.step()
+
+    def results(self) -> dict[str, np.ndarray]:
+        """The parameters after the first step."""
+        first = UpdateRun(self.operation)
+        first()
+        return {name: parameter.numpy() for name, parameter in first.parameters.items()}
 
 
 class StepRun:
@@ -196,8 +216,8 @@ class KernelRun:
         return {str(i): np.asarray(transfer(thinned(y), CPU), np.float64) for i, y in enumerate(outputs)}
 
 
-def operation(chosen: Operation) -> OperationRun:
-    return OperationRun(chosen)
+def operation(chosen: Operation) -> OperationRun | UpdateRun:
+    return UpdateRun(chosen) if chosen.updates else OperationRun(chosen)
 
 
 def step(name: str, batch: int | None = None) -> StepRun:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from tinygen.bench import torch_models, weights
 from tinygen.bench.backends import Absent
 from tinygen.bench.cuda.kernel import Kernel, thinned
-from tinygen.bench.operations import Operation, cotangent
+from tinygen.bench.operations import RATE, Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS
 
 F = SimpleNamespace(
@@ -129,6 +129,26 @@ class OperationRun:
     def results(self) -> dict[str, np.ndarray]:
         y, gradients = self._both()
         return {"value": host(y)} | {n: host(g) for n, g in zip(self.wanted, gradients)}
+
+
+class UpdateRun:
+    """Adam on parameters whose gradients are given."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.parameters = {name: placed(array).requires_grad_() for name, array in operation.arrays().items()}
+        for parameter in self.parameters.values():
+            parameter.grad = placed(cotangent(tuple(parameter.shape)))
+        self.optimiser = torch.optim.Adam(self.parameters.values(), lr=RATE, fused=Form.fused or None)
+
+    def __call__(self) -> Any:
+        self.optimiser.step()
+
+    def results(self) -> dict[str, np.ndarray]:
+        """The parameters after the first step."""
+        first = UpdateRun(self.operation)
+        first()
+        return {name: host(parameter) for name, parameter in first.parameters.items()}
 
 
 def given(name: str) -> Any:
@@ -250,8 +270,8 @@ class KernelRun:
         return {str(i): host(thinned(y)).astype(np.float64) for i, y in enumerate(outputs)}
 
 
-def operation(chosen: Operation) -> OperationRun:
-    return OperationRun(chosen)
+def operation(chosen: Operation) -> OperationRun | UpdateRun:
+    return UpdateRun(chosen) if chosen.updates else OperationRun(chosen)
 
 
 def step(name: str, batch: int | None = None) -> StepRun:
