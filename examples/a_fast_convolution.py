@@ -141,10 +141,12 @@ print(f"{TILE} outputs of 3 taps: {points} products for {3 * TILE}; in two dimen
 
 # %%
 winograd_plan = tiles.plan(N, x.shape[1:], (SIDE, SIDE, K), 3, axis, axis)
-y = winograd.convolve(x, w, None, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False)
+y = winograd.convolve(x, w, None, 1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False)
 error["Winograd"] = np.abs(y.transpose(0, 3, 1, 2) - exact).max() / np.abs(exact).max()
 report(
-    "Winograd", FLOP, lambda: winograd.convolve(x, w, None, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False)
+    "Winograd",
+    FLOP,
+    lambda: winograd.convolve(x, w, None, 1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False),
 )
 
 # %% [markdown]

@@ -29,12 +29,23 @@ from tinygen.kernels.definitions.convolution import Pair
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Geometry = tuple[Pair, Pair, Pair]  # stride, padding, dilation
+Form = Callable[[Array, Array, Array | None, float], Array]  # x, w, bias, negative slope -> result, NHWC
 
 
-def _convolution(
-    source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, adjoint: bool
-) -> Callable[[Array, Array, Array | None], Array]:
-    """The function of (x, w, bias) for an NHWC source and target: a convolution or, if `adjoint`, an input gradient."""
+def _rectifying(form: Callable[[Array, Array, Array | None], Array]) -> Form:
+    """`form`, and a sweep over its result where there is a slope: Winograd's needs none."""
+
+    def rectified(x: Array, w: Array, bias: Array | None, negative_slope: float) -> Array:
+        y = form(x, w, bias)
+        if negative_slope != 1:
+            rectify(y, negative_slope)
+        return y
+
+    return rectified
+
+
+def _convolution(source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, adjoint: bool) -> Form:
+    """The function for an NHWC source and target: a convolution or, if `adjoint`, an input gradient."""
     along = adjoint_axis if adjoint else forward_axis
     h, w = (along(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, _, dilation = geometry
@@ -44,10 +55,10 @@ def _convolution(
         return partial(winograd.convolve, p=plan, shape=target, adjoint=adjoint)
     if groups == 1 and columns.suits(source, target, kernel[0] * kernel[1], h, w):
         few = columns.plan(source, target, kernel, h, w)
-        return partial(columns.convolve, p=few, shape=target, adjoint=adjoint)
+        return _rectifying(partial(columns.convolve, p=few, shape=target, adjoint=adjoint))
     plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
     form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
-    return partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)
+    return _rectifying(partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint))
 
 
 def _weight_gradient(
@@ -83,17 +94,13 @@ def _in_memory(shape: Shape) -> Shape:
 
 
 @lru_cache(maxsize=512)
-def _forward(
-    x: Shape, w: Shape, bias: Shape | None, geometry: Geometry, groups: int
-) -> Callable[[Array, Array, Array | None], Array]:
+def _forward(x: Shape, w: Shape, bias: Shape | None, geometry: Geometry, groups: int) -> Form:
     size = definition.check(x, w, None, bias, w[0], groups, geometry)
     return _convolution(_in_memory(x), (x[0], *size, w[0]), w[2:], geometry, groups, False)
 
 
 @lru_cache(maxsize=512)
-def _backward(
-    g: Shape, w: Shape, bias: Shape | None, input_size: Pair, geometry: Geometry, groups: int
-) -> Callable[[Array, Array, Array | None], Array]:
+def _backward(g: Shape, w: Shape, bias: Shape | None, input_size: Pair, geometry: Geometry, groups: int) -> Form:
     n, channels = g[0], w[1] * groups
     definition.check((n, channels, *input_size), w, g, bias, channels, groups, geometry)
     return _convolution(_in_memory(g), (n, *input_size, channels), w[2:], geometry, groups, True)
@@ -120,9 +127,7 @@ def conv2d(
         return definition.conv2d(x, w, bias, stride, padding, dilation, groups, negative_slope)
     bias_shape = None if bias is None else bias.shape
     convolve = _forward(x.shape, w.shape, bias_shape, (stride, padding, dilation), groups)
-    y = convolve(nhwc(x), np.ascontiguousarray(w, dtype=np.float32), bias)
-    if negative_slope != 1:
-        rectify(y, negative_slope)
+    y = convolve(nhwc(x), np.ascontiguousarray(w, dtype=np.float32), bias, negative_slope)
     return y.transpose(0, 3, 1, 2)
 
 
@@ -141,7 +146,7 @@ def conv2d_input_grad(
         return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups)
     bias_shape = None if bias is None else bias.shape
     convolve = _backward(g.shape, w.shape, bias_shape, input_size, (stride, padding, dilation), groups)
-    return convolve(nhwc(g), np.ascontiguousarray(w, dtype=np.float32), bias).transpose(0, 3, 1, 2)
+    return convolve(nhwc(g), np.ascontiguousarray(w, dtype=np.float32), bias, 1.0).transpose(0, 3, 1, 2)
 
 
 def conv2d_weight_grad(

@@ -125,7 +125,7 @@ def _forward(block, part, parts):
     buffer_size, v_size, m_size = integer(block, 14), integer(block, 15), integer(block, 16)
     buffer = floats(block, 11)[part * buffer_size :]
     v = floats(block, 12)[part * v_size :]
-    m = floats(block, 13)[part * m_size :]
+    m, slope = floats(block, 13)[part * m_size :], floats(block, 17)
     pieces, images = geometry[:2]
     channels, out_height, out_width, outputs, read, write = geometry[4:10]
     n = TILE + _taps - 1
@@ -156,7 +156,7 @@ def _forward(block, part, parts):
                 to = (((image + t % here) * out_height + h) * out_width + w) * outputs
                 for k in range(0, outputs, LANES):
                     at = t * outputs + k
-                    _output(m, at, n * m_plane, m_plane, bias, k, out, to + k, down, across, down_to, across_to)
+                    _output(m, at, n * m_plane, m_plane, bias, k, slope, out, to + k, down, across, down_to, across_to)
 
 
 @task
@@ -275,8 +275,16 @@ def _scratch_tiles(name: str, threads: int, p: Plan, channels: int) -> Array:
     return scratch(name, threads, (TILE + p.taps - 1) ** 2 * (p.most * channels + APART))
 
 
-def convolve(x: Array, w: Array, bias: NDArray[Any] | None, p: Plan, shape: tuple[int, ...], adjoint: bool) -> Array:
-    """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`."""
+def convolve(
+    x: Array,
+    w: Array,
+    bias: NDArray[Any] | None,
+    negative_slope: float,
+    p: Plan,
+    shape: tuple[int, ...],
+    adjoint: bool,
+) -> Array:
+    """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`, negative results times a slope."""
     u = _transformed(w, p, adjoint)
     threads = thread_count(p.pieces)
     buffers = scratch("convolution source", threads, p.source)
@@ -284,22 +292,10 @@ def convolve(x: Array, w: Array, bias: NDArray[Any] | None, p: Plan, shape: tupl
     m = _scratch_tiles("convolution target tiles", threads, p, shape[3])
     zeros = np.zeros(shape[3], np.float32)
     bias = zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
-    out = np.empty(shape, np.float32)
-    tables = (p.geometry, p.bands, p.tiles, p.runs, p.v_table, p.m_table)
-    launch(
-        TASKS[p.taps][1],
-        threads,
-        x,
-        out,
-        u,
-        bias,
-        zeros,
-        *tables,
-        buffers,
-        v,
-        m,
-        *(a.shape[1] for a in (buffers, v, m)),
-    )
+    out, slope = np.empty(shape, np.float32), np.array([negative_slope], np.float32)
+    tables, scratches = (p.geometry, p.bands, p.tiles, p.runs, p.v_table, p.m_table), (buffers, v, m)
+    sizes = (a.shape[1] for a in scratches)
+    launch(TASKS[p.taps][1], threads, x, out, u, bias, zeros, *tables, *scratches, *sizes, slope)
     return out
 
 

@@ -18,7 +18,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.gemm import at, load, pointers, store, vectors_at
-from tinygen.kernels.cpu.simd import FLOATS, LANES, intrinsic, llvm_call
+from tinygen.kernels.cpu.simd import FLOATS, LANES, intrinsic, llvm_call, splat
 
 Matrix = NDArray[np.float64]
 TILE = 4  # outputs per tile and axis
@@ -143,24 +143,36 @@ def transform_part(matrix: Matrix) -> Any:
 
 
 def transform_inside(matrix: Matrix) -> Any:
-    """As `transform`, plus a vector of bias, writing only the first rows and columns of the tile."""
+    """As `transform`, plus a vector of bias, then rectified, writing only the first rows and columns of the tile.
 
-    def tile(typing, x, x_start, row, column, bias, b_start, y, y_start, y_row, y_column, rows, columns):
+    `slope` is an array of one number: what negative values are multiplied by; 0 makes them 0, even where infinite.
+    """
+
+    def tile(typing, x, x_start, row, column, bias, b_start, slope, y, y_start, y_row, y_column, rows, columns):
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             values = pointers(context, builder, sig, args)
-            x, x_start, row, column, bias, b_start, y, y_start, y_row, y_column, rows, columns = values
+            x, x_start, row, column, bias, b_start, slope, y, y_start, y_row, y_column, rows, columns = values
             source = _grid(builder, at(builder, x, x_start), row, column)
             target = _grid(builder, at(builder, y, y_start), y_row, y_column)
             added = load(builder, vectors_at(builder, bias, b_start))
+            slope = builder.load(slope)
+            zeros = ir.Constant(FLOATS, [0.0] * LANES)
+            is_zero = builder.fcmp_ordered("==", slope, ir.Constant(ir.FloatType(), 0.0))
+            slope = splat(builder, slope, FLOATS)
+
+            def rectified(v: Any) -> Any:
+                low = builder.select(is_zero, zeros, builder.fmul(slope, v))
+                return builder.select(builder.fcmp_ordered("<", v, zeros), low, v)
+
             result = _both_sides(builder, matrix, lambda i, j: load(builder, source(i, j)))
             for i, values in enumerate(result):
                 with builder.if_then(_among(builder, i, rows)):
                     for j, value in enumerate(values):
                         with builder.if_then(_among(builder, j, columns)):
-                            store(builder, builder.fadd(value, added), target(i, j))
+                            store(builder, rectified(builder.fadd(value, added)), target(i, j))
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(x, n, n, n, bias, n, y, n, n, n, n, n), build
+        return types.void(x, n, n, n, bias, n, slope, y, n, n, n, n, n), build
 
     return intrinsic(tile)

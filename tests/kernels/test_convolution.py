@@ -206,6 +206,11 @@ def test_a_rectifier_behind_the_convolution(case, slope):
     for module, tolerance in ((cpu, 0), (definition, 1e-5 * np.abs(y).max())):
         found = module.conv2d(x, w, bias, *case.geometry, case.groups, slope)
         np.testing.assert_allclose(found, np.where(y > 0, y, np.float32(slope) * y), rtol=0, atol=tolerance)
+    bias[1] = -np.inf
+    for module in (cpu, definition):
+        found = module.conv2d(x, w, bias, *case.geometry, case.groups, slope)
+        assert (found[:, 1] == (0 if slope == 0 else -np.inf)).all()
+        assert np.isfinite(found[:, 0]).all()
     x[0, 0, 3, 3] = np.inf
     if slope == 0:
         assert not np.isinf(cpu.conv2d(x, -np.abs(w), None, *case.geometry, case.groups, slope)).any()

@@ -32,9 +32,10 @@ class GridEncoder(nn.Module):
         self.outward = nn.Conv2d(hidden, width, 1, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.inward(x)
-        for layer in self.down:
-            h = layer(relu(h))
+        *rectified, last = (self.inward, *self.down)
+        for layer in rectified:
+            x = layer(x, negative_slope=0.0)
+        h = last(x)
         for block in self.blocks:
             h = block(h)
         return self.outward(relu(h))
@@ -53,6 +54,7 @@ class GridDecoder(nn.Module):
         h = self.inward(z)
         for block in self.blocks:
             h = block(h)
+        h = relu(h)
         for layer in self.up:
-            h = layer(F.interpolate(relu(h), scale_factor=2, mode="nearest"))
-        return self.outward(relu(h))
+            h = layer(F.interpolate(h, scale_factor=2, mode="nearest"), negative_slope=0.0)
+        return self.outward(h)
