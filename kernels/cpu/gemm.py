@@ -37,6 +37,9 @@ WIDEST = 4 if REGISTERS == 32 else 2  # vectors in a panel, while as many column
 # Rows of a tile by vectors in its panel: the sums, one row of B and one broadcast fit the registers.
 ROWS = {4: 6, 2: 10, 1: 12} if REGISTERS == 32 else {4: 2, 2: 5, 1: 10}
 ROWS_4, ROWS_2, ROWS_1 = ROWS[4], ROWS[2], ROWS[1]
+# In `accumulate` each row has a pointer of its own, and there are 16 registers for these; 8 divides most channels.
+OUTER = ROWS | {2: 8, 1: 8} if REGISTERS == 32 else ROWS
+OUTER_4, OUTER_2, OUTER_1 = OUTER[4], OUTER[2], OUTER[1]
 DEPTH = 1024  # rows of B taken at a time, so that their part of a panel stays in the second-level cache
 PIXELS = 128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
 
@@ -280,7 +283,7 @@ def _outer_tile(rows: int, vectors: int, far: bool = False) -> Any:
 
 _product_4, _product_2, _product_1 = (_product_tile(ROWS[v], v) for v in (4, 2, 1))
 _product_short = _product_tile(ROWS_4 - 1, 4)
-_outer_4, _outer_2, _outer_1 = (_outer_tile(ROWS[v], v) for v in (4, 2, 1))
+_outer_4, _outer_2, _outer_1 = (_outer_tile(OUTER[v], v) for v in (4, 2, 1))
 
 
 # ---- loops over tiles
@@ -362,13 +365,13 @@ def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c
             p = c_start + rows * column
             q = b_start + column
             if vectors == 4:
-                for r in range(0, rows, ROWS_4):
+                for r in range(0, rows, OUTER_4):
                     _outer_4(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
             elif vectors == 2:
-                for r in range(0, rows, ROWS_2):
+                for r in range(0, rows, OUTER_2):
                     _outer_2(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
             else:
-                for r in range(0, rows, ROWS_1):
+                for r in range(0, rows, OUTER_1):
                     _outer_1(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
             column += vectors * LANES
 
@@ -386,6 +389,6 @@ accumulate_far = routine(_ACCUMULATE, FASTMATH)(
     variant(
         accumulate.py_func,
         "accumulate_far",
-        **{f"_outer_{vectors}": _outer_tile(ROWS[vectors], vectors, far=True) for vectors in (4, 2, 1)},
+        **{f"_outer_{vectors}": _outer_tile(OUTER[vectors], vectors, far=True) for vectors in (4, 2, 1)},
     )
 )
