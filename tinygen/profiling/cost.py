@@ -11,6 +11,7 @@ Held by tests/profiling/test_profile_cost.py, to counts by hand and to loops tha
 
 import math
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,6 +172,7 @@ def flop(name: str, elementwise: bool, made: Any, args: tuple[Any, ...]) -> int:
 # -- FLOP that are saved ---------------------------------------------------------------------------------------
 
 
+@cache
 def tiled(cells: tuple[int, ...], sources: int, outputs: int, taps: int) -> int:
     """The FLOP of Winograd's convolution of an image, of so many cells, channels read and written, and taps an axis.
 
