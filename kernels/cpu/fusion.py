@@ -20,35 +20,43 @@ import numpy as np
 from ..definitions import fusion as definition
 from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
 from ..loops import Loops, is_array, loops_over
-from .launch import launch, task
+from .launch import Tables, launch, task
 from .threads import thread_count
 
 Array = np.ndarray
+_FLOAT = np.dtype(np.float32)
 
 _SERIAL, _COSTLY = 1 << 17, 1 << 16  # entries worth a thread's waking: of arithmetic alone, and with exp and its kin
 
 
 def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
     """What `chain` gives of `arrays`, which broadcast to `shape`; see the definition."""
-    given = [arrays[i] if is_array(arrays[i]) else np.array(arrays[i], np.float32) for i in chain.reads]
-    if 0 in shape or any(a.dtype != np.float32 for a in given):
+    given = []
+    for i in chain.reads:
+        array = arrays[i]
+        if type(array) is not Array and not is_array(array):
+            array = np.array(array, np.float32)
+        if array.dtype != _FLOAT:
+            return definition.fused(chain, arrays, shape)
+        given.append(array)
+    if 0 in shape:
         return definition.fused(chain, arrays, shape)
     loops, read = loops_over(given, shape, first_apart=chain.total == "examples")
     work, numbers = _prepared(chain, loops)
     parts = thread_count(loops.count, _COSTLY if chain.is_costly else _SERIAL)
     if chain.total:
         sums = np.empty(shape[0] if chain.total == "examples" else parts)
-        launch(work, parts, *read, sums, sums.size, *numbers)
-        return (np.asarray(sums if chain.total == "examples" else sums.sum(), np.float32),)
+        launch(work, parts, *read, sums, sums.size, numbers)
+        return (np.asarray(sums if chain.total == "examples" else sums[0] if parts == 1 else sums.sum(), np.float32),)
     made = [loops.new(np, shape, np.float32) for _ in chain.outputs]
-    launch(work, parts, *read, *[memory for memory, _ in made], parts, *numbers)
+    launch(work, parts, *read, *[memory for memory, _ in made], parts, numbers)
     return tuple([seen for _, seen in made])
 
 
 @lru_cache(maxsize=4096)
-def _prepared(chain: Chain, loops: Loops) -> tuple[task, list[int]]:
+def _prepared(chain: Chain, loops: Loops) -> tuple[task, Tables]:
     """The function for `chain` in such loops, and what it is told of them."""
-    numbers = [*loops.sizes, *(step for steps in loops.steps for step in steps[:2])]
+    numbers = Tables(*loops.sizes, *(step for steps in loops.steps for step in steps[:2]))
     return compiled(chain, tuple([steps[2] == 0 for steps in loops.steps])), numbers
 
 

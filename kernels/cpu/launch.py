@@ -6,6 +6,7 @@ work. `block` is a table of the arguments, read by `floats(block, i)`, `integer(
 One parallel loop, compiled once for all tasks, calls them. A task compiles when first launched, and is cached.
 """
 
+from array import array
 from collections.abc import Collection
 from ctypes import addressof, c_char
 from functools import cached_property
@@ -80,34 +81,39 @@ def _launch_here(address, block):
     _call(address, block, 0, 1)
 
 
-def _address(array: NDArray[Any]) -> int:
-    """Where the first entry is: as `array.__array_interface__["data"][0]`, in a quarter of the time if it can be."""
+def _address(x: NDArray[Any]) -> int:
+    """Where the first entry is: as `x.__array_interface__["data"][0]`, in a quarter of the time if it can be."""
     try:
-        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]
+        return addressof(c_char.from_buffer(x))  # type: ignore[arg-type]
     except (TypeError, ValueError):  # not to be written to; no entries; not in C order
-        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+        return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 class Tables:
-    """Arrays that many launches share, in the place of as many arguments: where they are is looked up once."""
+    """Arguments that many launches share, in the place of as many: where arrays are is looked up once."""
 
-    def __init__(self, *arrays: NDArray[Any]) -> None:
-        self.arrays = arrays  # kept alive
-        self.entries = [value for array in arrays for value in (_address(array), array.size)]
+    def __init__(self, *arguments: "NDArray[Any] | int") -> None:
+        self.arguments = arguments  # kept alive
+        self.entries = _entries(arguments)
+
+
+def _entries(arguments: "tuple[NDArray[Any] | Tables | int, ...]") -> list[int]:
+    """Two numbers for each argument: address and size of an array; a number and 0."""
+    found: list[int] = []
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            found += (_address(argument), argument.size)
+        elif type(argument) is Tables:
+            found += argument.entries
+        else:
+            found += (argument, 0)  # type: ignore[arg-type]
+    return found
 
 
 def launch(work: task, parts: int, *arguments: NDArray[Any] | Tables | int) -> None:
     """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of the dtypes below."""
-    table: list[int] = []
-    for argument in arguments:
-        if isinstance(argument, np.ndarray):
-            table += (_address(argument), argument.size)
-        elif isinstance(argument, Tables):
-            table += argument.entries
-        else:
-            table += (argument, 0)
-    block = np.array(table, np.intp)
-    start = _address(block)
+    block = array("q", _entries(arguments))
+    start = block.buffer_info()[0]
     if parts == 1:  # no parallel region: it would wake every thread
         _launch_here(work.address, start)
     else:

@@ -34,7 +34,7 @@ from tinygen.autodiff.tracing import apply, gradients, lowered, replayed, tracin
 from tinygen.kernels.array_module import xp
 from tinygen.kernels.expression import ARGUMENT, Chain, Expression, argument, in_order
 from tinygen.kernels.loops import is_array
-from tinygen.tensor import Tensor
+from tinygen.tensor import Tensor, float32, float64
 
 Total = Literal["all", "examples"] | None
 
@@ -56,11 +56,13 @@ class Derivative:
 
     def in_one_pass(self, arrays: Sequence[Any], g: Any, shape: tuple[int, ...]) -> list[Tensor | None]:
         """The gradients, each of `shape`."""
-        results: dict[Any, Tensor] = {self.cotangent: Tensor(xp(g).broadcast_to(g, shape) if g.shape != shape else g)}
+        results: dict[Any, Any] = {None: None}
         if self.made:
             found = kernels.load("fused", kernels.choose(g))(self.chain, (*arrays, g), shape)
             results |= {e: Tensor(y) for e, y in zip(self.made, found)}
-        return [None if e is None else results[e] for e in self.gradients]
+        if self.cotangent in self.gradients:
+            results[self.cotangent] = Tensor(xp(g).broadcast_to(g, shape) if g.shape != shape else g)
+        return [results[e] for e in self.gradients]
 
     def on_the_tape(self, values: Sequence[Any], g: Tensor, shape: tuple[int, ...]) -> list[Tensor | None]:
         """The gradients, each of `shape`, by operations."""
@@ -131,14 +133,15 @@ class Fused(Primitive):
         return found
 
     def _arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
-        return promoted(raw, self.tensor_positions)
+        return raw if _of_one_dtype(raw) in (float32, float64) else promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
         arrays = self._read(raw)
         shape = _together(arrays)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
-        if arrays and all(a.dtype == arrays[0].dtype and a.dtype.kind in "fV" for a in arrays):
+        dtype = _of_one_dtype(arrays)
+        if dtype is not None and dtype.kind in "fV":
             return kernels.load("fused", kernels.choose(arrays[0]))(self.chain, raw, shape)[0]
         with recording(False):
             y = self.run(*(Tensor(a) if is_array(a) else a for a in raw))
@@ -149,24 +152,24 @@ class Fused(Primitive):
 
     def _read(self, raw: Sequence[Any]) -> list[Any]:
         """The arrays that the chain depends on."""
-        return [raw[i] for i in self.chain.reads if is_array(raw[i])]
+        return [a for i in self.chain.reads if type(a := raw[i]) is np.ndarray or is_array(a)]
 
     def _record(self, args: tuple[Any, ...], raw: list[Any], out: Any, extra: Any) -> Node | None:
         nodes = tuple([a._node if isinstance(a, Tensor) else None for a in args])
-        if not any(nodes):
+        wanted = tuple([node is not None for node in nodes])
+        if True not in wanted:
             return None
-        derivative = self.derivative(tuple([node is not None for node in nodes]))
+        derivative = self.derivative(wanted)
         values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
         shape = _together(self._read(raw)) if self.total else out.shape
         return recorded(self, (nodes,), (derivative, values, shape), out)
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-        if self.total:
-            g = g.reshape(self._beside(shape))
+        beside = self._beside(shape) if self.total else shape
         arrays = [v._data if isinstance(v, Tensor) else v for v in values]
-        if mode.recording or any(a.dtype != g.dtype for a in arrays if is_array(a)):
-            return derivative.on_the_tape(values, g, shape)
-        return derivative.in_one_pass(arrays, g._data, shape)
+        if mode.recording or _of_one_dtype([g._data, *(a for a in arrays if a is not None and is_array(a))]) is None:
+            return derivative.on_the_tape(values, g if g.shape == beside else g.reshape(beside), shape)
+        return derivative.in_one_pass(arrays, g._data if g.shape == beside else g._data.reshape(beside), shape)
 
     def _beside(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a sum, ready to stand beside what was added up."""
@@ -184,6 +187,17 @@ def _together(arrays: list[Any]) -> tuple[int, ...]:
     """The shape that the arrays broadcast to."""
     shapes = {a.shape for a in arrays}
     return shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
+
+
+def _of_one_dtype(values: Sequence[Any]) -> Any:
+    """The dtype of `values` where all are arrays and have the same, else None."""
+    found = None
+    for value in values:
+        dtype = getattr(value, "dtype", None)
+        if dtype is None or (found is not None and dtype is not found and dtype != found):
+            return None
+        found = dtype
+    return found
 
 
 def fused(function: Callable[..., Tensor] | None = None, *, total: Total = None, name: str | None = None) -> Any:
