@@ -13,7 +13,9 @@ import llvmlite.binding
 import numba
 from numba import types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
 from numba.core.registry import CPUDispatcher
+from numba.core.runtime import rtsys
 
 _KINDS = {
     "f": types.float32[::1],
@@ -22,6 +24,15 @@ _KINDS = {
     "m": types.float32[:, ::1],
     "n": types.intp,
 }
+
+
+class Cache(FunctionCache):
+    """Numba's, on disk; read without first importing all that Numba compiles with, which takes longer than Numba."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)  # what machine code calls of Numba's
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 class _Inner(CPUDispatcher):
@@ -40,11 +51,11 @@ class _Inner(CPUDispatcher):
 def njit(fastmath: Collection[str] = (), cache: bool = True) -> Any:
     """Decorator: a function that kernels call, compiled on first use for the types it is called with."""
 
-    def made(function: Any) -> _Inner:
+    def made(function: Any) -> Any:
         options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
-        inner = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
+        inner: Any = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
         if cache:
-            inner.enable_caching()
+            inner._cache = Cache(function)
         return inner
 
     return made

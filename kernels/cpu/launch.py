@@ -17,10 +17,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import prange, types
+from numba.core.ccallback import CFunc
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.compiled import load_routines
+from tinygen.kernels.cpu.compiled import Cache, load_routines
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
@@ -52,11 +53,12 @@ class task:
     def address(self) -> int:
         """Where the machine code is."""
         load_routines(self.function)
-        n = types.intp
-        options: dict[str, Any] = {"cache": True, "fastmath": self.fastmath, "error_model": "numpy"}
-        compiled: Any = numba.cfunc(types.void(n, n, n), **options)(self.function)
+        signature = (types.intp, types.intp, types.intp), types.void
+        compiled: Any = CFunc(self.function, signature, {}, {"fastmath": self.fastmath, "error_model": "numpy"})
+        compiled._cache = Cache(self.function)
+        compiled.compile()
         self.kept = compiled
-        return compiled.address
+        return compiled.address  # type: ignore[no-any-return]
 
 
 @intrinsic
@@ -70,15 +72,19 @@ def _call(typing: Any, address: Any, block: Any, part: Any, parts: Any) -> Any:
     return types.void(n, n, n, n), build
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True)
 def _launch(address, block, parts):
     for part in prange(parts):
         _call(address, block, part, parts)
 
 
-@njit(cache=True)
+@njit
 def _launch_here(address, block):
     _call(address, block, 0, 1)
+
+
+for _function in (_launch, _launch_here):
+    _function._cache = Cache(_function.py_func)
 
 
 def _address(x: NDArray[Any]) -> int:
