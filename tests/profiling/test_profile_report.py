@@ -119,6 +119,11 @@ def test_the_command_trains_a_few_steps_and_says_where_their_time_went(
     assert figures["machine"]["numpy"] == np.__version__
     assert {row["part"] for row in figures["operations"]} == {"forward", "backward", "update"}
     assert "vae on digits" in caption_of(tmp_path / "new" / "profile.png")
+    written = (tmp_path / "new" / "profile.md").read_text()
+    assert written.startswith(f"`{figures['command']}`\n\nprocessor ")
+    assert figures["command"].startswith("tinygen profile vae ")
+    for word in ("Ceilings, measured just now", "Python and the tape", "](profile.png)"):
+        assert word in written
 
 
 @pytest.mark.parametrize("model", ["vqvae", "pixelcnn", "ddpm", "realnvp", "wgan-gp"])
