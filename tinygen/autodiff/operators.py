@@ -19,12 +19,21 @@ from tinygen.autodiff.tape import Node, mode
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.tensor import Tensor, float32, float64
 
+Method = Callable[[Tensor, Any], Any]
 
-def operator(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
-    """The method of tensors that gives `op(a, b)`; `NotImplemented`, as Python's protocol asks, for what is no number
-    and no array."""
+
+def operators(op: Callable[..., Any]) -> tuple[Method, Method]:
+    """The methods of tensors that give `op(self, other)` and, reflected, `op(other, self)`; `NotImplemented`, as
+    Python's protocol asks, for what is no number and no array."""
+
+    def general(self: Tensor, other: Any) -> Any:
+        return op(self, other) if _is_operand(other) else NotImplemented
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        return op(other, self) if _is_operand(other) else NotImplemented
+
     if not isinstance(op, Primitive) or not op.elementwise or [r.positions for r in op.rules] != [(0,), (1,)]:
-        return lambda a, b: _between_any(op, a, b)
+        return general, reflected
     of_both, of_a, of_b = (_kept(op, used) for used in ((True, True), (True, False), (False, True)))
     with_output = op.output is not None
 
@@ -32,7 +41,7 @@ def operator(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
         x, node = a._data, a._node
         dtype = x.dtype
         if dtype is not float32 and dtype is not float64:
-            return _between_any(op, a, b)
+            return general(a, b)
         if isinstance(b, Tensor):
             y, other = b._data, b._node
             alike = y.dtype is dtype and y.size < LARGE
@@ -40,11 +49,23 @@ def operator(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
             y, other = b, None
             alike = type(b) is float or type(b) is int
         if not alike or x.size >= LARGE or mode.anomaly:
-            return _between_any(op, a, b)
+            return general(a, b)
         try:
             out = op.forward(x, y)
         except ValueError:
             return op(a, b)  # which explains
+        return placed(a, b, node, other, out)
+
+    def after_number(b: Tensor, a: Any) -> Any:
+        y, other = b._data, b._node
+        dtype = y.dtype
+        if (type(a) is not float and type(a) is not int) or (dtype is not float32 and dtype is not float64):
+            return reflected(b, a)
+        if y.size >= LARGE or mode.anomaly:
+            return reflected(b, a)
+        return placed(a, b, None, other, op.forward(a, y))
+
+    def placed(a: Any, b: Any, node: Node | None, other: Node | None, out: Any) -> Tensor:
         if type(out) is not ndarray and isinstance(out, np.generic):
             out = np.asarray(out)
         result = Tensor(out)
@@ -59,7 +80,7 @@ def operator(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
             result._node = (recorded if guard.exposed else Node)(op, (node, other), saved, out)
         return result
 
-    return between
+    return between, after_number
 
 
 def _kept(op: Primitive, used: tuple[bool, bool]) -> tuple[bool, bool, bool] | None:
@@ -69,8 +90,8 @@ def _kept(op: Primitive, used: tuple[bool, bool]) -> tuple[bool, bool, bool] | N
     return kept if any(kept) else None
 
 
-def _between_any(op: Callable[..., Any], a: Tensor, b: Any) -> Any:
-    return op(a, b) if isinstance(b, _OPERANDS) or hasattr(b, "dtype") else NotImplemented
+def _is_operand(value: Any) -> bool:
+    return isinstance(value, _OPERANDS) or hasattr(value, "dtype")
 
 
 _OPERANDS = (Tensor, float, int, bool)

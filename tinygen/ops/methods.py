@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinygen.autodiff.operators import operator
+from tinygen.autodiff.operators import operators
 from tinygen.ops import comparison as c
 from tinygen.ops import elementwise as e
 from tinygen.ops import indexing, linalg, reduction
@@ -58,10 +58,6 @@ METHODS = [
 ]
 
 
-def _reflected(function: Any) -> Any:
-    return lambda self, other: function(other, self)
-
-
 def reshape(self: Tensor, *shape: Any) -> Tensor:
     """The same entries in another shape, given as sizes or as one tuple."""
     return m.reshape(self, shape[0] if len(shape) == 1 else shape)
@@ -78,10 +74,10 @@ def transposed(self: Tensor) -> Tensor:
 
 
 for _name, _function in BINARY.items():
-    setattr(Tensor, f"__{_name}__", operator(_function))
-    setattr(Tensor, f"__r{_name}__", operator(_reflected(_function)))
+    for _method, _own in zip(operators(_function), (f"__{_name}__", f"__r{_name}__")):
+        setattr(Tensor, _own, _method)
 for _name, _function in COMPARISONS.items():
-    setattr(Tensor, f"__{_name}__", operator(_function))
+    setattr(Tensor, f"__{_name}__", operators(_function)[0])
 for _name, _function in UNARY.items():
     setattr(Tensor, f"__{_name}__", lambda self, function=_function: function(self))
 for _function in METHODS:
