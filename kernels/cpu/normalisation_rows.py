@@ -8,12 +8,12 @@ Held to the definitions by tests/kernels/test_normalisation.py.
 import numpy as np
 
 from .launch import doubles, floats, integer, task
-from .normalisation_pixels import OPTIONS, WIDTH
-from .packing import load_vector, store_vector, whole_vectors
+from .normalisation_pixels import OPTIONS, WIDTH, padded
+from .packing import load_vector, store_vector
 from .simd import LANES, njit, vfill, vfma, vload, vstore, vsum, vzero
 
 _BLOCK = 1024  # entries of a row that are summed in float32
-_TOGETHER, _TILE = 16, 4096  # rows, and entries, that are gone through pass by pass: one's sums wait for no other's
+_TOGETHER, _TILE = 4, 4096  # rows, and entries, that are gone through pass by pass: one's sums wait for no other's
 _FLUSH = 512  # rows whose parameter gradients are summed in float32 before they move to float64
 
 
@@ -116,23 +116,26 @@ def _products(g, x, at, left, m, r, w, dw, db, one, other):
 
 
 @njit(**OPTIONS)
-def _products_of_four(g, x, row, last, size, weight, mean, rstd, dweight, dbias, sums):
-    """Four rows' shares of dweight and dbias, which are padded; their own sums. Rows from `last` on are empty."""
-    row1, row2, row3 = min(row + 1, last - 1), min(row + 2, last - 1), min(row + 3, last - 1)
-    m0, m1, m2, m3 = vfill(mean[row]), vfill(mean[row1]), vfill(mean[row2]), vfill(mean[row3])
-    r0, r1, r2, r3 = vfill(rstd[row]), vfill(rstd[row1]), vfill(rstd[row2]), vfill(rstd[row3])
-    size1, size2, size3 = size * (row1 == row + 1), size * (row2 == row + 2), size * (row3 == row + 3)
+def _products_of_two(g, x, row, last, size, weight, mean, rstd, dweight, dbias, sums):
+    """Two rows' shares of dweight and dbias, which are padded; their own sums. A row `last` is empty."""
+    row1 = min(row + 1, last - 1)
+    m, r, m1, r1 = vfill(mean[row]), vfill(rstd[row]), vfill(mean[row1]), vfill(rstd[row1])
+    at, at1, size1 = row * size, row1 * size, size * (row1 == row + 1)
     a = b = c = d = p = q = s = t = vzero()
-    for j in range(0, size, LANES):
+    for j in range(0, size, 2 * LANES):
+        k = j + LANES
         w, dw, db = load_vector(weight, j, size - j, 0), vload(dweight, j), vload(dbias, j)
-        dw, db, a, p = _products(g, x, row * size + j, size - j, m0, r0, w, dw, db, a, p)
-        dw, db, b, q = _products(g, x, row1 * size + j, size1 - j, m1, r1, w, dw, db, b, q)
-        dw, db, c, s = _products(g, x, row2 * size + j, size2 - j, m2, r2, w, dw, db, c, s)
-        dw, db, d, t = _products(g, x, row3 * size + j, size3 - j, m3, r3, w, dw, db, d, t)
+        v, ew, eb = load_vector(weight, k, size - k, 0), vload(dweight, k), vload(dbias, k)
+        dw, db, a, p = _products(g, x, at + j, size - j, m, r, w, dw, db, a, p)
+        ew, eb, b, q = _products(g, x, at + k, size - k, m, r, v, ew, eb, b, q)
+        dw, db, c, s = _products(g, x, at1 + j, size1 - j, m1, r1, w, dw, db, c, s)
+        ew, eb, d, t = _products(g, x, at1 + k, size1 - k, m1, r1, v, ew, eb, d, t)
         vstore(dweight, j, dw)
         vstore(dbias, j, db)
-    sums[0], sums[1], sums[2], sums[3] = vsum(a), vsum(b), vsum(c), vsum(d)
-    sums[4], sums[5], sums[6], sums[7] = vsum(p), vsum(q), vsum(s), vsum(t)
+        vstore(dweight, k, ew)
+        vstore(dbias, k, eb)
+    sums[0], sums[1] = vsum(a + b), vsum(c + d)
+    sums[2], sums[3] = vsum(p + q), vsum(s + t)
 
 
 @njit(**OPTIONS)
@@ -156,15 +159,15 @@ def norm_rows_backward_task(block, part, parts):
     rows, size, centred = integer(block, 7), integer(block, 8), integer(block, 9) != 0
     own = sums[part * 2 * size : (part + 1) * 2 * size]
     own[:] = 0
-    work = np.zeros((2, whole_vectors(size)), np.float32)
-    of_rows = np.empty(8, np.float32)
+    work = np.zeros((2, padded(size)), np.float32)
+    of_rows = np.empty(4, np.float32)
     first, last = rows * part // parts, rows * (part + 1) // parts
-    for start in range(first, last, 4):
-        _products_of_four(g, x, start, last, size, weight, mean, rstd, work[0], work[1], of_rows)
-        for row in range(start, min(start + 4, last)):
+    for start in range(first, last, 2):
+        _products_of_two(g, x, start, last, size, weight, mean, rstd, work[0], work[1], of_rows)
+        for row in range(start, min(start + 2, last)):
             one = of_rows[row - start] if centred else np.float32(0)
-            _row_gradient(g, x, dx, row * size, size, weight, mean[row], rstd[row], one, of_rows[4 + row - start])
-        if (start - first) % _FLUSH == _FLUSH - 4 or start + 4 >= last:
+            _row_gradient(g, x, dx, row * size, size, weight, mean[row], rstd[row], one, of_rows[2 + row - start])
+        if (start - first) % _FLUSH == _FLUSH - 2 or start + 2 >= last:
             for c in range(size):
                 own[c] += work[0, c]
                 own[size + c] += work[1, c]
