@@ -39,7 +39,7 @@ ROWS = {4: 6, 2: 10, 1: 12} if REGISTERS == 32 else {4: 2, 2: 5, 1: 10}
 ROWS_4, ROWS_2, ROWS_1 = ROWS[4], ROWS[2], ROWS[1]
 # In `accumulate` each row has a pointer of its own, and there are 16 registers for these; 8 divides most channels.
 OUTER = ROWS | {2: 8, 1: 8} if REGISTERS == 32 else ROWS
-OUTER_4, OUTER_2, OUTER_1 = OUTER[4], OUTER[2], OUTER[1]
+OUTER_2, OUTER_1 = OUTER[2], OUTER[1]
 DEPTH = 1024  # rows of B taken at a time, so that their part of a panel stays in the second-level cache
 PIXELS = 128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
 
@@ -282,8 +282,8 @@ def _outer_tile(rows: int, vectors: int, far: bool = False) -> Any:
 
 
 _product_4, _product_2, _product_1 = (_product_tile(ROWS[v], v) for v in (4, 2, 1))
-_product_short = _product_tile(ROWS_4 - 1, 4)
 _outer_4, _outer_2, _outer_1 = (_outer_tile(OUTER[v], v) for v in (4, 2, 1))
+_product_short, _outer_short = _product_tile(ROWS_4 - 1, 4), _outer_tile(ROWS_4 - 1, 4)
 
 
 # ---- loops over tiles
@@ -305,6 +305,12 @@ def place(rows, columns, row, column):
         start += width
         width = panel_width(columns - start)
     return rows * start + row * width + column - start
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _in_whole_tiles(rows):
+    """How many rows go in tiles of `ROWS_4`, the others in tiles of one less: as few tiles, hardly a row done twice."""
+    return ROWS_4 * max(0, rows - (ROWS_4 - 1) * -(-rows // ROWS_4))
 
 
 _MULTIPLY, _ACCUMULATE = "f n i n i f n n f n i f n", "f n i n i f n n n f n"  # kinds of their arguments
@@ -335,9 +341,7 @@ def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, tar
                 r1 += 1
             fresh = r0 == 0
             if vectors == 4:
-                # As few tiles as can be, the last ones of one row less, so that hardly a row is done twice.
-                tiles = -(-count // ROWS_4)
-                whole = ROWS_4 * max(0, count - (ROWS_4 - 1) * tiles)
+                whole = _in_whole_tiles(count)
                 for m in range(0, whole, ROWS_4):
                     _product_4(a, start, source, m, count, runs, r0, r1, b, p, c, q, target, bias, i, fresh)
                 for m in range(whole, count, ROWS_4 - 1):
@@ -365,8 +369,11 @@ def accumulate(a, start, source, count, row, b, b_start, b_stride, columns, c, c
             p = c_start + rows * column
             q = b_start + column
             if vectors == 4:
-                for r in range(0, rows, OUTER_4):
+                whole = _in_whole_tiles(rows)
+                for r in range(0, whole, ROWS_4):
                     _outer_4(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
+                for r in range(whole, rows, ROWS_4 - 1):
+                    _outer_short(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
             elif vectors == 2:
                 for r in range(0, rows, OUTER_2):
                     _outer_2(a, start, source, m0, m1, row, r, rows, b, q, b_stride, c, p)
@@ -390,5 +397,6 @@ accumulate_far = routine(_ACCUMULATE, FASTMATH)(
         accumulate.py_func,
         "accumulate_far",
         **{f"_outer_{vectors}": _outer_tile(OUTER[vectors], vectors, far=True) for vectors in (4, 2, 1)},
+        _outer_short=_outer_tile(ROWS_4 - 1, 4, far=True),
     )
 )
