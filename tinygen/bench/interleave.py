@@ -23,6 +23,7 @@ import numpy as np
 from tinygen.bench import weights
 from tinygen.bench.backends import Backend
 from tinygen.bench.machine import busy_seconds, wait_for_quiet
+from tinygen.bench.operations import UPDATES
 from tinygen.bench.result import Row, Samples
 from tinygen.bench.steps import STEPS
 
@@ -165,7 +166,7 @@ def measure(
             workers[backend.name] = running.enter_context(closing(Worker(backend, threads)))
             started(workers[backend.name].about)
         for case in cases:
-            there = [b for b in backends if not b.steps_alone or case in STEPS]
+            there = [b for b in backends if not b.steps_alone or case in STEPS or case in UPDATES]
             wrong = compare(case, [workers[b.name] for b in there], tolerance)
             for name in (b.name for b in there if b.name not in wrong):
                 failed = workers[name].ask(do="ready", case=case).get("error")

@@ -196,3 +196,5 @@ OPERATIONS = [
         updates=True,
     ),
 ]
+UPDATES = {operation.name for operation in OPERATIONS if operation.updates}
+"""Those that are steps of an optimiser."""

@@ -84,9 +84,9 @@ class UpdateRun:
         return self.state
 
     def results(self) -> dict[str, np.ndarray]:
-        """The parameters after the first step."""
+        """What the first step adds to the parameters."""
         after, _ = self.adam(self.first[0], self.gradients, self.first[1])
-        return {name: np.asarray(parameter) for name, parameter in after.items()}
+        return {name: np.asarray(parameter - self.start[name]) for name, parameter in after.items()}
 
 
 def given(name: str) -> tuple[Arrays, Arrays, list[training.Turn]]:

@@ -108,10 +108,10 @@ class UpdateRun:
         self.optimiser.step()
 
     def results(self) -> dict[str, np.ndarray]:
-        """The parameters after the first step."""
-        first = UpdateRun(self.operation)
+        """What the first step adds to the parameters."""
+        first, before = UpdateRun(self.operation), self.operation.arrays()
         first()
-        return {name: parameter.numpy() for name, parameter in first.parameters.items()}
+        return {name: parameter.numpy() - before[name] for name, parameter in first.parameters.items()}
 
 
 class StepRun:

@@ -145,10 +145,10 @@ class UpdateRun:
         self.optimiser.step()
 
     def results(self) -> dict[str, np.ndarray]:
-        """The parameters after the first step."""
-        first = UpdateRun(self.operation)
+        """What the first step adds to the parameters."""
+        first, before = UpdateRun(self.operation), self.operation.arrays()
         first()
-        return {name: host(parameter) for name, parameter in first.parameters.items()}
+        return {name: host(parameter) - before[name] for name, parameter in first.parameters.items()}
 
 
 def given(name: str) -> Any:
