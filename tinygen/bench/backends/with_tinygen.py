@@ -1,7 +1,7 @@
 """This engine, as `tinygen train` sets it up; on a CUDA device with steps captured as graphs or run one by one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ from tinygen.bench.cuda.kernel import Kernel, thinned
 from tinygen.bench.operations import RATE, Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS, Given, losses
 from tinygen.device import CPU, Device, device, transfer
+from tinygen.kernels.cpu.openblas import one_blas_thread
 from tinygen.nn import functional
 from tinygen.ops import normalisation
 from tinygen.training.memory import keep_memory
@@ -32,6 +33,7 @@ class Form:
     captured = False
     precision = "float32"
     clock: Any = None
+    training = ExitStack()  # what holds for the length of a run
 
 
 def setup(threads: int, device_name: str = "cpu", captured: bool = False, precision: str = "float32") -> None:
@@ -42,6 +44,7 @@ def setup(threads: int, device_name: str = "cpu", captured: bool = False, precis
         precision: of products on a CUDA device: float32, tf32, or bfloat16 (mixed precision).
     """
     keep_memory()
+    Form.training.enter_context(one_blas_thread())
     Form.device, Form.captured, Form.precision = device(device_name), captured, precision
     if Form.device != CPU:
         from tinygen.bench.cuda.clock import Clock
