@@ -55,13 +55,12 @@ def check_targets(logits: Array, target: Array) -> None:
         )
     if target.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: target must hold integer classes, found dtype {target.dtype}")
-    if capturing():
+    if capturing() or not target.size:
         return
-    wrong = (target < 0) | (target >= logits.shape[1])
-    if wrong.any():
-        raise ValueError(
-            f"cross_entropy: target {int(target[wrong][0])} is outside the classes 0 to {logits.shape[1] - 1}"
-        )
+    least, greatest = int(target.min()), int(target.max())
+    if least < 0 or greatest >= logits.shape[1]:
+        wrong = least if least < 0 else greatest
+        raise ValueError(f"cross_entropy: class {wrong} is outside 0 to {logits.shape[1] - 1}")
 
 
 def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:

@@ -184,9 +184,9 @@ def test_targets_that_are_no_classes_are_named(version):
     zeros, g = np.zeros(3, np.float32), np.ones(3, np.float32)
     for bad in (-1, 4, 100):
         target = np.array([0, bad, 1])
-        with pytest.raises(ValueError, match=f"target {bad} is outside the classes 0 to 3"):
+        with pytest.raises(ValueError, match=f"class {bad} is outside 0 to 3"):
             version.cross_entropy(logits, target)
-        with pytest.raises(ValueError, match=f"target {bad} is outside the classes 0 to 3"):
+        with pytest.raises(ValueError, match=f"class {bad} is outside 0 to 3"):
             version.cross_entropy_backward(g, logits, target, zeros)
     with pytest.raises(TypeError, match="must hold integer classes, found dtype float64"):
         version.cross_entropy(logits, np.zeros(3))
