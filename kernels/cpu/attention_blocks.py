@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .gemm import DEPTH, WIDEST, accumulate, multiply, round_up
-from .launch import floats, integer, integers, launch, task
+from .launch import floats, integer, integers, launch, several, task
 from .packing import copy_rows, load_vector, pack, pack_transposed, panel_width, store_row, unpack, whole_vectors
 from .simd import (
     FASTMATH,
@@ -137,8 +137,8 @@ def _forward(block, part, parts):
     mask, y, lse = floats(block, 3), floats(block, 4), floats(block, 5)
     scale, zeros, sizes, strides = floats(block, 6)[0], floats(block, 7), integers(block, 8), integers(block, 9)
     q_rows, s_rows, out_rows = integers(block, 10), integers(block, 11), integers(block, 12)
-    heads, queries, size, d, e, causal, masked, most, items = sizes[1:10]
-    qb, qh, qr, kb, kh, kr, vb, vh, vr, mb, mh, mr, yb, yh, yr = strides[:15]
+    heads, queries, size, d, e, causal, masked, most, items = several(sizes, 1, 9)
+    qb, qh, qr, kb, kh, kr, vb, vh, vr, mb, mh, mr, yb, yh, yr = several(strides, 0, 15)
     stride, columns, blocks = whole_vectors(size) + LANES, whole_vectors(e), -(-queries // most)
     keys_packed = floats(block, 13)[part * integer(block, 14) :]
     values_packed = keys_packed[d * whole_vectors(size) :]
@@ -177,9 +177,9 @@ def _backward(block, part, parts):
     scale, zeros = floats(block, 10)[0], floats(block, 11)
     sizes, strides = integers(block, 12), integers(block, 13)
     q_rows, g_rows, s_rows, key = integers(block, 14), integers(block, 15), integers(block, 16), integers(block, 17)
-    heads, queries, size, d, e, causal, masked, most, items = sizes[1:10]
-    gb, gh, gr, qb, qh, qr, kb, kh, kr, vb, vh, vr, yb, yh, yr, mb, mh, mr = strides[:18]
-    dqb, dqh, dqr, dkb, dkh, dkr, dvb, dvh, dvr = strides[18:27]
+    heads, queries, size, d, e, causal, masked, most, items = several(sizes, 1, 9)
+    gb, gh, gr, qb, qh, qr, kb, kh, kr, vb, vh, vr, yb, yh, yr, mb, mh, mr = several(strides, 0, 18)
+    dqb, dqh, dqr, dkb, dkh, dkr, dvb, dvh, dvr = several(strides, 18, 9)
     stride, d_columns, e_columns = whole_vectors(size) + LANES, whole_vectors(d), whole_vectors(e)
     keys_transposed = floats(block, 18)[part * integer(block, 19) :]
     values_transposed = keys_transposed[d * whole_vectors(size) :]

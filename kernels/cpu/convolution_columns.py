@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
 from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, multiply, round_up
-from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
+from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.packing import pack_transposed
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vfill, vload, vstore, vwhere_less, vzero
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -117,8 +117,8 @@ def _columns(block, part, parts):
     cols_size, turned_size, line_size = integer(block, 15), integer(block, 16), integer(block, 17)
     cols, turned = floats(block, 12)[part * cols_size :], floats(block, 13)[part * turned_size :]
     line = floats(block, 14)[part * line_size :]
-    n, height, width, channels, out_height, out_width, outputs, images, pitch, before = geometry[:10]
-    top, left, write_h, write_w, cells = geometry[10:]
+    n, height, width, channels, out_height, out_width, outputs, images, pitch, before = several(geometry, 0, 10)
+    top, left, write_h, write_w, cells = several(geometry, 10, 5)
     plane = height * width
     pieces = -(-n // images)
     for piece in range(pieces * part // parts, pieces * (part + 1) // parts):
@@ -131,7 +131,7 @@ def _columns(block, part, parts):
             to = before + p
             multiply(weight, START, source, source.size, runs, turned, START, wide, cols, to, target, zeros, START)
         for f in range(0, phases.size, PHASE):
-            row_phase, column_phase, high, wide, row0, row1, column0, column1 = phases[f : f + PHASE]
+            row_phase, column_phase, high, wide, row0, row1, column0, column1 = several(phases, f, 8)
             bounds = (row0, row1, column0, column1)
             for row in range(here * high):
                 image, q = row // high, row % high

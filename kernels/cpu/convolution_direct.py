@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate_far, multiply_far, panel_width, round_up
-from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
+from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.simd import FASTMATH, njit
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
@@ -181,8 +181,8 @@ def gather(block, part, parts):
     buffer_size, rough_size, pieces = integer(block, 13), integer(block, 14), integer(block, 15)
     buffer = floats(block, 11)[part * buffer_size :]
     rough = floats(block, 12)[part * rough_size :]
-    bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
-    row, rows, top, left, groups, _, read, write = geometry[10:]
+    bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = several(geometry, 0, 10)
+    row, rows, top, left, groups, _, read, write = several(geometry, 10, 8)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image = piece // bands
@@ -197,7 +197,7 @@ def gather(block, part, parts):
                 to = i * rows * row * channels
                 copy_band(x, image + i, height, width, channels, buffer, to, up, rows, left, row)
         for f in range(phases.size // PHASE):
-            e, across, table, run0, run1, depth, w_start = phases[f * PHASE : (f + 1) * PHASE]
+            e, across, table, run0, run1, depth, w_start = several(phases, f * PHASE, 7)
             q1 = min(q0 + band, (out_height - 1 - e) // write + 1)
             count = here * max(q1 - q0, 0) * across
             s, d, r, taps = source[table:], target[table:], runs[run0:run1], tap_rows[w_start : w_start + depth]
@@ -265,8 +265,8 @@ def gather_weights(block, part, parts):
     total = floats(block, 5)[part * apart : part * apart + size]
     buffer = floats(block, 6)[part * buffer_size :]
     rough = floats(block, 7)[part * rough_size :]
-    bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = geometry[:10]
-    row, rows, top, left, groups, cells, read, _ = geometry[10:]
+    bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = several(geometry, 0, 10)
+    row, rows, top, left, groups, cells, read, _ = several(geometry, 10, 8)
     zero_floats(total, START, size)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:

@@ -23,7 +23,7 @@ from tinygen.kernels.cpu.convolution_layout import Array, copy_band, copy_floats
 from tinygen.kernels.cpu.convolution_tiles import BAND, Plan
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_part
 from tinygen.kernels.cpu.gemm import START, accumulate, multiply, place
-from tinygen.kernels.cpu.launch import floats, integer, integers, launch, task, variant
+from tinygen.kernels.cpu.launch import floats, integer, integers, launch, several, task, variant
 from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -126,8 +126,8 @@ def _forward(block, part, parts):
     buffer = floats(block, 11)[part * buffer_size :]
     v = floats(block, 12)[part * v_size :]
     m, slope = floats(block, 13)[part * m_size :], floats(block, 17)
-    pieces, images = geometry[:2]
-    channels, out_height, out_width, outputs, read, write = geometry[4:10]
+    pieces, images = several(geometry, 0, 2)
+    channels, out_height, out_width, outputs, read, write = several(geometry, 4, 6)
     n = TILE + _taps - 1
     sources = read * read * channels
     v_plane, m_plane = v_size // (n * n), m_size // (n * n)
@@ -168,8 +168,8 @@ def _weight_gradient(block, part, parts):
     buffer = floats(block, 8)[part * buffer_size :]
     v = floats(block, 9)[part * v_size :]
     y = floats(block, 10)[part * y_size :]
-    pieces, images = geometry[:2]
-    channels, out_height, out_width, outputs, read = geometry[4:9]
+    pieces, images = several(geometry, 0, 2)
+    channels, out_height, out_width, outputs, read = several(geometry, 4, 5)
     n = TILE + _taps - 1
     sources = read * read * channels
     v_plane, y_plane = v_size // (n * n), y_size // (n * n)

@@ -26,6 +26,7 @@ from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
 njit: Any = numba.njit
+_intrinsic: Any = numba.extending.intrinsic
 
 
 def variant(function: FunctionType, name: str, **names: Any) -> FunctionType:
@@ -169,3 +170,19 @@ def integer(typing: Any, block: Any, index: Any) -> Any:
         types.intp(types.intp, types.intp),
         lambda context, builder, sig, args: _slot(builder, args, 0),
     )
+
+
+@_intrinsic(prefer_literal=True)
+def several(typing: Any, array: Any, first: Any, count: Any) -> Any:
+    """several(a, i, 3): a[i], a[i + 1], a[i + 2]; for `x, y, z = a[i : i + 3]` Numba compiles a check at each step."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    kind = types.UniTuple(array.dtype, count.literal_value)
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = make_array(sig.args[0])(context, builder, args[0]).data
+        start = builder.gep(data, [context.cast(builder, args[1], sig.args[1], types.intp)])
+        entries = [builder.load(builder.gep(start, [ir.Constant(_INT, i)])) for i in range(kind.count)]
+        return context.make_tuple(builder, kind, entries)
+
+    return kind(array, first, count), build
