@@ -5,9 +5,11 @@ import pytest
 
 from tinygen.bench import floors
 from tinygen.bench.backends import BACKENDS
+from tinygen.bench.backends.with_tinygen import OperationRun
 from tinygen.bench.cuda.ceilings import COPY, PRODUCT, ceilings
 from tinygen.bench.cuda.kernel import Kernel, named
 from tinygen.bench.floors import Floor, Work
+from tinygen.bench.operations import OPERATIONS, Operation
 from tinygen.bench.report import of_ratios
 from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
 from tinygen.profiling.ceilings import Ceilings, Tape
@@ -64,6 +66,18 @@ def test_what_a_step_does_is_counted_while_it_runs() -> None:
     found = floors.counted(step)
     assert (found.called, found.recorded, found.pulled) == (1, 3, 3)
     assert sum(cost.flop >= 2 * 32 * 64 * 64 for cost in found.costs) == 3 + 3
+
+
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.name.startswith("ten ")], ids=lambda o: o.name)
+def test_what_shows_the_engine_itself_is_ten_operations(operation: Operation) -> None:
+    """Recorded; pulled only where the gradients are timed; of arrays that cost next to nothing."""
+    run = OperationRun(operation)
+    run()
+    found = floors.counted(run)
+    assert (found.recorded, found.pulled) == (10, 10 if operation.backward else 0)
+    assert operation.tiny
+    assert operation.backward != operation.name.endswith("forward alone")
+    assert max(cost.bytes for cost in found.costs) <= 2 * 4 * 1024
 
 
 def test_the_process_that_counts_gives_the_same_and_what_the_machine_can_do() -> None:
