@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from tinygen.bench import weights
 from tinygen.bench.steps import STEPS
@@ -34,3 +35,16 @@ def test_who_starts_the_processes_keeps_their_environment_as_it_was() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain)
     assert weights.FOLDER in found.stdout.split()
     assert {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "numba"} & set(found.stdout.split()) == set()
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_a_step_of_another_library_brings_in_no_compiler_of_ours(library: str) -> None:
+    pytest.importorskip(library)
+    code = (
+        f"import sys; from tinygen.bench.backends import with_{library} as there\n"
+        "there.setup(1); there.step('VAE', 2)(); there.sampling('VAE sampling', 2)(); print(*sys.modules)"
+    )
+    with weights.written(["VAE"]):
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert library in found.stdout.split()
+    assert {"numba", "llvmlite", "tinygen.kernels.cpu.threads"} & set(found.stdout.split()) == set()
