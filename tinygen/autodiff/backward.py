@@ -14,8 +14,9 @@ from numpy import asarray, generic, ndarray
 
 from tinygen import kernels
 from tinygen.autodiff import anomaly, guard, large
+from tinygen.autodiff.arguments import arrays_in
 from tinygen.autodiff.fusion import Fused
-from tinygen.autodiff.primitive import COTANGENT, REGISTRY, Rule, arrays_in
+from tinygen.autodiff.primitive import COTANGENT, REGISTRY, Rule
 from tinygen.autodiff.room import alone, lend
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp

@@ -28,7 +28,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import REGISTRY, Primitive, promoted, recorded, registered, retained
+from tinygen.autodiff.arguments import promoted, retained
+from tinygen.autodiff.primitive import REGISTRY, Primitive, recorded, registered
 from tinygen.autodiff.tape import Node, mode, recording
 from tinygen.autodiff.tracing import apply, gradients, lowered, replayed, tracing
 from tinygen.kernels.array_module import xp

@@ -14,18 +14,28 @@ Held by tests/autodiff/ (engine) and tests/ops/test_registry.py (every entry, or
 import dis
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygen.autodiff import anomaly, guard
+from tinygen.autodiff.arguments import (
+    NUMBERS,
+    array_argument,
+    arrays_in,
+    beside_bfloat16,
+    nodes_of,
+    number,
+    promoted,
+    retained,
+)
 from tinygen.autodiff.mixed_precision import widened
 from tinygen.autodiff.tape import Node, mode
 from tinygen.kernels.array_module import bfloat16, is_bfloat16
 from tinygen.kernels.definitions.arithmetic import LARGE
-from tinygen.tensor import Tensor, asarray, float32, float64
+from tinygen.tensor import Tensor, float32, float64
 
 BROADCASTING = "sizes must be equal or 1, axis by axis from the last"
 
@@ -187,7 +197,7 @@ class Primitive:
                 else:
                     odd = True
                     narrow = narrow or is_bfloat16(dtype)
-            elif type(value) not in _NUMBERS:
+            elif type(value) not in NUMBERS:
                 odd = True
                 if isinstance(value, (list, tuple)):
                     tracked = True  # perhaps: it may hold tensors
@@ -200,7 +210,7 @@ class Primitive:
                 return self(*wide)
             raw = promoted(raw, self.tensor_positions) if self.elementwise else self._arrays(args, raw)
             if narrow and self.elementwise:
-                raw = _beside_bfloat16(raw, self.tensor_positions)
+                raw = beside_bfloat16(raw, self.tensor_positions)
         try:
             out = self.forward(*raw) if not large or self.scalar is None else self._on_every_thread(raw)
         except ValueError as error:
@@ -234,7 +244,7 @@ class Primitive:
         """The arguments of an operation that is not elementwise: numbers and lists become arrays where one is due."""
         for i, value in enumerate(raw):
             if not isinstance(value, np.ndarray):
-                raw[i] = _array_argument(value) if i in self.tensor_positions else _number(value)
+                raw[i] = array_argument(value) if i in self.tensor_positions else number(value)
             elif self.moves and value is args[i]:
                 guard.expose(value)  # the result may be a view of the caller's array
         return raw
@@ -244,12 +254,12 @@ class Primitive:
         whole = True
         for i in self._singles:
             value = args[i]
-            parent = value._node if isinstance(value, Tensor) else _nodes_of(value)
+            parent = value._node if isinstance(value, Tensor) else nodes_of(value)
             if parent is None:
                 whole = False
             parents.append(parent)
         for positions in self._joints:
-            parents.append(_nodes_of([args[i] for i in positions]))
+            parents.append(nodes_of([args[i] for i in positions]))
         sources = self._all_sources
         if not whole or self._joints:
             if not any(parents):
@@ -319,86 +329,6 @@ def recorded(op: Primitive, parents: tuple[Any, ...], saved: tuple[Any, ...], ou
     if mode.anomaly:
         node.line = anomaly.calling_line()
     return node
-
-
-def _nodes_of(values: Any) -> tuple[Node | None, ...] | None:
-    """The nodes of several arguments or of a list of tensors; None where none of them carries a gradient."""
-    if not isinstance(values, (list, tuple)):
-        return None
-    nodes = tuple([v._node if isinstance(v, Tensor) else None for v in values])
-    return nodes if any(nodes) else None
-
-
-def arrays_in(values: Iterable[Any]) -> list[Any]:
-    """The raw arrays among what a node retains, inside lists and tuples too."""
-    found: list[Any] = []
-    for value in values:
-        if isinstance(value, Tensor):
-            found.append(value._data)
-        elif isinstance(value, list | tuple):
-            found += arrays_in(value)
-        elif value is not None and hasattr(value, "dtype") and hasattr(value, "base"):
-            found.append(value)
-    return found
-
-
-def _array_argument(value: Any) -> Any:
-    """What a forward that is not elementwise sees in place of a number, of nested numbers, or of a list of tensors."""
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) or hasattr(v, "dtype") for v in value):
-        return [asarray(v) for v in value]
-    return value if value is None else asarray(value)
-
-
-def _number(value: Any) -> Any:
-    """NumPy's scalars as Python numbers, which leave the dtype of arrays alone."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def retained(argument: Any, raw: Any) -> Any:
-    """An argument as a vjp will see it: a differentiable array as a tensor, a user's own array watched from now on."""
-    if isinstance(argument, Tensor):
-        return argument
-    if type(raw) is list and isinstance(argument, (list, tuple)):
-        return [retained(a, r) for a, r in zip(argument, raw)]
-    if isinstance(raw, tuple):
-        for part in raw:
-            retained(part, part)  # an index that holds arrays
-    elif hasattr(raw, "dtype") and hasattr(raw, "base"):
-        if raw is argument:
-            guard.expose(raw)
-        return Tensor(raw)
-    return raw
-
-
-_NUMBERS = (float, int, bool, type(None))
-
-
-def promoted(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
-    """Arguments of an elementwise operation. Numbers, NumPy's too, take the arrays' dtype, and count as float32 beside
-    integers; integer arrays take the floating dtype (not float64, as NumPy would have it); float32 with float64 gives
-    float64."""
-    raw = [asarray(a) if isinstance(a, (list, tuple)) else a for a in raw]
-    arrays = [a for a in raw if hasattr(a, "base") and not isinstance(a, np.generic)]
-    if not arrays:
-        return [asarray(a) if i in tensor_positions or len(raw) == 1 else a for i, a in enumerate(raw)]
-    raw = [_number(value) for value in raw]
-    floats = {a.dtype for a in arrays if a.dtype.kind == "f"}
-    if not floats and not any(type(a) is float for a in raw):
-        return raw
-    wide = max(floats, key=lambda dtype: dtype.itemsize, default=float32)
-    places = [hasattr(a, "dtype") and a.dtype.kind in "iub" and i in tensor_positions for i, a in enumerate(raw)]
-    return [a.astype(wide) if convert else a for a, convert in zip(raw, places)]
-
-
-def _beside_bfloat16(raw: list[Any], tensor_positions: tuple[int, ...]) -> list[Any]:
-    """Numbers and integers beside bfloat16 as float32, of which more than 8 bits count."""
-
-    def wide(a: Any) -> Any:
-        if type(a) in (float, int):
-            return np.float32(a)
-        return a.astype(float32) if getattr(a, "dtype", float32).kind in "iu" else a
-
-    return [wide(a) if i in tensor_positions else a for i, a in enumerate(raw)]
 
 
 def _explained(op: Primitive, raw: list[Any], error: ValueError) -> ValueError:
