@@ -16,8 +16,9 @@ def exercise(kernels: Any) -> Results:
     by_columns = lambda x: np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
     a, b = normals((5, 600), (600, 3))
     yield from both("matmul", kernels, product, a, b)
-    a, b = normals((2, 35, 37), (37, 33))
+    a, b, bias = normals((2, 35, 37), (37, 33), (33,))
     yield from both("matmul", kernels, product, by_columns(a), b)
+    yield from both("matmul", kernels, product, a, b, bias)
     a, b = normals((36, 72), (72, 40))
     with precision("tf32"):
         found = kernels.matmul(a, b)
