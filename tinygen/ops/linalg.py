@@ -12,6 +12,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands, same_arithmetic
 from tinygen.autodiff.primitive import Kept, operation
+from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import xp
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
@@ -44,14 +45,24 @@ def floating(who: str, x: Any) -> None:
         raise TypeError(f'{who}: x must be floating, not {x.dtype}; convert it, as in x.to("float32")')
 
 
+def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
+    if mode.recording:
+        return _matmul(g, matrix_transpose(b))
+    return Tensor(kernels.matmul(g._data, b._data.swapaxes(-1, -2)))  # type: ignore[attr-defined]
+
+
 def _matmul_b(g: Tensor, a: Tensor, by_columns: bool) -> Tensor:
     """a^T g, laid out in memory as `b`: what adds it to a weight in place then reads both in one order."""
+    if not mode.recording:
+        if by_columns:
+            return Tensor(kernels.matmul(g._data.swapaxes(-1, -2), a._data).swapaxes(-1, -2))  # type: ignore[attr-defined]
+        return Tensor(kernels.matmul(a._data.swapaxes(-1, -2), g._data))  # type: ignore[attr-defined]
     if by_columns:
         return matrix_transpose(_matmul(matrix_transpose(g), a))
     return _matmul(matrix_transpose(a), g)
 
 
-@operation(a=lambda g, b: _matmul(g, matrix_transpose(b)), b=_matmul_b, name="matmul")
+@operation(a=_matmul_a, b=_matmul_b, name="matmul")
 def _matmul(a: Any, b: Any) -> Any:
     by_columns = b.ndim == 2 and b.strides[0] < b.strides[1]
     return Kept(kernels.matmul(a, b), by_columns=by_columns)  # type: ignore[attr-defined]
