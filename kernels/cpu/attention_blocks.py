@@ -12,9 +12,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .gemm import DEPTH, WIDEST, accumulate, multiply, round_up
+from .gemm import DEPTH, WIDEST, accumulate, multiply, panel_width, round_up
 from .launch import floats, integer, integers, launch, several, task
-from .packing import copy_rows, load_vector, pack, pack_transposed, panel_width, store_row, unpack, whole_vectors
+from .packing import copy_rows, load_vector, pack, pack_transposed, store_row, unpack, whole_vectors
 from .simd import (
     FASTMATH,
     LANES,

@@ -6,11 +6,10 @@
 Elements of A are found through tables of offsets, so that an image need never be unfolded (implicit GEMM).
 Columns are cut into panels of a few vectors; a microkernel keeps some rows of one panel in registers (Goto and
 van de Geijn, "Anatomy of high-performance matrix multiplication", 2008). The microkernels are LLVM code built
-by Python loops over that tile. The number of columns is a multiple of `LANES`: `pack` pads with zeros.
+by Python loops over that tile. The number of columns is a multiple of `LANES`: whoever packs pads with zeros.
 Held by tests/kernels/test_convolution.py.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
-from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import routine
 from tinygen.kernels.cpu.launch import variant
@@ -46,33 +44,11 @@ PIXELS = 128  # rows of B that `accumulate` takes at a time: their part of a pan
 START = np.intp(0)  # an offset that is no literal: for a literal Numba would compile the callee once more
 
 _INT = ir.IntType(64)
-Matrix = NDArray[np.float32]
 
 
 def round_up(columns: int) -> int:
     """The number of columns in memory: a multiple of `LANES`."""
     return -(-columns // LANES) * LANES
-
-
-def panels(columns: int) -> Iterator[tuple[int, int]]:
-    """(first column, width) of each panel of a matrix with `columns`, a multiple of `LANES`."""
-    start = 0
-    while start < columns:
-        width = panel_width.py_func(columns - start)
-        yield start, width
-        start += width
-
-
-def pack(matrix: NDArray[np.floating]) -> Matrix:
-    """A matrix (rows..., columns) of any strides, panel after panel, columns padded with zeros."""
-    *shape, columns = matrix.shape
-    rows = int(np.prod(shape))
-    packed = np.zeros(rows * round_up(columns), np.float32)
-    for start, width in panels(round_up(columns)):
-        valid = min(width, columns - start)
-        panel = packed[rows * start : rows * (start + width)].reshape(*shape, width)
-        panel[..., :valid] = matrix[..., start : start + valid]
-    return packed
 
 
 # ---- building blocks of the microkernels: these run while Numba compiles

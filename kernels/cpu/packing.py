@@ -11,8 +11,8 @@ from llvmlite import ir
 from numba import types
 
 from .compiled import routine
-from .gemm import WIDEST
 from .gemm import fetch as fetch_line
+from .gemm import panel_width
 from .simd import (
     FASTMATH,
     FLOATS,
@@ -105,13 +105,6 @@ def store_vector(x, at, left, value):
 def whole_vectors(columns):
     """`columns` rounded up to a multiple of LANES."""
     return -(-columns // LANES) * LANES
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def panel_width(columns_left):
-    """Columns of the next panel, as `gemm.panels` cuts them."""
-    vectors = columns_left // LANES
-    return LANES * (WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1))
 
 
 @routine("f n n n n f", FASTMATH)
