@@ -136,17 +136,17 @@ print(f"{TILE} outputs of 3 taps: {points} products for {3 * TILE}; in two dimen
 # In two dimensions the matrices stand on both sides, and 36 products take the place of 144. With many channels those
 # products are 36 products of matrices (tiles x C) (C x K), which the same microkernel does; the transforms are
 # additions of vectors of channels. convolution_winograd.py takes 49 tiles at a time, so that what is transformed never
-# leaves the second-level cache. The rate below counts the FLOP of the definition: it may exceed the ceiling, for not
-# all are done.
+# leaves the second-level cache; convolution_tiles.py cuts them. The rate below counts the FLOP of the definition: it
+# may exceed the ceiling, for not all are done. Results are rectified as they are written: a slope of 1 leaves them.
 
 # %%
 winograd_plan = tiles.plan(N, x.shape[1:], (SIDE, SIDE, K), 3, axis, axis)
-y = winograd.convolve(x, w, None, 1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False)
+y = winograd.convolve(x, w, None, negative_slope=1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False)
 error["Winograd"] = np.abs(y.transpose(0, 3, 1, 2) - exact).max() / np.abs(exact).max()
 report(
     "Winograd",
     FLOP,
-    lambda: winograd.convolve(x, w, None, 1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False),
+    lambda: winograd.convolve(x, w, None, negative_slope=1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False),
 )
 
 # %% [markdown]
@@ -164,5 +164,5 @@ assert error["Winograd"] < 1e-5
 # ## Where to go on
 #
 # kernels/cpu/__init__.py lists the files in the order to read them. launch.py runs a compiled function on every thread;
-# threads.py says why OpenBLAS gets one. `tinygen bench` measures all of it beside PyTorch, and `tinygen profile ddpm`
+# openblas.py says why OpenBLAS gets one. `tinygen bench` measures all of it beside PyTorch, and `tinygen profile ddpm`
 # shows how much of a training step each operation takes, and how near it comes to the ceilings.

@@ -1,14 +1,20 @@
 """The kernels on the CPU, in Numba; each equals its namesake in `definitions/` and is tested against it.
 
-examples/a_fast_convolution.py walks through what makes them fast and measures it. To be read in this order:
+Numba compiles a Python function to machine code, by LLVM, when it is first called; an `@intrinsic` is one whose LLVM
+instructions we write ourselves. examples/a_fast_convolution.py walks through what makes them fast and measures it.
+To be read in this order:
 
     simd.py                          a vector of floats as a value; how many lanes, by the processor
     compiled.py                      what compiled code calls, compiled for that alone
     launch.py, threads.py            one compiled function on every thread
     openblas.py                      what else has threads
-    rectifier.py                     the shortest kernel: one sweep over memory
-    fusion.py, functions.py          such sweeps written by a program, from a formula
-    gemm.py, product.py              the microkernel: a tile of the result in registers; the matrix product
+    rectifier.py                     the shortest kernel: one sweep over memory; what it loads with is in packing.py
+    elementwise.py                   sweeps with polynomials
+    fusion.py                        sweeps written by a program, from a formula, in the words of
+      fused_loops.py, functions.py     ... these
+    gemm.py                          the microkernel: a tile of the result in registers
+    packing.py                       matrices brought into the order in which it reads them
+    product.py                       the matrix product
     convolution.py                   which algorithm serves which shape:
       convolution_layout.py            axes, cells, phases; bands of rows with zero borders
       convolution_direct.py            products of gathered rows: everything there is no special form for
@@ -18,8 +24,14 @@ examples/a_fast_convolution.py walks through what makes them fast and measures i
       convolution_columns.py           few output channels
       convolution_grouped.py           groups of few channels
     attention.py, attention_blocks.py  a block of queries at a time, the gradient from the log-sum-exp
-    normalisation*.py, softmax.py    several passes over what is in cache
-    update.py, philox.py             the optimiser's step; random bits
+    normalisation.py                 several passes over what is in cache: shapes and layouts
+      normalisation_pixels.py          one run of pixels, for batch and group normalisation
+      normalisation_sweeps.py          ... what a thread does with such runs
+      normalisation_rows.py            rows, for layer and RMS normalisation
+    softmax.py                       the same for rows of logits
+    reduction.py, block_sums.py      sums, in an order that does not depend on timing
+    codebook.py                      the nearest code: by a product in float32, checked in float64
+    update.py, norm.py, philox.py    the optimiser's step, the gradient's norm, random bits
 
-The rest are short: a gather, a sum of rows, a copy.
+The rest are short sweeps: arithmetic.py, gate.py, joining.py and rows_copied.py, pooling.py, rows.py, select.py.
 """

@@ -2,10 +2,10 @@
 
 float32 goes to Winograd's filtering where it applies (convolution_winograd.py), to a narrow product where output
 channels are few (convolution_columns.py), to lanes that are channels where groups are small (convolution_grouped.py),
-else to implicit matrix products (convolution_direct.py). float64 goes to
-the definitions: there exactness counts, not speed. Results are NHWC in memory, seen as (N, C, H, W), and an array
-that already is NHWC in memory is read in place. A NaN or infinity in an image reaches every output that sees it and,
-with Winograd, may reach others in the same tiles of 4x4. Held by tests/kernels/test_convolution.py.
+else to implicit matrix products (convolution_direct.py). float64 goes to the definitions: there exactness counts, not
+speed. Results are NHWC in memory, the channels of a pixel side by side, seen as (N, C, H, W); an array that is NHWC in
+memory already is read in place. A NaN or infinity in an image reaches every output that sees it and, with Winograd, may
+reach others in the same tiles of 4x4. Held by tests/kernels/test_convolution.py.
 """
 
 from collections.abc import Callable

@@ -59,8 +59,8 @@ class Plan:
     pieces: int  # bands of tile rows, of all images
     most: int  # tiles, at most, in a unit of work
     source: int  # floats of source rows in a unit
-    geometry: NDArray[np.intp]
-    bands: NDArray[np.intp]
+    geometry: NDArray[np.intp]  # the scalars the compiled loop needs, by place: see `plan`
+    bands: NDArray[np.intp]  # rows of them, and of tiles: see `bands_of`
     tiles: NDArray[np.intp]
     places: NDArray[np.intp]  # in the kernel's plane, of the taps (i, j) of each component read (p, q), written (e, f)
     v_table: NDArray[np.intp]  # where each tile's channels lie in a plane of V, and of M
@@ -104,6 +104,8 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
     images = max(1, min(n, TILES // area)) if len(bands) == BAND else 1
     most = images * max(bands[2::BAND])
     row = (wide[-1][0] + TILE - 1) * read + w.span
+    # From place 0 on: how much there is; from 2 on the two images; from 8 on the axes; from 12 on where each component
+    # begins, down (two), across (two); 16: pixels in a row of the buffer.
     geometry = [n * (len(bands) // BAND), images, *source, *target, read, write, h.base, w.base]
     for axis in (h, w):
         starts = [phase[1][0] for phase in axis.phases]  # where each component's tiles begin, after the first pixel

@@ -118,7 +118,11 @@ def _entries(arguments: "tuple[NDArray[Any] | Tables | int, ...]") -> list[int]:
 
 
 def launch(work: task, parts: int, *arguments: NDArray[Any] | Tables | int) -> None:
-    """Run `work` once for each of `parts`, in parallel. Arrays are contiguous, of the dtypes below."""
+    """Run `work` once for each of `parts`, in parallel.
+
+    It sees an array as flat memory from its first entry on, of one of the dtypes below and unchecked: contiguous, or
+    with the distances of its rows among the other arguments.
+    """
     block = array("q", _entries(arguments))
     start = block.buffer_info()[0]
     if parts == 1:  # no parallel region: it would wake every thread

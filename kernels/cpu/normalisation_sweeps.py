@@ -67,7 +67,8 @@ def group_norm_task(block, part, parts):
 
 @njit(**_SUMS)
 def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, sums, work):
-    """Add image n's share of dweight and dbias to sums (2 C); dx = g of_g + (x - mean) of_x + offset in work[3:]."""
+    """Add image n's share of dweight and dbias to sums (2 C). of_x and offset of the last sweep go to work[4] and
+    work[5]; dx = g of_g + (x - mean) of_x + offset, and of_g, the scale of the forward map, is in work[3] already."""
     width = len(s)
     channels = width // fold
     size = channels // groups

@@ -1,7 +1,7 @@
-"""The matrix product on the CPU. It exists for the company it keeps: OpenBLAS's threads spin while they wait, and so
-do OpenMP's, so a threaded `np.matmul` between the other kernels slows both many times (20 times was measured). Large
-float32 products run here, on the same threads as every other kernel; small ones, which OpenBLAS does on the calling
-thread, and float64 go to NumPy. Held by tests/kernels/test_product.py.
+"""The matrix product on the CPU. It exists for the company it keeps: OpenBLAS's threads beside the kernels' slow
+both many times (20 times was measured; openblas.py says why). Large float32 products run here, on the same threads as
+every other kernel; small ones and float64 go to NumPy, whose OpenBLAS does them on the calling thread. Held by
+tests/kernels/test_product.py.
 """
 
 from functools import lru_cache
