@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
-from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, multiply, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.packing import pack_transposed
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vfill, vload, vstore, vwhere_less, vzero
@@ -129,7 +129,7 @@ def _columns(block, part, parts):
             wide = -(-count // LANES) * LANES
             pack_transposed(x, (first * plane + p) * channels, channels, count, channels, turned)
             to = before + p
-            multiply(weight, START, source, source.size, runs, turned, START, wide, cols, to, target, zeros, START)
+            multiply(weight, 0, source, source.size, runs, turned, 0, wide, cols, to, target, zeros, 0)
         for f in range(0, phases.size, PHASE):
             row_phase, column_phase, high, wide, row0, row1, column0, column1 = several(phases, f, 8)
             bounds = (row0, row1, column0, column1)

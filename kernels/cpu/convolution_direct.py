@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
-from tinygen.kernels.cpu.gemm import DEPTH, START, accumulate_far, multiply_far, panel_width, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, accumulate_far, multiply_far, panel_width, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.simd import FASTMATH, njit
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -166,7 +166,7 @@ def fill(x, start, source, count, runs, taps, weight, w_start, out, there, targe
         if padded == columns:
             multiply_far(x, a, source, count, runs, weight, b, padded, out, c, target, bias, g * padded)
         else:
-            multiply_far(x, a, source, count, runs, weight, b, padded, rough, START, dense, bias, g * padded)
+            multiply_far(x, a, source, count, runs, weight, b, padded, rough, 0, dense, bias, g * padded)
             for m in range(count):
                 to = c + target[m]
                 for j in range(columns):
@@ -253,7 +253,7 @@ def sum_up(x, start, source, count, taps, g, pixel, total, rough, both, groups, 
                     rough[m * padded + j] = g[b + m * out_channels + j]
                 for j in range(columns, padded):
                     rough[m * padded + j] = np.float32(0)
-            accumulate_far(x, a, source, count, taps, rough, START, padded, padded, total, c)
+            accumulate_far(x, a, source, count, taps, rough, 0, padded, padded, total, c)
 
 
 @task
@@ -267,7 +267,7 @@ def gather_weights(block, part, parts):
     rough = floats(block, 7)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = several(geometry, 0, 10)
     row, rows, top, left, groups, cells, read, _ = several(geometry, 10, 8)
-    zero_floats(total, START, size)
+    zero_floats(total, 0, size)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image = piece // bands

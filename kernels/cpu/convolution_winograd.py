@@ -22,7 +22,7 @@ from tinygen.kernels.cpu.convolution_direct import SUMS
 from tinygen.kernels.cpu.convolution_layout import Array, copy_band, copy_floats, zero_floats
 from tinygen.kernels.cpu.convolution_tiles import BAND, Plan
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_part
-from tinygen.kernels.cpu.gemm import START, accumulate, multiply, place
+from tinygen.kernels.cpu.gemm import accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, several, task, variant
 from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore
@@ -47,7 +47,7 @@ def _block_of_taps(w, start, row_step, column_step, taps, block, line):
             transpose_tile(w, start + i * LANES, column_step, block, i * LANES * LANES, LANES)
     else:
         for r in range(LANES):
-            copy_floats(w, start + r * row_step, line, START, LANES * taps)
+            copy_floats(w, start + r * row_step, line, 0, LANES * taps)
             for t in range(0, taps, LANES):
                 transpose_tile(line, t, taps, block, (r * taps + t) * LANES, LANES)
 
@@ -147,7 +147,7 @@ def _forward(block, part, parts):
                 first, count = _needed(p // n, p % n, n - 1, here, band)
                 a, c = p * v_plane + first * sources, p * m_plane + first * outputs
                 b = (component * n * n + p) * (sources * outputs + APART)
-                multiply(v, a, v_table, count, runs, u, b, outputs, m, c, m_table, zeros, START)
+                multiply(v, a, v_table, count, runs, u, b, outputs, m, c, m_table, zeros, 0)
             for t in range(here * band[2]):
                 a, b, high, wide = mine[4 * (t // here) : 4 * (t // here) + 4]
                 h, w = a * write + e, b * write + f
@@ -173,7 +173,7 @@ def _weight_gradient(block, part, parts):
     n = TILE + _taps - 1
     sources = read * read * channels
     v_plane, y_plane = v_size // (n * n), y_size // (n * n)
-    zero_floats(total, START, n * n * (sources * outputs + APART))
+    zero_floats(total, 0, n * n * (sources * outputs + APART))
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image, which = piece // (bands.size // BAND), piece % (bands.size // BAND) * BAND
@@ -182,7 +182,7 @@ def _weight_gradient(block, part, parts):
         piece += here
         mine = tiles[band[6] :]
         _source_rows(x, buffer, image, here, band, geometry)
-        _source_tiles(buffer, v, START, START, here, band, geometry, mine, v_plane)
+        _source_tiles(buffer, v, 0, 0, here, band, geometry, mine, v_plane)
         for t in range(here * band[2]):
             a, b, high, wide = mine[4 * (t // here) : 4 * (t // here) + 4]
             at = (((image + t % here) * out_height + a) * out_width + b) * outputs

@@ -12,7 +12,6 @@ Held by tests/kernels/test_convolution.py.
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -40,8 +39,6 @@ OUTER = ROWS | {2: 8, 1: 8} if REGISTERS == 32 else ROWS
 OUTER_2, OUTER_1 = OUTER[2], OUTER[1]
 DEPTH = 1024  # rows of B taken at a time, so that their part of a panel stays in the second-level cache
 PIXELS = 128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
-
-START = np.intp(0)  # an offset that is no literal: for a literal Numba would compile the callee once more
 
 _INT = ir.IntType(64)
 

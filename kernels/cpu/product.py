@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.convolution_layout import Pair, copy_floats, zero_floats
-from tinygen.kernels.cpu.gemm import DEPTH, START, WIDEST, accumulate, multiply, panel_width, round_up
+from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, accumulate, multiply, panel_width, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.openblas import one_blas_thread
 from tinygen.kernels.cpu.packing import transpose_tile
@@ -78,7 +78,7 @@ def _multiply(block, part, parts):
                 a, source[m0], source, count, runs, packed, depth * j0, wide, out, m0 * columns + j0, target, bias, j0
             )
         else:
-            multiply(a, source[m0], source, count, runs, packed, depth * j0, wide, rough, START, dense, bias, j0)
+            multiply(a, source[m0], source, count, runs, packed, depth * j0, wide, rough, 0, dense, bias, j0)
             for m in range(count):
                 at, to = dense[m], (m0 + m) * columns + j0
                 for j in range(columns - j0):
@@ -98,8 +98,8 @@ def _outer(block, part, parts):
     for unit in range(units * part // parts, units * (part + 1) // parts):
         m0, j0 = unit // across * band, unit % across * group
         count, wide = min(band, rows - m0), min(group, padded - j0)
-        zero_floats(rough, START, count * wide)
-        accumulate(a, m0, source, depth, row[:count], b, j0, b_step, wide, rough, START)
+        zero_floats(rough, 0, count * wide)
+        accumulate(a, m0, source, depth, row[:count], b, j0, b_step, wide, rough, 0)
         column = 0
         while column < wide:
             width = panel_width(wide - column)
