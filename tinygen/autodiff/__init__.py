@@ -1,1 +1,24 @@
-"""The tape, operations on it, and reverse mode."""
+"""The tape, operations on it, and reverse mode. To be read in this order:
+
+    primitive.py            what an operation is: a forward on arrays, beside it one vjp per argument, on tensors
+    tape.py                 what is recorded: a node per value
+    backward.py             reverse mode: one pass over the nodes, the youngest first
+    transforms.py           functions of functions: vjp, jvp, jacobian, hessian
+
+What makes it safe:
+
+    arguments.py            what an operation may be given, and what it makes of it
+    guard.py                an array that changed after it was recorded is found
+    anomaly.py              the first NaN or infinity is named
+
+What saves time and memory:
+
+    operators.py            the shortest way from `a * b` to a node
+    room.py                 gradients that may be written over
+    tracing.py, fusion.py   a chain of operations as one pass over memory
+    large.py                the same for the arithmetic on one large array
+    mixed_precision.py      bfloat16
+    checkpoint.py           values that are computed again and not kept
+
+And a picture: draw.py.
+"""
