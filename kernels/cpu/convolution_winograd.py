@@ -149,7 +149,7 @@ def _forward(block, part, parts):
                 b = (component * n * n + p) * (sources * outputs + APART)
                 multiply(v, a, v_table, count, runs, u, b, outputs, m, c, m_table, zeros, 0)
             for t in range(here * band[2]):
-                a, b, high, wide = mine[4 * (t // here) : 4 * (t // here) + 4]
+                a, b, high, wide = several(mine, 4 * (t // here), 4)
                 h, w = a * write + e, b * write + f
                 down_to = min(high, (out_height - 1 - h) // write + 1)
                 across_to = min(wide, (out_width - 1 - w) // write + 1)
@@ -184,7 +184,7 @@ def _weight_gradient(block, part, parts):
         _source_rows(x, buffer, image, here, band, geometry)
         _source_tiles(buffer, v, 0, 0, here, band, geometry, mine, v_plane)
         for t in range(here * band[2]):
-            a, b, high, wide = mine[4 * (t // here) : 4 * (t // here) + 4]
+            a, b, high, wide = several(mine, 4 * (t // here), 4)
             at = (((image + t % here) * out_height + a) * out_width + b) * outputs
             high, wide = min(high, out_height - a), min(wide, out_width - b)
             for k in range(0, outputs, LANES):
