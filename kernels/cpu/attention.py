@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..definitions import attention as definition
+from ..definitions.shapes import check_shape
 from .threads import thread_count
 
 Array = np.ndarray
@@ -22,6 +23,7 @@ SERIAL = 200_000  # multiplications worth a thread
 
 def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, scale: float) -> tuple[Array, Array]:
     """Attention of q over (k, v): (y, lse), in the dtype of q; see the definition."""
+    _check("attention", q, k, v)
     k, v = (x.astype(q.dtype, copy=False) for x in (k, v))
     if 0 in q.shape or 0 in v.shape:
         return definition.attention(q, k, v, mask, is_causal, scale)
@@ -59,6 +61,10 @@ def attention_backward(
     scale: float,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dq, dk, dv) for the cotangent g of y; see the definition."""
+    _check("attention_backward", q, k, v)
+    check_shape("attention_backward", "y", y, (*q.shape[:-1], v.shape[-1]))
+    check_shape("attention_backward", "g", g, y.shape)
+    check_shape("attention_backward", "lse", lse, q.shape[:-1])
     q, k, v, y, lse = (x.astype(g.dtype, copy=False) for x in (q, k, v, y, lse))
     if 0 in q.shape or 0 in v.shape:
         return definition.attention_backward(g, q, k, v, y, lse, mask, is_causal, scale)
@@ -82,6 +88,11 @@ def attention_backward(
         min(batch * heads, thread_count(work, SERIAL)),
     )
     return dq.reshape(q.shape), dk.reshape(k.shape), dv.reshape(v.shape)
+
+
+def _check(kernel: str, q: Array, k: Array, v: Array) -> None:
+    check_shape(kernel, "k", k, (*q.shape[:-2], k.shape[-2], q.shape[-1]))
+    check_shape(kernel, "v", v, (*k.shape[:-1], v.shape[-1]))
 
 
 def _sizes(q: Array, v: Array) -> tuple[int, int, int, int, int, int]:

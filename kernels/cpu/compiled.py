@@ -4,9 +4,11 @@
 by its name: for what is large and worth a call. Held by tests/kernels/test_compiled.py.
 """
 
+import hashlib
 import inspect
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding
@@ -27,12 +29,28 @@ _KINDS = {
 
 
 class Cache(FunctionCache):
-    """Numba's, on disk; read without first importing all that Numba compiles with, which takes longer than Numba."""
+    """Numba's, on disk; read without first importing all that Numba compiles with, which takes longer than Numba.
+
+    Numba takes machine code for good as long as the function's own file is the same. But what a function calls, and its
+    constants, the width of a panel say, come from other files, and are in its machine code too: here all of the
+    kernels' files must be the same.
+    """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = self._cache_file._source_stamp, sources()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)  # what machine code calls of Numba's
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)
+
+
+@cache
+def sources() -> str:
+    """A digest of what the kernels on the CPU are made of."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 class _Inner(CPUDispatcher):

@@ -20,6 +20,7 @@ import numpy as np
 from ..definitions import fusion as definition
 from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
 from ..loops import Loops, is_array, loops_over
+from .compiled import sources
 from .launch import Tables, launch, task
 from .threads import thread_count
 
@@ -170,7 +171,7 @@ def _constant(number: float | None, constants: dict[str, str]) -> str:
 def compiled(chain: Chain, held: tuple[bool, ...]) -> task:
     """The function of `source`, from its file."""
     text = source(chain, held)
-    digest = hashlib.sha256((text + _helpers()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256((text + sources()).encode()).hexdigest()[:16]
     name = f"{chain.identifier}_{digest}"
     path = folder() / f"{name}.py"
     if not path.exists():  # Numba keeps machine code for as long as the file is not written again
@@ -181,13 +182,6 @@ def compiled(chain: Chain, held: tuple[bool, ...]) -> task:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # what is cached names it
     spec.loader.exec_module(module)
     return module.work
-
-
-@cache
-def _helpers() -> str:
-    """The code that ends up in what is compiled; Numba would not notice that it has changed."""
-    files = ("fused_loops", "functions", "elementwise", "packing", "simd", "compiled", "launch")
-    return "".join(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in files)
 
 
 @cache

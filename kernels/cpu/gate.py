@@ -7,6 +7,7 @@ The same functions as kernels/definitions/gate.py, held to it by tests/kernels/t
 import numpy as np
 
 from ..definitions import gate as definition
+from ..definitions.shapes import check_shape
 from .launch import floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import FASTMATH, LANES, njit, vfill, vfma, vsigmoid
@@ -76,6 +77,7 @@ def gate_backward(g: Array, x: Array) -> Array:
     if not (g.dtype == x.dtype == np.float32) or not x.size:
         return definition.gate_backward(g, x)
     width = x.shape[1] // 2
+    check_shape("gate_backward", "g", g, (x.shape[0], width, *x.shape[2:]))
     y = _empty(x, 2 * width)
     arrays = (_channels_last(g), _channels_last(x), _channels_last(y))
     launch(_gate_backward, thread_count(x.size, _SERIAL), *arrays, width)

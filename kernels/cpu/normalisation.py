@@ -11,6 +11,7 @@ from math import gcd, prod
 import numpy as np
 
 from ..definitions import normalisation as definition
+from ..definitions.shapes import check_shape
 from .launch import launch
 from .normalisation_pixels import WIDTH, padded
 from .normalisation_rows import norm_rows_backward_task, norm_rows_task
@@ -172,6 +173,8 @@ def group_norm_backward(
     definition.check_groups("group_norm_backward", x, num_groups)
     definition.check_cotangent("group_norm_backward", g, x)
     n, c = x.shape[:2]
+    check_shape("group_norm_backward", "mean", mean, (n, num_groups))
+    check_shape("group_norm_backward", "rstd", rstd, (n, num_groups))
     memory, dx = _over(room, x.shape)
     fold = _fold(x.size // (n * c), c)
     parts = min(thread_count(x.size, _SERIAL), n)
@@ -200,6 +203,8 @@ def _norm_rows_backward(
     g: Array, x: Array, ndim_normalised: int, weight: Array | None, mean: Array, rstd: Array, centred: bool
 ) -> tuple[Array, Array, Array]:
     split = x.ndim - ndim_normalised
+    check_shape("layer_norm_backward" if centred else "rms_norm_backward", "mean", mean, x.shape[:split])
+    check_shape("layer_norm_backward" if centred else "rms_norm_backward", "rstd", rstd, x.shape[:split])
     rows = _contiguous(x).reshape(prod(x.shape[:split]), -1)
     dx = np.empty(x.shape, np.float32)
     parts = min(thread_count(x.size, _SERIAL), len(rows))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..definitions import softmax as definition
+from ..definitions.shapes import check_shape
 from .launch import floats, integer, integers, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
@@ -221,6 +222,8 @@ def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -
     if logits.dtype != np.float32 or logits.size == 0:
         return definition.cross_entropy_backward(g, logits, target, lse)
     definition.check_targets(logits, target)
+    check_shape("cross_entropy_backward", "g", g, target.shape)
+    check_shape("cross_entropy_backward", "lse", lse, target.shape)
     x = np.ascontiguousarray(logits)
     dx = np.empty_like(x)
     g, lse = np.ascontiguousarray(g, np.float32), np.ascontiguousarray(lse, np.float32)

@@ -35,6 +35,7 @@ def adam_update_all(
     when: Array | None = None,
 ) -> None:
     """One step of Adam (AdamW if `decoupled`) on all parameters, in one launch; see the definition."""
+    definition.check_one_dtype(params)
     options = settings()
     if definition.refused(when):
         return
@@ -56,6 +57,7 @@ def ema_update(average: Array, new: Array, decay: float) -> None:
 
 def ema_update_all(averages: Sequence[Array], values: Sequence[Array], decay: float, when: Array | None = None) -> None:
     """`ema_update` of all pairs, in one launch; see the definition."""
+    definition.check_one_dtype(averages)
     if definition.refused(when):
         return
     dense: list[Array] = []

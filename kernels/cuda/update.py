@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..capture import each_time
-from ..definitions.update import check_adam, check_ema
+from ..definitions.update import check_adam, check_ema, check_one_dtype
 from .chunks import launch_all
 from .launch import arithmetic, cupy
 
@@ -33,7 +33,9 @@ def adam_update_all(
 
     Raises:
         ValueError: shapes differ, or `step` is less than 1.
+        TypeError: parameters of several dtypes.
     """
+    check_one_dtype(params)
     for arrays in zip(params, gradients, firsts, seconds, strict=True):
         check_adam(*arrays, 1)
     step = each_time(lambda: _numbers(**settings()), (9,), arithmetic(params[0].dtype))
@@ -50,7 +52,9 @@ def ema_update_all(averages: Sequence[Array], values: Sequence[Array], decay: fl
 
     Raises:
         ValueError: shapes differ.
+        TypeError: averages of several dtypes.
     """
+    check_one_dtype(averages)
     for average, new in zip(averages, values, strict=True):
         check_ema(average, new)
     launch_all("update/ema", (averages, values), (0,), float(1 - decay), *_condition(when))

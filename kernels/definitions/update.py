@@ -61,7 +61,7 @@ def adam_update_all(
     settings: Callable[[], Mapping[str, Any]],
     when: Array | None = None,
 ) -> None:
-    """`adam_update` of all parameters of one dtype, with their moments.
+    """`adam_update` of all parameters, which are of one dtype, with their moments.
 
     Args:
         settings: gives the options, as `adam_update` takes them by name; asked once for each step, also when a step
@@ -70,7 +70,9 @@ def adam_update_all(
 
     Raises:
         ValueError: shapes differ, or `step` is less than 1.
+        TypeError: parameters of several dtypes.
     """
+    check_one_dtype(params)
     options = settings()
     if not refused(when):
         for arrays in zip(params, gradients, firsts, seconds, strict=True):
@@ -82,7 +84,9 @@ def ema_update_all(averages: Sequence[Array], values: Sequence[Array], decay: fl
 
     Raises:
         ValueError: shapes differ.
+        TypeError: averages of several dtypes.
     """
+    check_one_dtype(averages)
     if not refused(when):
         for average, new in zip(averages, values, strict=True):
             ema_update(average, new, decay)
@@ -106,6 +110,13 @@ def ema_update(average: Array, new: Array, decay: float) -> None:
         return
     w = average.astype(np.float64)
     average[...] = w + (1 - decay) * (new.astype(np.float64) - w)
+
+
+def check_one_dtype(arrays: Sequence[Array]) -> None:
+    """A TypeError unless all arrays have the first one's dtype: one launch is made for one."""
+    found = list(dict.fromkeys(str(array.dtype) for array in arrays))
+    if len(found) > 1:
+        raise TypeError(f"parameters of one dtype are updated together, not {' and '.join(found)}")
 
 
 def check_adam(p: Array, g: Array, m: Array, v: Array, step: int) -> None:

@@ -8,8 +8,13 @@ import numba
 import numpy as np
 import pytest
 
-from tinygen.kernels.cpu.compiled import njit, routine
+from tinygen.kernels.cpu import compiled
+from tinygen.kernels.cpu.compiled import Cache, njit, routine
 from tinygen.kernels.cpu.launch import floats, launch, task
+
+
+def plus(x, y):
+    return x + y
 
 
 @njit(cache=False)
@@ -63,6 +68,22 @@ def test_what_has_no_wrapper_is_not_called_from_python():
         added(np.ones(3, np.float32), 0, 1)
     with pytest.raises(NotImplementedError):
         doubled(np.ones(3, np.float32), 0)
+
+
+def test_machine_code_is_good_for_one_state_of_all_the_kernels_files(monkeypatch, tmp_path):
+    """It holds constants and functions of other files: with a panel's width changed, products were wrong, silently."""
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path))
+
+    def read():
+        return Cache(sum_of.py_func).load_overload(signature, sum_of.targetctx)
+
+    signature = (numba.types.float32, numba.types.float32)
+    sum_of = numba.njit(plus)
+    sum_of._cache = Cache(plus)
+    sum_of.compile(signature)
+    assert read() is not None
+    monkeypatch.setattr(compiled, "sources", lambda: "one of them was edited")
+    assert read() is None
 
 
 def test_the_second_process_reads_machine_code_and_imports_nothing_to_compile_with(tmp_path):

@@ -217,6 +217,16 @@ def test_a_step_is_taken_unless_a_number_it_depends_on_is_not_finite(version):
 
 
 @VERSIONS
+def test_several_dtypes_in_one_launch_are_an_error(version):
+    """They would be read as the first one's."""
+    lists = [[np.ones(5, dtype) for dtype in ("f4", "f8")] for _ in range(4)]
+    with pytest.raises(TypeError, match="of one dtype are updated together, not float32 and float64"):
+        version.adam_update_all(*lists, lambda: {**OPTIONS, "step": 3})
+    with pytest.raises(TypeError, match="of one dtype are updated together, not float32 and float64"):
+        version.ema_update_all(*lists[:2], 0.9)
+
+
+@VERSIONS
 def test_an_average_without_decay_is_a_copy(version):
     values = [np.float32([1e30, -0.0, 1e-40]), np.float32([np.inf])]
     averages = [np.float32([1.0, 3.0, 1e30]), np.float32([-5.0])]
