@@ -105,7 +105,8 @@ def choose(array: Any) -> str:
 
 def _kernel(name: str) -> Callable[..., Any]:
     def call(first: Any, *args: Any, **kwargs: Any) -> Any:
-        return load(name, choose(first))(first, *args, **kwargs)
+        usual = type(first) is np.ndarray and first.dtype.char in "fd" and not _forced
+        return load(name, "cpu" if usual else choose(first))(first, *args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"Kernel `{name}`; see kernels/definitions/{NAMES[name]}.py for what it computes."

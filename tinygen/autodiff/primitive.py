@@ -179,9 +179,10 @@ class Primitive:
         if kwargs or len(args) != self.arity:
             args = self._bind(args, kwargs)
         raw: list[Any] = []
+        elementwise = self.elementwise
         tracked = settled = narrow = False  # a gradient may be wanted; dtypes can stay as they are; some is bfloat16
         large = False  # some float32 is
-        odd = not self.elementwise
+        odd = False  # something is there that is neither a tensor of floats nor a parameter
         for value in args:
             if isinstance(value, Tensor):
                 if value._node is not None:
@@ -198,18 +199,23 @@ class Primitive:
                     odd = True
                     narrow = narrow or is_bfloat16(dtype)
             elif type(value) not in NUMBERS:
-                odd = True
+                if elementwise or type(value) is not tuple:
+                    odd = True
                 if isinstance(value, (list, tuple)):
                     tracked = True  # perhaps: it may hold tensors
             raw.append(value)
+        if not elementwise and not odd:
+            for i in self.tensor_positions:
+                if args[i] is not None and not isinstance(args[i], Tensor):
+                    odd = True  # a number, or several, where an array is due
         if odd or not settled:
             if mode.tracer is not None:
                 return mode.tracer(self, args)
-            wide = widened(self.name, self.elementwise, args) if narrow else None
+            wide = widened(self.name, elementwise, args) if narrow else None
             if wide is not None:
                 return self(*wide)
-            raw = promoted(raw, self.tensor_positions) if self.elementwise else self._arrays(args, raw)
-            if narrow and self.elementwise:
+            raw = promoted(raw, self.tensor_positions) if elementwise else self._arrays(args, raw)
+            if narrow and elementwise:
                 raw = beside_bfloat16(raw, self.tensor_positions)
         try:
             out = self.forward(*raw) if not large or self.scalar is None else self._on_every_thread(raw)
@@ -228,7 +234,7 @@ class Primitive:
                 out = np.asarray(out)
         if mode.anomaly:
             anomaly.check_value(self.name, out)
-        if narrow and self.elementwise and out.dtype.kind == "f":
+        if narrow and elementwise and out.dtype.kind == "f":
             out = out.astype(bfloat16())  # a number stood beside it
         result = Tensor(out)
         if tracked and self.rules and mode.recording and out.dtype.kind in "fV":
@@ -276,7 +282,7 @@ class Primitive:
             saved[sources.output] = out
         for slot, position in sources.shapes:
             value = raw[position]
-            saved[slot] = [v.shape for v in value] if type(value) is list else np.shape(value)
+            saved[slot] = value.shape if type(value) is np.ndarray else _shapes(value)
         for slot, name in sources.kept:
             if extra is None or name not in extra:
                 raise TypeError(f"{self.name}: a vjp asks for {name!r}, which is neither g, y, an argument nor kept")
@@ -299,6 +305,10 @@ class Primitive:
 
 
 _NOTHING = Sources((), None, (), ())
+
+
+def _shapes(value: Any) -> Any:
+    return [v.shape for v in value] if type(value) is list else np.shape(value)
 
 
 def _is_arithmetic(vjp: Any) -> bool:

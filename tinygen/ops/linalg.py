@@ -76,21 +76,23 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
         TypeError: dtypes that differ.
     """
     a, b = as_tensor(a), as_tensor(b)
-    if not a.ndim or not b.ndim or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+    of_a, of_b = a.shape, b.shape
+    if not of_a or not of_b or of_a[-1] != of_b[-2 if len(of_b) > 1 else 0]:
         raise ValueError(
             f"matmul: shapes {a.shape} and {b.shape} do not fit together: the last size of the first must equal "
             "the second last of the second"
         )
-    a, b = operands("matmul", a, b)
-    left = reshape(a, (1, -1)) if a.ndim == 1 else a
-    right = reshape(b, (-1, 1)) if b.ndim == 1 else b
+    if a.dtype is not b.dtype:
+        a, b = operands("matmul", a, b)
+    left = reshape(a, (1, -1)) if len(of_a) == 1 else a
+    right = reshape(b, (-1, 1)) if len(of_b) == 1 else b
     try:
         y = _matmul(left, right)
     except ValueError:
         raise ValueError(f"matmul: the leading sizes of {a.shape} and {b.shape} do not broadcast together") from None
-    if a.ndim == 1:
+    if len(of_a) == 1:
         y = reshape(y, (*y.shape[:-2], y.shape[-1]))
-    return reshape(y, y.shape[:-1]) if b.ndim == 1 else y
+    return reshape(y, y.shape[:-1]) if len(of_b) == 1 else y
 
 
 # -- einsum --------------------------------------------------------------------------------------------------
