@@ -12,13 +12,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiled import njit
 from .gemm import DEPTH, WIDEST, accumulate, multiply, panel_width, round_up
 from .launch import floats, integer, integers, launch, several, task
 from .packing import copy_rows, load_vector, pack, pack_transposed, store_row, unpack, whole_vectors
 from .simd import (
     FASTMATH,
     LANES,
-    njit,
     vexp,
     vfill,
     vfma,
@@ -39,7 +39,7 @@ _INFINITY = np.float32(np.inf)
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _runs(depth):
     """The run 0, ..., depth - 1 in pieces that `multiply` takes."""
     pieces = -(-depth // DEPTH)
@@ -50,13 +50,13 @@ def _runs(depth):
     return runs
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _score(x, start, source, count, runs, packed, columns, s, target, zeros):
     """s = rows of x (count, the depth of `runs`) times a packed matrix, its first `columns`."""
     multiply(x, start, source, count, runs, packed, 0, columns, s, 0, target, zeros, 0)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _weigh(weights, source, count, keys, packed, size, columns, out, target, zeros):
     """out = weights (count, keys) times the first `keys` rows of a packed (size, columns)."""
     runs = _runs(keys)
@@ -67,7 +67,7 @@ def _weigh(weights, source, count, keys, packed, size, columns, out, target, zer
         c += width
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _scatter(weights, source, count, key, size, rows, columns, packed):
     """packed (size, columns) += weights^T (keys, count) times rows (count, columns)."""
     c = 0
@@ -77,7 +77,7 @@ def _scatter(weights, source, count, key, size, rows, columns, packed):
         c += width
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _softmax_row(s, at, seen, keys, scale, mask, mask_at, masked):
     """Turns a row of raw scores into exp(score - peak); (peak, sum). Keys from `seen` on get weight 0."""
     peak = vfill(-_INFINITY)
@@ -99,7 +99,7 @@ def _softmax_row(s, at, seen, keys, scale, mask, mask_at, masked):
     return greatest, vsum(total)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _gradient_row(s, ds, at, seen, keys, lse, correlation, scale, mask, mask_at, masked):
     """Raw scores in s and dP in ds become P and P (dP - correlation); keys from `seen` on get 0."""
     shift = vfill(_INFINITY if lse == -_INFINITY else lse)
@@ -116,7 +116,7 @@ def _gradient_row(s, ds, at, seen, keys, lse, correlation, scale, mask, mask_at,
         vstore(ds, at + j, vzero())
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _dot(x, x_at, y, y_at, count):
     total = vzero()
     for j in range(0, count, LANES):
@@ -124,7 +124,7 @@ def _dot(x, x_at, y, y_at, count):
     return vsum(total)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _columns(keys, size):
     """Columns of scores to compute for the first `keys` of `size` keys: whole panels."""
     wide = WIDEST * LANES

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..array_module import quiet
 from ..definitions import codebook as definition
+from .compiled import njit
 from .launch import floats, integer, integers, launch, task
 from .packing import load_vector
 from .product import matmul
-from .simd import FASTMATH, LANES, njit, vfill, vfma, vmax, vmax_lane, vsum, vzero
+from .simd import FASTMATH, LANES, vfill, vfma, vmax, vmax_lane, vsum, vzero
 from .threads import thread_count
 
 Array = np.ndarray
@@ -47,7 +48,7 @@ def _largest(scores, halves, at, codes):
     return vmax_lane(largest)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _length(z, at, width):
     squares = vzero()
     for j in range(0, width, LANES):

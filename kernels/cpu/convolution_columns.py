@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
 from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.packing import pack_transposed
-from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vfill, vload, vstore, vwhere_less, vzero
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, vfill, vload, vstore, vwhere_less, vzero
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 Shape = tuple[int, ...]
@@ -88,7 +89,7 @@ def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:
     )
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _sum_taps(line, wide, start, cols, at, pitch, h, height, width, taps, bounds, inside, cells):
     """line[:wide] = a row of cells: start + the sum of what the taps see, from row h of the image on.
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, accumulate_far, multiply_far, panel_width, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
-from tinygen.kernels.cpu.simd import FASTMATH, njit
+from tinygen.kernels.cpu.simd import FASTMATH
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 BUFFER = 1 << 18  # floats of source rows that a thread holds: a megabyte, the second-level cache
@@ -153,7 +154,7 @@ def _pack_weights(block, part, parts):
                 column += width
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def fill(x, start, source, count, runs, taps, weight, w_start, out, there, target, rough, dense, bias, both, groups):
     """The cells of a phase: for each group the product of `count` gathered rows with its weights.
 
@@ -239,7 +240,7 @@ def run_gather(
     return out
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def sum_up(x, start, source, count, taps, g, pixel, total, rough, both, groups, padded):
     """Adds to `total`, for each group, the products of `count` gathered rows with their rows of g."""
     columns, out_channels = both[1] // groups, both[1]

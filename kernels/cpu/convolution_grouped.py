@@ -19,11 +19,12 @@ from numba import types
 from numba.core import cgutils
 
 from tinygen.kernels.cpu import convolution_direct as direct
+from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.convolution_direct import Plan
 from tinygen.kernels.cpu.convolution_layout import Array, Pair
-from tinygen.kernels.cpu.gemm import at, load, pointers, store, vectors_at
+from tinygen.kernels.cpu.gemm import at, clamped, load, pointers, store, vectors_at
 from tinygen.kernels.cpu.launch import task, variant
-from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, llvm_call, njit
+from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, llvm_call
 
 _INT = ir.IntType(64)
 _LANE = ir.VectorType(ir.IntType(32), LANES)
@@ -49,13 +50,6 @@ def _add_product(builder: Any, total: Any, x: Any, y: Any) -> None:
     builder.store(llvm_call(builder, f"llvm.fma.v{LANES}f32", FLOATS, [x, y, builder.load(total)]), total)
 
 
-def _clamped(builder: Any, first: Any, i: int, end: Any) -> Any:
-    """min(first + i, end - 1): what is beyond the end repeats the last, whose result is then written twice."""
-    index = builder.add(first, ir.Constant(_INT, i))
-    last = builder.sub(end, ir.Constant(_INT, 1))
-    return builder.select(builder.icmp_signed("<", index, last), index, last)
-
-
 def _cells_tile(size: int) -> Any:
     """Cells m, m + 1, ... of one vector of channels: out[there + target[m]] = bias + the sum over the taps."""
 
@@ -66,7 +60,7 @@ def _cells_tile(size: int) -> Any:
             )
             offsets = context.make_array(sig.args[5])(context, builder, args[5])
             rows = builder.extract_value(offsets.shape, 0)
-            cells = [_clamped(builder, m, i, count) for i in range(CELLS)]
+            cells = [clamped(builder, m, i, count) for i in range(CELLS)]
             begin = [builder.add(start, builder.load(at(builder, source, i))) for i in cells]
             initial = load(builder, vectors_at(builder, bias, vector))
             sums = [cgutils.alloca_once(builder, FLOATS) for _ in cells]
@@ -106,7 +100,7 @@ def _weights_tile(size: int) -> Any:
             offsets = context.make_array(sig.args[4])(context, builder, args[4])
             several = ir.Constant(_INT, size)
             end = builder.sdiv(builder.extract_value(offsets.shape, 0), several)
-            rows = [builder.mul(_clamped(builder, tap, i, end), several) for i in range(together)]
+            rows = [builder.mul(clamped(builder, tap, i, end), several) for i in range(together)]
             begin = [builder.add(start, builder.load(at(builder, taps, row))) for row in rows]
             places = [
                 [
@@ -160,7 +154,7 @@ def _weights(x, start, source, count, taps, g, pixel, total, rough, both, groups
 @cache
 def _task(size: int, work: task, inner: Any, name: str, tile: Any) -> task:
     """`work` with `inner` for groups of `size` channels in place of the function `name`."""
-    filled = njit(fastmath=FASTMATH, cache=True)(variant(inner, f"{inner.__name__}_{size}", _tile=tile(size)))
+    filled = njit(fastmath=FASTMATH)(variant(inner, f"{inner.__name__}_{size}", _tile=tile(size)))
     return work.variant(f"{work.function.__name__}_{size}", **{name: filled})
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.compiled import routine
+from tinygen.kernels.cpu.compiled import njit, routine
 from tinygen.kernels.cpu.launch import floats, integer, launch, task
 from tinygen.kernels.cpu.packing import transpose_tile
-from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore, vzero
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, vload, vstore, vzero
 from tinygen.kernels.cpu.threads import thread_count
 
 Array = NDArray[np.float32]
@@ -58,7 +58,7 @@ def adjoint_axis(kernel: int, stride: int, padding: int, dilation: int, size: in
 # ---- images
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def copy_floats(x, start, buffer, to, count):
     """buffer[to : to + count] = x[start : start + count]."""
     whole = count - count % LANES
@@ -68,7 +68,7 @@ def copy_floats(x, start, buffer, to, count):
         buffer[to + i] = x[start + i]
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def zero_floats(buffer, start, count):
     """buffer[start : start + count] = 0."""
     whole = count - count % LANES

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.compiled import routine
+from tinygen.kernels.cpu.compiled import njit, routine
 from tinygen.kernels.cpu.convolution_direct import SUMS
 from tinygen.kernels.cpu.convolution_layout import Array, copy_band, copy_floats, zero_floats
 from tinygen.kernels.cpu.convolution_tiles import BAND, Plan
@@ -25,7 +25,7 @@ from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_i
 from tinygen.kernels.cpu.gemm import accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, several, task, variant
 from tinygen.kernels.cpu.packing import transpose_tile
-from tinygen.kernels.cpu.simd import FASTMATH, LANES, njit, vload, vstore
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, vload, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 APART = 16  # floats between the planes of V, M, U: planes a power of two apart would fall on one set of the caches
@@ -109,7 +109,7 @@ def _source_rows(x, buffer, image, here, band, geometry):
         copy_band(x, image + i, height, width, channels, buffer, i * deep * row * channels, up, deep, geometry[11], row)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _needed(i, j, infinity, here, band):
     """(first, count) of the tiles that need their products at point (i, j), of which `infinity` is the last."""
     first = band[3] if i == infinity else 0
@@ -233,7 +233,7 @@ def _variants(taps: int) -> tuple[task, task, task, task]:
         "_gradient": transform_part(a.T),
         "_weight_back": transform(g.T),
     }
-    names["_steps"] = njit(fastmath=FASTMATH, cache=True)(variant(_steps, f"_steps_{taps}", **names))
+    names["_steps"] = njit(fastmath=FASTMATH)(variant(_steps, f"_steps_{taps}", **names))
     names["_source_tiles"] = routine("f f n n n i i i n", FASTMATH)(
         variant(_source_tiles, f"_source_tiles_{taps}", **names)
     )

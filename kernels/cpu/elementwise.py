@@ -12,12 +12,12 @@ import numpy as np
 
 from ..array_module import flat_like
 from ..definitions import elementwise as definition
+from .compiled import njit
 from .launch import doubles, floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
     LANES,
-    njit,
     vabs,
     vexp,
     vfill,
@@ -53,7 +53,7 @@ _M0, _M1, _M2, _M3, _M4, _M5, _M6, _M7, _M8 = (
 _L0, _L1, _L2, _L3 = (np.float32(c) for c in (0.140891984, 0.139802948, 0.200124562, 0.333331585))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _normal_cdf(x, gauss):
     """Phi(x), given gauss = exp(-x^2/2)."""
     one = vfill(_ONE)
@@ -70,7 +70,7 @@ def _normal_cdf(x, gauss):
     return vwhere_less(x, vzero(), tail, one - tail)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _softplus(x):
     """max(x, 0) + log(1 + exp(-|x|)); a NaN comes through vmax's second argument and through exp."""
     e = vexp(-vabs(x))
@@ -83,7 +83,7 @@ def _softplus(x):
     return vfma(s + s, p, vmax(vzero(), x))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _value(kind, x):
     if kind == _SIGMOID:
         return vsigmoid(x)

@@ -12,6 +12,7 @@ import numpy as np
 from llvmlite import ir
 
 from . import simd
+from .compiled import njit
 from .elementwise import _HALF, _L0, _L1, _L2, _L3, _ONE, _normal_cdf, _softplus
 from .launch import variant
 from .simd import (
@@ -27,7 +28,6 @@ from .simd import (
     _first_lanes,
     _unary,
     intrinsic,
-    njit,
     vabs,
     vector,
     vfill,
@@ -40,7 +40,7 @@ from .simd import (
 # for some x for which e^x does not, when something is subtracted from it.
 AS_WRITTEN = {"contract"}
 
-vexp = njit(fastmath=AS_WRITTEN, cache=True)(variant(simd.vexp.py_func, "vexp_as_written"))
+vexp = njit(fastmath=AS_WRITTEN)(variant(simd.vexp.py_func, "vexp_as_written"))
 vfloor, vceil, vtrunc = _unary("floor"), _unary("ceil"), _unary("trunc")
 vsoftplus = _softplus
 
@@ -125,7 +125,7 @@ _TWO, _NEAR, _NEAR_TANH = np.float32(2), np.float32(0.34), np.float32(0.625)
 _NAN, _INFINITY = np.float32(np.nan), np.float32(np.inf)
 
 
-@njit(fastmath=AS_WRITTEN, cache=True)
+@njit(fastmath=AS_WRITTEN)
 def vlog(x):
     """The natural logarithm, to about one unit in the last place; log 0 = -inf, below 0 NaN."""
     least = vfill(_LEAST_NORMAL)
@@ -147,7 +147,7 @@ def vlog(x):
     return vwhere_less(vfill(_GREATEST), x, x, y)
 
 
-@njit(fastmath=AS_WRITTEN, cache=True)
+@njit(fastmath=AS_WRITTEN)
 def vlog1p(x):
     """log(1 + x): 2 artanh(x / (2 + x)) from -1/2 to 1."""
     s = x / (x + vfill(_TWO))
@@ -160,7 +160,7 @@ def vlog1p(x):
     return vwhere(outside, vlog(x + vfill(_ONE)), near)
 
 
-@njit(fastmath=AS_WRITTEN, cache=True)
+@njit(fastmath=AS_WRITTEN)
 def vexpm1(x):
     """e^x - 1: x + x^2 q(x) within log(2) / 2 of 0; q is that of vexp."""
     q = vfma(vfill(_Q0), x, vfill(_Q1))
@@ -171,7 +171,7 @@ def vexpm1(x):
     return vwhere_less(vabs(x), vfill(_NEAR), vfma(q * x, x, x), vexp(x) - vfill(_ONE))
 
 
-@njit(fastmath=AS_WRITTEN, cache=True)
+@njit(fastmath=AS_WRITTEN)
 def vtanh(x):
     """The hyperbolic tangent."""
     u, size = x * x, vabs(x)
@@ -183,7 +183,7 @@ def vtanh(x):
     return vwhere_less(size, vfill(_NEAR_TANH), vfma(r * u, x, x), vwhere_less(x, vzero(), -far, far))
 
 
-@njit(fastmath=AS_WRITTEN, cache=True)
+@njit(fastmath=AS_WRITTEN)
 def vnormal_cdf(x):
     """Phi(x), the normal distribution function."""
     return _normal_cdf(x, vexp(x * x * vfill(-_HALF)))

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..definitions import gate as definition
 from ..definitions.shapes import check_shape
+from .compiled import njit
 from .launch import floats, integer, launch, task
 from .packing import load_vector, store_vector
-from .simd import FASTMATH, LANES, njit, vfill, vfma, vsigmoid
+from .simd import FASTMATH, LANES, vfill, vfma, vsigmoid
 from .threads import thread_count
 
 Array = np.ndarray
@@ -19,7 +20,7 @@ _SERIAL = 1 << 16  # elements worth a thread's waking
 _ONE, _TWO = np.float32(1), np.float32(2)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _tanh(a):
     return vfma(vfill(_TWO), vsigmoid(a + a), vfill(-_ONE))
 

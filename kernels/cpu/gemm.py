@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
-from tinygen.kernels.cpu.compiled import routine
+from tinygen.kernels.cpu.compiled import njit, routine
 from tinygen.kernels.cpu.launch import variant
 from tinygen.kernels.cpu.simd import (
     FASTMATH,
@@ -26,7 +26,6 @@ from tinygen.kernels.cpu.simd import (
     REGISTERS,
     intrinsic,
     llvm_call,
-    njit,
     splat,
 )
 
@@ -56,8 +55,8 @@ def at(builder: Any, pointer: Any, index: Any) -> Any:
     return builder.gep(pointer, [ir.Constant(_INT, index) if isinstance(index, int) else index])
 
 
-def _clamped(builder: Any, first: Any, i: int, end: Any) -> Any:
-    """min(first + i, end - 1): rows beyond the end repeat the last one, whose result is then written twice."""
+def clamped(builder: Any, first: Any, i: int, end: Any) -> Any:
+    """min(first + i, end - 1): what is beyond the end repeats the last, whose result is then written twice."""
     index = builder.add(first, ir.Constant(_INT, i))
     last = builder.sub(end, ir.Constant(_INT, 1))
     return builder.select(builder.icmp_signed("<", index, last), index, last)
@@ -159,7 +158,7 @@ def _product_tile(rows: int, vectors: int, far: bool = False) -> Any:
                 i_start,
                 fresh,
             ) = values
-            index = [_clamped(builder, m, i, end) for i in range(rows)]
+            index = [clamped(builder, m, i, end) for i in range(rows)]
             origin = [builder.add(start, builder.load(at(builder, source, i))) for i in index]
             out = [vectors_at(builder, c, builder.add(c_start, builder.load(at(builder, target, i)))) for i in index]
             initial = vectors_at(builder, initial, i_start)
@@ -200,7 +199,7 @@ def _lines_ahead(
     n = ir.Constant(_INT, PIXELS)
     tile = builder.udiv(r, ir.Constant(_INT, rows))
     first = builder.load(at(builder, source, m0))
-    step = builder.sub(builder.load(at(builder, source, _clamped(builder, m0, 1, m1))), first)
+    step = builder.sub(builder.load(at(builder, source, clamped(builder, m0, 1, m1))), first)
     from_b = builder.add(b_start, builder.mul(builder.add(m0, n), b_stride))
     from_a = builder.add(builder.add(start, first), builder.mul(n, step))
     others = builder.sub(tile, ir.Constant(_INT, vectors))
@@ -224,7 +223,7 @@ def _outer_tile(rows: int, vectors: int, far: bool = False) -> Any:
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             values = pointers(context, builder, sig, args)
             a, start, source, m0, m1, row, r, end, b, b_start, b_stride, c, c_start = values
-            index = [_clamped(builder, r, i, end) for i in range(rows)]
+            index = [clamped(builder, r, i, end) for i in range(rows)]
             begin = [at(builder, a, builder.add(start, builder.load(at(builder, row, i)))) for i in index]
             width = ir.Constant(_INT, vectors * LANES)
             out = [vectors_at(builder, c, builder.add(c_start, builder.mul(i, width))) for i in index]
@@ -262,14 +261,14 @@ _product_short, _outer_short = _product_tile(ROWS_4 - 1, 4), _outer_tile(ROWS_4 
 # ---- loops over tiles
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def panel_width(columns):
     """Width of the next panel where `columns` are left."""
     vectors = columns // LANES
     return LANES * (WIDEST if vectors >= WIDEST else (2 if vectors >= 2 else 1))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def place(rows, columns, row, column):
     """Where element (row, column) lies in a packed matrix."""
     start = column // (WIDEST * LANES) * (WIDEST * LANES)
@@ -280,7 +279,7 @@ def place(rows, columns, row, column):
     return rows * start + row * width + column - start
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _in_whole_tiles(rows):
     """How many rows go in tiles of `ROWS_4`, the others in tiles of one less: as few tiles, hardly a row done twice."""
     return ROWS_4 * max(0, rows - (ROWS_4 - 1) * -(-rows // ROWS_4))

@@ -7,10 +7,11 @@ Held to the definitions by tests/kernels/test_normalisation.py.
 
 import numpy as np
 
+from .compiled import njit
 from .launch import doubles, floats, integer, task
 from .normalisation_pixels import OPTIONS, WIDTH, padded
 from .packing import load_vector, store_vector
-from .simd import LANES, njit, vfill, vfma, vload, vstore, vsum, vzero
+from .simd import LANES, vfill, vfma, vload, vstore, vsum, vzero
 
 _BLOCK = 1024  # entries of a row that are summed in float32
 _TOGETHER, _TILE = 4, 4096  # rows, and entries, that are gone through pass by pass: one's sums wait for no other's

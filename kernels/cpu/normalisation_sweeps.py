@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from .compiled import njit
 from .launch import doubles, floats, integer, task
 from .normalisation_pixels import OPTIONS, affine, combine, moments_of, padded, products_of, silu_products_of
-from .simd import FASTMATH, njit
+from .simd import FASTMATH
 
 _SUMS: Any = {**OPTIONS, "fastmath": FASTMATH}  # sums over channels may be taken in any order
 

@@ -10,7 +10,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from .compiled import routine
+from .compiled import njit, routine
 from .gemm import fetch as fetch_line
 from .gemm import panel_width
 from .simd import (
@@ -20,7 +20,6 @@ from .simd import (
     address,
     intrinsic,
     is_float32,
-    njit,
     vfill,
     vload,
     vload_first,
@@ -86,13 +85,13 @@ def fetch(typing: Any, x: Any, index: Any) -> Any:
     return (types.void(x, types.intp), build) if is_float32(x) else None
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def load_vector(x, at, left, fill):
     """The vector at x[at:], of which `left` elements exist; the other lanes are `fill`."""
     return vload(x, at) if left >= LANES else vload_first(x, at, left, fill)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def store_vector(x, at, left, value):
     """x[at:] = the vector, or its first `left` lanes where no more elements exist."""
     if left >= LANES:
@@ -101,7 +100,7 @@ def store_vector(x, at, left, value):
         vstore_first(x, at, value, left)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def whole_vectors(columns):
     """`columns` rounded up to a multiple of LANES."""
     return -(-columns // LANES) * LANES
@@ -134,7 +133,7 @@ def pack_transposed(x, start, stride, rows, columns, packed):
         c += width
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def pack(x, start, stride, rows, columns, packed):
     """x (rows, columns) as panels; columns padded with zeros."""
     padded = whole_vectors(columns)
@@ -150,7 +149,7 @@ def pack(x, start, stride, rows, columns, packed):
         c += width
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def unpack(packed, rows, columns, scale, x, start, stride):
     """The inverse of `pack`, times `scale`."""
     padded = whole_vectors(columns)
@@ -164,7 +163,7 @@ def unpack(packed, rows, columns, scale, x, start, stride):
         c += width
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def copy_rows(x, start, stride, rows, columns, padded, out):
     """x (rows, columns) row after row, columns padded with zeros to `padded`."""
     for i in range(rows):
@@ -175,7 +174,7 @@ def copy_rows(x, start, stride, rows, columns, padded, out):
             vstore(out, i * padded + j, value)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def store_row(rows, at, share, x, to, columns):
     """x[to : to + columns] = share times the row of `rows` that starts at `at`."""
     for j in range(0, columns, LANES):

@@ -27,8 +27,8 @@ from ..definitions.philox import (
     TAIL,
     WEYL,
 )
+from .compiled import njit
 from .launch import doubles, floats, integers, launch, task, words
-from .simd import njit
 from .threads import thread_count
 
 CHUNK = 1024  # variates per chunk: its buffers fit the first-level cache

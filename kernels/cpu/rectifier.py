@@ -9,9 +9,10 @@ import numpy as np
 from ..array_module import flat_like
 from ..definitions import rectifier as definition
 from ..definitions.joining import without_gaps
+from .compiled import njit
 from .launch import floats, launch, task
 from .packing import load_vector, store_vector
-from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, njit, vexp, vfill, vfma, vwhere_less, vzero
+from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, vexp, vfill, vfma, vwhere_less, vzero
 from .threads import thread_count
 
 Array = np.ndarray
@@ -50,7 +51,7 @@ def _leaky(block, part, parts):
         store_vector(y, i, stop - i, vwhere_less(vzero(), v, u, slope * u))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def _expm1_below(x):
     """e^x - 1 for x <= 0: x + x^2 q(x) near 0, where the difference would lose digits; q is that of vexp."""
     q = vfma(vfill(_Q0), x, vfill(_Q1))

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..array_module import flat_like
 from ..definitions import select as definition
+from .compiled import njit
 from .launch import flags, floats, launch, task
-from .simd import njit
 from .threads import thread_count
 
 Array = np.ndarray

@@ -327,7 +327,7 @@ _LOWEST, _HIGHEST = np.float32(-86.64), np.float32(89.0)
 _ONE = np.float32(1)
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def vexp(x):
     """e^x lane by lane, to within one unit in the last place; 0 for x < -86.64, infinite on overflow."""
     y = vmin(vfill(_HIGHEST), x)
@@ -342,7 +342,7 @@ def vexp(x):
     return vwhere_less(x, vfill(_LOWEST), vzero(), _scaled(p, n))
 
 
-@njit(fastmath=FASTMATH, cache=True)
+@njit(fastmath=FASTMATH)
 def vsigmoid(x):
     """1 / (1 + e^-x) lane by lane."""
     return vfill(_ONE) / (vfill(_ONE) + vexp(-x))

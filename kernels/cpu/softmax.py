@@ -12,12 +12,12 @@ import numpy as np
 
 from ..definitions import softmax as definition
 from ..definitions.shapes import check_shape
+from .compiled import njit
 from .launch import floats, integer, integers, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
     LANES,
-    njit,
     vexp,
     vfill,
     vfma,

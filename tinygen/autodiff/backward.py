@@ -17,7 +17,7 @@ from tinygen.autodiff import anomaly, guard, large
 from tinygen.autodiff.arguments import arrays_in
 from tinygen.autodiff.fusion import Fused
 from tinygen.autodiff.primitive import COTANGENT, REGISTRY, Rule
-from tinygen.autodiff.room import alone, lend
+from tinygen.autodiff.room import alone, offer
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
 from tinygen.kernels.capture import capturing
@@ -279,7 +279,7 @@ def _sweep(
         if node.stamps is not None or node.time < guard.horizon:
             _verify(node)
         if op.overwrites:
-            lend(g if g.size >= LARGE and alone(g, 1) else None)
+            offer(g if g.size >= LARGE and alone(g, 1) else None)
         if live or careful or op.chooses:
             _pull_through_masks(node, g, table, needed, live)
         else:

@@ -100,7 +100,7 @@ class Primitive:
     """A differentiable operation; made by `primitive`, called like a function of tensors."""
 
     scalar: Any = None  # the formula for one entry: see `operation`
-    overwrites = False  # whether its vjp may write over the cotangent, where that is lent (room.py)
+    overwrites = False  # whether its vjp may write over the cotangent, where that is offered (room.py)
     function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
 
     def __init__(
@@ -133,6 +133,8 @@ class Primitive:
         self._joints = tuple(rule.positions for rule in rules if len(rule.positions) > 1)  # they come after the singles
         self._sources: dict[tuple[bool, ...], Sources] = {}
         self._all_sources = self.sources((True,) * len(rules))  # computed once: recording is the hot path
+        alone = elementwise and self.arity == len(self._singles) == 1
+        self._of_one = alone and not (self._all_sources.kept or self._all_sources.shapes)
 
     def _rule(self, arguments: tuple[str, ...], vjp: Callable[..., Any]) -> Rule:
         for argument in arguments:
@@ -176,6 +178,10 @@ class Primitive:
         return tuple(values)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        if self._of_one and len(args) == 1 and isinstance(x := args[0], Tensor):
+            dtype = x._data.dtype
+            if (dtype is float32 or dtype is float64) and x._data.size < LARGE and not (kwargs or mode.anomaly):
+                return self._call_of_one(x)
         if kwargs or len(args) != self.arity:
             args = self._bind(args, kwargs)
         raw: list[Any] = []
@@ -239,6 +245,18 @@ class Primitive:
         result = Tensor(out)
         if tracked and self.rules and mode.recording and out.dtype.kind in "fV":
             result._node = self._record(args, raw, out, extra)
+        return result
+
+    def _call_of_one(self, x: Tensor) -> Tensor:
+        """The same for one tensor of floats: what functions of one argument nearly always meet, as in operators.py."""
+        out = self.forward(x._data)
+        if type(out) is not np.ndarray and isinstance(out, np.generic):
+            out = np.asarray(out)
+        result = Tensor(out)
+        if x._node is not None and mode.recording:
+            keeps = self._all_sources
+            saved: tuple[Any, ...] = (x if keeps.arguments else None, out) if keeps.output is not None else (x,)
+            result._node = recorded(self, (x._node,), () if keeps is _NOTHING else saved, out)
         return result
 
     def _on_every_thread(self, raw: list[Any]) -> Any:

@@ -1,7 +1,7 @@
 """Gradients that nobody else has: what is made of one may be written over it.
 
 A large array that is written anew is first fetched from memory, line by line, for nothing; and both live at once. So an
-operation that says so (`overwrites`, see `operation`) is lent the cotangent it is handed, where only the sweep of
+operation that says so (`overwrites`, see `operation`) is offered the cotangent it is handed, where only the sweep of
 backward.py has it, and a gradient that arrives a second time is added to the first in its place.
 
 An array is nobody else's if Python counts no other reference to it; and, if it is a view, it shows all of an array
@@ -29,15 +29,15 @@ def alone(array: Any, holders: int) -> bool:
     return whole and getrefcount(base) <= _OF_BASE
 
 
-def lend(g: Any) -> None:
-    """Before a vjp runs: it may write over `g`, the cotangent it is handed, in place of whatever was lent before."""
+def offer(g: Any) -> None:
+    """Before a vjp runs: it may write over `g`, the cotangent it is handed, in place of whatever was offered before."""
     mode.room = g
 
 
 def room(g: Tensor) -> Any:
     """The array of the cotangent `g`, if the vjp that asks may write over it; None if others have it too."""
-    lent, mode.room = mode.room, None
-    return lent if lent is g._data else None
+    offered, mode.room = mode.room, None
+    return offered if offered is g._data else None
 
 
 def _references() -> tuple[int, int]:
