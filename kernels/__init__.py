@@ -96,17 +96,16 @@ def choose(array: Any) -> str:
     """
     if _forced:
         return _forced[-1]
+    if isinstance(array, np.ndarray):  # first: on tiny arrays each question costs
+        return "cpu" if array.dtype.char in "fd" else "definition"
     if isinstance(array, list | tuple):
         return choose(array[0]) if array else "definition"
-    if isinstance(array, np.ndarray):
-        return "cpu" if array.dtype.char in "fd" else "definition"
     return "cuda" if xp(array) is not np and array.dtype.char in "fdE" else "definition"
 
 
 def _kernel(name: str) -> Callable[..., Any]:
     def call(first: Any, *args: Any, **kwargs: Any) -> Any:
-        usual = type(first) is np.ndarray and first.dtype.char in "fd" and not _forced
-        return load(name, "cpu" if usual else choose(first))(first, *args, **kwargs)
+        return load(name, choose(first))(first, *args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"Kernel `{name}`; see kernels/definitions/{NAMES[name]}.py for what it computes."

@@ -130,7 +130,7 @@ class StepRun:
 class SamplingRun:
     """Samples of a family's model, from noise that is given."""
 
-    def __init__(self, name: str, n: int) -> None:
+    def __init__(self, name: str, n: int = BATCH) -> None:
         case = SAMPLING[name]
         moved, buffers, _ = given(case.step)
         self.p, self.noise = moved | buffers, placed(case.noise(n))
@@ -147,12 +147,7 @@ def operation(chosen: Operation) -> OperationRun | UpdateRun:
     return UpdateRun(chosen) if chosen.updates else OperationRun(chosen)
 
 
-def step(name: str, batch: int | None = None) -> StepRun:
-    return StepRun(name, batch)
-
-
-def sampling(name: str, n: int = BATCH) -> SamplingRun:
-    return SamplingRun(name, n)
+step, sampling = StepRun, SamplingRun
 
 
 def kernel(case: Any) -> Any:

@@ -172,7 +172,7 @@ class StepRun:
 class SamplingRun:
     """Samples of a family's model, from noise that is given."""
 
-    def __init__(self, name: str, n: int) -> None:
+    def __init__(self, name: str, n: int = BATCH) -> None:
         self.case, self.n = SAMPLING[name], n
         self.model = STEPS[self.case.step].model().eval()
         self.noise = self.case.noise(n)
@@ -223,16 +223,7 @@ def operation(chosen: Operation) -> OperationRun | UpdateRun:
     return UpdateRun(chosen) if chosen.updates else OperationRun(chosen)
 
 
-def step(name: str, batch: int | None = None) -> StepRun:
-    return StepRun(name, batch)
-
-
-def sampling(name: str, n: int = BATCH) -> SamplingRun:
-    return SamplingRun(name, n)
-
-
-def kernel(case: Kernel) -> KernelRun:
-    return KernelRun(case)
+step, sampling, kernel = StepRun, SamplingRun, KernelRun
 
 
 def placed(array: np.ndarray, image: bool) -> np.ndarray:

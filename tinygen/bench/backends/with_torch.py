@@ -218,7 +218,7 @@ class StepRun:
 class SamplingRun:
     """Samples of a family's model, from noise that is given."""
 
-    def __init__(self, name: str, n: int) -> None:
+    def __init__(self, name: str, n: int = BATCH) -> None:
         case = SAMPLING[name]
         model = given(case.step).eval()
         self.sample = torch.compile(model.sample, mode=Form.compiled) if Form.compiled else model.sample
@@ -274,13 +274,4 @@ def operation(chosen: Operation) -> OperationRun | UpdateRun:
     return UpdateRun(chosen) if chosen.updates else OperationRun(chosen)
 
 
-def step(name: str, batch: int | None = None) -> StepRun:
-    return StepRun(name, batch)
-
-
-def sampling(name: str, n: int = BATCH) -> SamplingRun:
-    return SamplingRun(name, n)
-
-
-def kernel(case: Kernel) -> KernelRun:
-    return KernelRun(case)
+step, sampling, kernel = StepRun, SamplingRun, KernelRun
