@@ -12,6 +12,7 @@ To be read in this order:
     elementwise.py                   sweeps with polynomials
     fusion.py                        sweeps written by a program, from a formula, in the words of
       fused_loops.py, functions.py     ... these
+      streaming.py                     ... and results too large for the caches
     gemm.py                          the microkernel: a tile of the result in registers
     packing.py                       matrices brought into the order in which it reads them
     product.py                       the matrix product

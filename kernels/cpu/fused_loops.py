@@ -22,8 +22,9 @@ from .functions import (
     vwhere,
 )
 from .launch import doubles, floats, integer
-from .packing import load_vector, store_vector
+from .packing import load_vector
 from .simd import LANES, vabs, vbroadcast, vfill, vround, vsigmoid, vsqrt, vsum, vzero
+from .streaming import cut, fence, put_vector
 
 BLOCK = 1024  # entries that are added up in float32; the sums of blocks in float64
 
@@ -36,11 +37,13 @@ def task(function: Any) -> launch.task:
 __all__ = [
     "BLOCK",
     "LANES",
+    "cut",
     "doubles",
+    "fence",
     "floats",
     "integer",
     "load_vector",
-    "store_vector",
+    "put_vector",
     "task",
     "vabs",
     "vbroadcast",

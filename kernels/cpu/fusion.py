@@ -22,6 +22,8 @@ from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, writte
 from ..loops import Loops, is_array, loops_over
 from .compiled import sources
 from .launch import Tables, launch, task
+from .simd import LANES
+from .streaming import past_caches
 from .threads import thread_count
 
 Array = np.ndarray
@@ -47,10 +49,12 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     parts = thread_count(loops.count, _COSTLY if chain.is_costly else _SERIAL)
     if chain.total:
         sums = np.empty(shape[0] if chain.total == "examples" else parts)
-        launch(work, parts, *read, sums, sums.size, numbers)
+        launch(work, parts, *read, sums, sums.size, 0, numbers)
         return (np.asarray(sums if chain.total == "examples" else sums[0] if parts == 1 else sums.sum(), np.float32),)
     made = [loops.new(np, shape, np.float32) for _ in chain.outputs]
-    launch(work, parts, *read, *[memory for memory, _ in made], parts, numbers)
+    results = [memory for memory, _ in made]
+    whole = loops.sizes[-1] % LANES == 0 or loops.sizes[-1] == loops.count  # vectors begin where such may
+    launch(work, parts, *read, *results, parts, int(whole and past_caches(read, results)), numbers)
     return tuple([seen for _, seen in made])
 
 
@@ -78,22 +82,25 @@ from tinygen.kernels.cpu.fused_loops import *
 @task
 def work(block, part, parts):
 {arrays}
-    pieces, outer, middle, columns = {sizes}
+    pieces, past, outer, middle, columns = {sizes}
     entries = outer * middle * columns
     for piece in range(pieces * part // parts, pieces * (part + 1) // parts):
-        at, stop = entries * piece // pieces, entries * (piece + 1) // pieces{begin}
+        at, stop = {begin}
         while at < stop:
             row, first = at // columns, at % columns
             i, j, at = row // middle, row % middle, at - first
             last = min(columns, stop - at)
 {row}
 {loop}
-            at += columns{end}
+            at += columns
+{end}
 """
 _MAP = """\
             for k in range(first, last, LANES):
                 left = last - k
 {steps}"""
+_MAP_BEGINS = "cut(entries, piece, pieces), cut(entries, piece + 1, pieces)"
+_SUM_BEGINS = "entries * piece // pieces, entries * (piece + 1) // pieces\n        total = 0.0"
 _SUM = """\
             for start in range(first, last, BLOCK):
                 sums = vzero()
@@ -114,7 +121,7 @@ def source(chain: Chain, held: tuple[bool, ...]) -> str:
     sizes_at = len(arrays)
     row, steps = [], []
     for n, (name, same) in enumerate(zip(arguments, held)):
-        place = sizes_at + 4 + 2 * n
+        place = sizes_at + 5 + 2 * n
         row.append(f"{name}_at = i * integer(block, {place}) + j * integer(block, {place + 1})")
         if same:
             row.append(f"a{name[1:]} = vbroadcast({name}, {name}_at)")
@@ -132,18 +139,18 @@ def source(chain: Chain, held: tuple[bool, ...]) -> str:
     if chain.total:
         steps.append(f"sums = sums + vfirst({names[chain.outputs[0]]}, left)")
     else:
-        steps += [f"store_vector({y}, at + k, left, {names[e]})" for y, e in zip(results, chain.outputs)]
+        steps += [f"put_vector({y}, at + k, left, {names[e]}, past)" for y, e in zip(results, chain.outputs)]
     return _TEXT.format(
         quotes='"""',
         name=chain.identifier,
         formulas="\n".join(f"    {y} = {written(e)}" for y, e in zip(results, chain.outputs)),
         constants="\n".join(f"{name} = np.float32({value})" for value, name in constants.items()),
         arrays=_indented(1, arrays),
-        sizes=", ".join(f"integer(block, {sizes_at + n})" for n in range(4)),
-        begin="\n        total = 0.0" if chain.total else "",
+        sizes=", ".join(f"integer(block, {sizes_at + n})" for n in range(5)),
+        begin=_SUM_BEGINS if chain.total else _MAP_BEGINS,
         row=_indented(3, row),
         loop=(_SUM if chain.total else _MAP).format(steps=_indented(5 if chain.total else 4, steps)),
-        end="\n        sums_of[piece] = total" if chain.total else "",
+        end="        sums_of[piece] = total" if chain.total else "    if past:\n        fence()",
     )
 
 

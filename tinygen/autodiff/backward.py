@@ -103,14 +103,14 @@ def _made(node: Node, rule: Rule, g: Any, several: bool) -> Any:
     where there are `several`; None where there is none."""
     if type(g) is not ndarray or not rule.arithmetic:
         return _made_of_tensors(node, rule, g, several)
+    if g.size >= LARGE:
+        return large.gradients(node.op, (rule,), g, node.saved)[0]
     reads, saved = rule.reads, node.saved
     if len(reads) == 2 and reads[0] == COTANGENT:  # (g, b): what products ask for
         other = saved[reads[1]]
         values: Any = (g, other._data if isinstance(other, Tensor) else other)
     else:
         values = [g if slot == COTANGENT else _bare(saved[slot]) for slot in reads]
-    if g.size >= LARGE:
-        return large.gradient(node.op, rule, values)
     made = rule.vjp(*values)
     return made if type(made) is ndarray else _array(made)
 
@@ -290,17 +290,24 @@ def _sweep(
 def _pull(node: Node, g: Any, table: _Table, needed: set[Node]) -> None:
     """Adds to `table` what the vjps of `node` make of its gradient `g`. Nothing here outlives its use: who is added to
     next in place must be held by the table alone."""
-    for rule, parent in zip(node.op.rules, node.parents):
+    op = node.op
+    if op.arithmetic and g.size >= LARGE and type(g) is ndarray:
+        wanted = [(rule, p) for rule, p in zip(op.rules, node.parents) if p is not None and p in needed]
+        made = large.gradients(op, [rule for rule, _ in wanted], g, node.saved)[::-1]
+        for _, p in wanted:
+            table.add(p, made.pop(), op.name)
+        return
+    for rule, parent in zip(op.rules, node.parents):
         if parent is None:
             continue
         if type(parent) is not tuple:
             if parent in needed:
-                table.add(parent, _made(node, rule, g, False), node.op.name)
+                table.add(parent, _made(node, rule, g, False), op.name)
         elif not needed.isdisjoint(parent):
             made = _made(node, rule, g, True)[::-1]
             for p in parent:
                 if p in needed:
-                    table.add(p, made.pop(), node.op.name)
+                    table.add(p, made.pop(), op.name)
                 else:
                     made.pop()
 

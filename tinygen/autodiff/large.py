@@ -1,21 +1,22 @@
 """Elementwise arithmetic on large arrays: on every thread, and what a vjp does in one pass over memory.
 
 NumPy runs on one thread, and `g * (1.0 - y * y)` on arrays is three passes with an array between each. From `LARGE`
-elements on, an operation that has a formula for one entry and no kernel of its own (`scalar`, see `operation`), and a
-vjp that is nothing but arithmetic, run as fused chains (fusion.py): kernels are written for them as for any other.
+elements on, an operation that has a formula for one entry and no kernel of its own (`scalar`, see `operation`), and the
+vjps that are nothing but arithmetic, all of an operation together, run as fused chains (fusion.py): kernels are written
+for them as for any other.
 float32 in NumPy; the rest is computed by the operation itself. Held by tests/ops/test_large.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.primitive import REGISTRY, Primitive, Rule
 from tinygen.autodiff.tracing import lowered, tracing
-from tinygen.kernels.expression import ARGUMENT, Chain, Expression, argument, expression
+from tinygen.kernels.expression import ARGUMENT, Chain, argument, expression
 from tinygen.tensor import Tensor, float32
 
 Array = Any
@@ -24,13 +25,19 @@ Array = Any
 def forward(op: Primitive, raw: Sequence[Any]) -> Array:
     """What `op` gives of arrays and numbers, of which one at least is large."""
     chain = _operation(op) if _fits(raw) else None
-    return op.forward(*raw) if chain is None else _run(chain, raw)
+    return op.forward(*raw) if chain is None else _run(chain, raw)[0]
 
 
-def gradient(op: Primitive, rule: Rule, values: Sequence[Any]) -> Array:
-    """What the vjp of `rule`, nothing but arithmetic, gives of arrays and numbers."""
-    chain = _vjp(op, rule.arguments[0]) if _fits(values) else None
-    return rule.vjp(*values) if chain is None else _run(chain, values)
+def gradients(op: Primitive, rules: Sequence[Rule], g: Array, saved: Sequence[Any]) -> list[Array]:
+    """What the vjps of `rules`, nothing but arithmetic, make of the large gradient `g` at a node of `op` that retains
+    `saved`: all in one pass."""
+    values = [g, *[value._data if isinstance(value, Tensor) else value for value in saved]]  # as `COTANGENT` is -1
+    plan = _vjps(op, tuple([rule.arguments[0] for rule in rules]))
+    read = [values[slot + 1] for slot in plan.reads]
+    if not plan.reads or not _fits(read):
+        return [rule.vjp(*[values[slot + 1] for slot in rule.reads]) for rule in rules]
+    made = _run(plan.chain, read) if plan.chain else ()
+    return [g if place is None else made[place] for place in plan.places]
 
 
 def _fits(raw: Sequence[Any]) -> bool:
@@ -43,10 +50,10 @@ def _fits(raw: Sequence[Any]) -> bool:
     return True
 
 
-def _run(chain: Chain, raw: Sequence[Any]) -> Array:
+def _run(chain: Chain, raw: Sequence[Any]) -> tuple[Array, ...]:
     shapes = {a.shape for a in raw if type(a) is np.ndarray}
     shape = shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
-    return kernels.load("fused", "cpu")(chain, raw, shape)[0]
+    return kernels.load("fused", "cpu")(chain, raw, shape)  # type: ignore[no-any-return]
 
 
 @cache
@@ -54,23 +61,30 @@ def _operation(op: Primitive) -> Chain | None:
     """The chain of one step that is `op`; None where it gives no numbers, or has a kernel of its own."""
     if not isinstance(op.scalar, str) or not op.rules or op.name in kernels.NAMES:
         return None
-    return _chain(op.name, lambda: expression(op.name, *map(argument, range(op.arity))))
+    (result,) = lowered(expression(op.name, *map(argument, range(op.arity))))
+    return None if result.name == ARGUMENT else Chain(op.name, (result,))
+
+
+class Plan(NamedTuple):
+    """How several vjps run as one chain: the slots of a node that it reads; for each vjp which of its outputs is the
+    gradient, None where that is the cotangent as it came. The chain is None where it has no outputs."""
+
+    reads: tuple[int, ...]
+    places: tuple[int | None, ...]
+    chain: Chain | None
 
 
 @cache
-def _vjp(op: Primitive, differentiated: str) -> Chain | None:
-    """The chain of what the vjp at the argument `differentiated` computes; None where that is nothing."""
+def _vjps(op: Primitive, differentiated: tuple[str, ...]) -> Plan:
+    """The plan for the vjps of `op` at the arguments `differentiated`; it reads nothing where `op` is a user's."""
     if REGISTRY.get(op.name) is not op:
-        return None
-    rule = next(rule for rule in op.rules if rule.arguments == (differentiated,))
-
-    def traced() -> Expression:
-        with tracing():
-            return rule.vjp(*(Tensor(argument(i)) for i in range(len(rule.names))))._data
-
-    return _chain(f"{op.name}_backward", traced)
-
-
-def _chain(name: str, made: Callable[[], Expression]) -> Chain | None:
-    (result,) = lowered(made())
-    return None if result.name == ARGUMENT else Chain(name, (result,))
+        return Plan((), (), None)
+    rules = [rule for rule in op.rules if rule.arguments[0] in differentiated]
+    reads = tuple(sorted({slot for rule in rules for slot in rule.reads}))
+    symbols = {slot: Tensor(argument(i)) for i, slot in enumerate(reads)}
+    with tracing():
+        results = [rule.vjp(*[symbols[slot] for slot in rule.reads])._data for rule in rules]
+    lower = lowered(*results)
+    made = tuple(dict.fromkeys(e for e in lower if e.name != ARGUMENT))
+    places = tuple([made.index(e) if e in made else None for e in lower])
+    return Plan(reads, places, Chain(f"{op.name}_backward", made) if made else None)

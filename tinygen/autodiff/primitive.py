@@ -128,6 +128,7 @@ class Primitive:
         rules = [self._rule((argument,), vjp) for argument, vjp in vjps.items()]
         rules += [self._rule(entry.arguments, entry.vjp) for entry in joints]
         self.rules: tuple[Rule, ...] = tuple(rules)
+        self.arithmetic = len(rules) > 1 and all(rule.arithmetic for rule in rules)  # several vjps, nothing else
         self.tensor_positions = tuple(i for rule in rules for i in rule.positions)
         self._singles = tuple(rule.positions[0] for rule in rules if len(rule.positions) == 1)
         self._joints = tuple(rule.positions for rule in rules if len(rule.positions) > 1)  # they come after the singles

@@ -1,0 +1,81 @@
+"""Stores past the caches store what others do, where others would, and nowhere else."""
+
+import numpy as np
+import pytest
+
+from tinygen.kernels.cpu import fusion, streaming
+from tinygen.kernels.cpu.launch import floats, integer, launch, task
+from tinygen.kernels.cpu.packing import load_vector
+from tinygen.kernels.cpu.simd import LANES
+from tinygen.kernels.expression import Chain, argument, expression
+
+BOTH = Chain("both", tuple(expression("multiply", argument(0), argument(i)) for i in (1, 2)))
+SHAPES = [(37,), (5, 64), (5, 67), (3, 4, 48), (2, 7, 5, 16), (1, 1)]
+
+
+def far(monkeypatch, on):
+    """Every result goes past the caches, or none does."""
+    asked = []
+
+    def answer(arrays, results):
+        asked.append(on and streaming.past_caches(arrays, results))
+        return asked[-1]
+
+    monkeypatch.setattr(fusion, "past_caches", answer)
+    monkeypatch.setattr(streaming, "cached", lambda: 0 if on else 1 << 60)
+    return asked
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_results_are_the_same_bit_by_bit(monkeypatch, shape, parts):
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
+    z = rng.standard_normal((shape[0], *(1 for _ in shape[1:]))).astype(np.float32)
+    monkeypatch.setattr(fusion, "thread_count", lambda *work: parts)
+    far(monkeypatch, False)
+    near = fusion.fused(BOTH, (x, y, z), shape)
+    far(monkeypatch, True)
+    for found, exact in zip(fusion.fused(BOTH, (x, y, z), shape), near, strict=True):
+        assert np.array_equal(found, exact)
+
+
+def test_it_is_done_where_rows_are_whole_vectors_or_one_piece(monkeypatch):
+    asked = far(monkeypatch, True)
+    x = np.ones((4, 67), np.float32)
+    fusion.fused(BOTH, (x, x, x), x.shape)
+    assert asked == [True]
+    fusion.fused(BOTH, (x, x, x[:, :1]), x.shape)  # a loop of 67 in each of 4
+    assert asked == [True]
+
+
+def test_small_arrays_and_odd_addresses_stay_in_the_caches():
+    limit = streaming.cached()
+    assert limit >= 1 << 15
+    half = np.empty(limit // 8 + 64, np.float32)
+    half = half[(-half.ctypes.data) % 64 // 4 :][: limit // 8]
+    assert not streaming.past_caches([half], [half])
+    assert streaming.past_caches([half, half[:1]], [half])
+    assert not streaming.past_caches([half, half], [half[1:]])
+
+
+@task
+def _put(block, part, parts):
+    """Arguments: x, y; where y begins, past."""
+    x, y, start, past = floats(block, 0), floats(block, 1), integer(block, 2), integer(block, 3)
+    for k in range(0, x.size, LANES):
+        left = x.size - k
+        streaming.put_vector(y, start + k, left, load_vector(x, k, left, 0), past)
+    streaming.fence()
+
+
+@pytest.mark.parametrize("past", [0, 1])
+def test_nothing_else_is_stored_to(past):
+    for size in range(1, 3 * LANES):
+        whole = np.zeros(8 * LANES, np.float32)
+        y = whole[(-whole.ctypes.data) % 64 // 4 :]
+        x = np.arange(1, size + 1, dtype=np.float32)
+        launch(_put, 1, x, y, 4, past)
+        expected = np.zeros_like(y)
+        expected[4 : 4 + size] = x
+        assert np.array_equal(y, expected), (size, past)
