@@ -32,6 +32,7 @@ from .simd import (
     vector,
     vfill,
     vfma,
+    vheld,
     vwhere_less,
     vzero,
 )
@@ -59,9 +60,14 @@ def _comparison(symbol: str) -> Any:
 vless, vless_equal, vequal = _comparison("<"), _comparison("<="), _comparison("==")
 
 
-@intrinsic
-def vwhere(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+@njit(fastmath=AS_WRITTEN)
+def vwhere(condition, a, b):
     """a where the condition is not 0, else b."""
+    return _where(condition, vheld(a), vheld(b))
+
+
+@intrinsic
+def _where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         zero = ir.Constant(FLOATS, [0.0] * LANES)

@@ -24,7 +24,7 @@ from .functions import (
 from .launch import doubles, floats, integer
 from .packing import load_vector
 from .simd import LANES, vabs, vbroadcast, vfill, vround, vsigmoid, vsqrt, vsum, vzero
-from .streaming import cut, fence, put_vector
+from .streaming import cut, end, put_vector
 
 BLOCK = 1024  # entries that are added up in float32; the sums of blocks in float64
 
@@ -39,7 +39,7 @@ __all__ = [
     "LANES",
     "cut",
     "doubles",
-    "fence",
+    "end",
     "floats",
     "integer",
     "load_vector",

@@ -53,8 +53,9 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
         return (np.asarray(sums if chain.total == "examples" else sums[0] if parts == 1 else sums.sum(), np.float32),)
     made = [loops.new(np, shape, np.float32) for _ in chain.outputs]
     results = [memory for memory, _ in made]
-    whole = loops.sizes[-1] % LANES == 0 or loops.sizes[-1] == loops.count  # vectors begin where such may
-    launch(work, parts, *read, *results, parts, int(whole and past_caches(read, results)), numbers)
+    vectors = loops.sizes[-1] % LANES == 0 or loops.sizes[-1] == loops.count  # begin where past_caches expects them to
+    past = vectors and not chain.is_costly and past_caches(read, results)
+    launch(work, parts, *read, *results, parts, int(past), numbers)
     return tuple([seen for _, seen in made])
 
 
@@ -150,7 +151,7 @@ def source(chain: Chain, held: tuple[bool, ...]) -> str:
         begin=_SUM_BEGINS if chain.total else _MAP_BEGINS,
         row=_indented(3, row),
         loop=(_SUM if chain.total else _MAP).format(steps=_indented(5 if chain.total else 4, steps)),
-        end="        sums_of[piece] = total" if chain.total else "    if past:\n        fence()",
+        end="        sums_of[piece] = total" if chain.total else "    end(past)",
     )
 
 

@@ -10,9 +10,10 @@ from ..array_module import flat_like
 from ..definitions import rectifier as definition
 from ..definitions.joining import without_gaps
 from .compiled import njit
-from .launch import floats, launch, task
-from .packing import load_vector, store_vector
-from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, vexp, vfill, vfma, vwhere_less, vzero
+from .launch import floats, integer, launch, task
+from .packing import load_vector
+from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, vexp, vfill, vfma, vheld, vwhere_less, vzero
+from .streaming import cut, end, past_caches, put_vector
 from .threads import thread_count
 
 Array = np.ndarray
@@ -23,32 +24,36 @@ _NEAR, _ONE = np.float32(-0.34), np.float32(1)  # within log(2)/2, where q holds
 
 @task
 def _relu(block, part, parts):
-    """Arguments: x, y."""
-    x, y = floats(block, 0), floats(block, 1)
-    stop = x.size * (part + 1) // parts
-    for i in range(x.size * part // parts, stop, LANES):
+    """Arguments: x, y; past."""
+    x, y, past = floats(block, 0), floats(block, 1), integer(block, 2)
+    stop = cut(x.size, part + 1, parts)
+    for i in range(cut(x.size, part, parts), stop, LANES):
         v = load_vector(x, i, stop - i, 0)
-        store_vector(y, i, stop - i, vwhere_less(v, vzero(), vzero(), v))  # a NaN is not less
+        put_vector(y, i, stop - i, vwhere_less(v, vzero(), vzero(), v), past)  # a NaN is not less
+    end(past)
 
 
 @task
 def _relu_backward(block, part, parts):
-    """Arguments: g, x, y."""
-    g, x, y = floats(block, 0), floats(block, 1), floats(block, 2)
-    stop = x.size * (part + 1) // parts
-    for i in range(x.size * part // parts, stop, LANES):
-        v = load_vector(x, i, stop - i, 0)
-        store_vector(y, i, stop - i, vwhere_less(vzero(), v, load_vector(g, i, stop - i, 0), vzero()))
+    """Arguments: g, x, y; past."""
+    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
+    stop = cut(x.size, part + 1, parts)
+    for i in range(cut(x.size, part, parts), stop, LANES):
+        v, u = load_vector(x, i, stop - i, 0), vheld(load_vector(g, i, stop - i, 0))
+        put_vector(y, i, stop - i, vwhere_less(vzero(), v, u, vzero()), past)
+    end(past)
 
 
 @task
 def _leaky(block, part, parts):
-    """Arguments: g, x, y, slope. y = g or slope g, by the sign of x; forward g is x."""
-    g, x, y, slope = floats(block, 0), floats(block, 1), floats(block, 2), vfill(floats(block, 3)[0])
-    stop = x.size * (part + 1) // parts
-    for i in range(x.size * part // parts, stop, LANES):
+    """Arguments: g, x, y; past, slope. y = g or slope g, by the sign of x; forward g is x."""
+    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
+    slope = vfill(floats(block, 4)[0])
+    stop = cut(x.size, part + 1, parts)
+    for i in range(cut(x.size, part, parts), stop, LANES):
         v, u = load_vector(x, i, stop - i, 0), load_vector(g, i, stop - i, 0)
-        store_vector(y, i, stop - i, vwhere_less(vzero(), v, u, slope * u))
+        put_vector(y, i, stop - i, vwhere_less(vzero(), v, u, slope * u), past)
+    end(past)
 
 
 @njit(fastmath=FASTMATH)
@@ -65,28 +70,33 @@ def _expm1_below(x):
 
 @task
 def _elu(block, part, parts):
-    """Arguments: x, y, alpha."""
-    x, y, alpha = floats(block, 0), floats(block, 1), vfill(floats(block, 2)[0])
-    stop = x.size * (part + 1) // parts
-    for i in range(x.size * part // parts, stop, LANES):
+    """Arguments: x, y; past, alpha."""
+    x, y, past, alpha = floats(block, 0), floats(block, 1), integer(block, 2), vfill(floats(block, 3)[0])
+    stop = cut(x.size, part + 1, parts)
+    for i in range(cut(x.size, part, parts), stop, LANES):
         v = load_vector(x, i, stop - i, 0)
-        store_vector(y, i, stop - i, vwhere_less(vzero(), v, v, alpha * _expm1_below(v)))
+        put_vector(y, i, stop - i, vwhere_less(vzero(), v, v, alpha * _expm1_below(v)), past)
+    end(past)
 
 
 @task
 def _elu_backward(block, part, parts):
-    """Arguments: g, x, y, alpha."""
-    g, x, y, alpha = floats(block, 0), floats(block, 1), floats(block, 2), vfill(floats(block, 3)[0])
-    stop = x.size * (part + 1) // parts
-    for i in range(x.size * part // parts, stop, LANES):
+    """Arguments: g, x, y; past, alpha."""
+    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
+    alpha = vfill(floats(block, 4)[0])
+    stop = cut(x.size, part + 1, parts)
+    for i in range(cut(x.size, part, parts), stop, LANES):
         v, u = load_vector(x, i, stop - i, 0), load_vector(g, i, stop - i, 0)
-        store_vector(y, i, stop - i, vwhere_less(vzero(), v, u, u * alpha * vexp(v)))
+        put_vector(y, i, stop - i, vwhere_less(vzero(), v, u, u * alpha * vexp(v)), past)
+    end(past)
 
 
 def _run(work: task, x: Array, *arrays: Array, scalars: tuple[Array, ...] = (), room: Array | None = None) -> Array:
     y = room if room is not None and room.strides == x.strides and without_gaps(x) else np.empty_like(x, subok=False)
     flat = [flat_like(a, y) for a in (*arrays, x)]
-    launch(work, thread_count(x.size, _SERIAL), *flat, y.ravel(order="K"), *scalars)
+    out = y.ravel(order="K")
+    past = room is None and past_caches(flat, [out])
+    launch(work, thread_count(x.size, _SERIAL), *flat, out, int(past), *scalars)
     return y
 
 
@@ -120,9 +130,9 @@ def rectify(x: Array, negative_slope: float) -> None:
     """leaky_relu of a contiguous float32 array, relu where the slope is 0, written into it."""
     flat, parts = x.reshape(-1), thread_count(x.size, _SERIAL)
     if negative_slope == 0:
-        launch(_relu, parts, flat, flat)
+        launch(_relu, parts, flat, flat, 0)
     else:
-        launch(_leaky, parts, flat, flat, flat, np.array([negative_slope], np.float32))
+        launch(_leaky, parts, flat, flat, flat, 0, np.array([negative_slope], np.float32))
 
 
 def elu(x: Array, alpha: float) -> Array:

@@ -235,6 +235,17 @@ def vfma(typing: Any, x: Any, y: Any, z: Any) -> Any:
     return (vector(x, y, z), build) if x == y == z == vector else None
 
 
+@intrinsic
+def vheld(typing: Any, x: Any) -> Any:
+    """x itself, loaded in any case: a load that only a choice needs would become one by a mask, which waits for the
+    comparison, and memory for it."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return llvm_call(builder, f"llvm.arithmetic.fence.{_SUFFIX}", FLOATS, args)
+
+    return (vector(x), build) if x == vector else None
+
+
 def _select(comparison: str) -> Any:
     def function(typing: Any, x: Any, y: Any) -> Any:
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:

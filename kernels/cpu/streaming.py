@@ -32,7 +32,7 @@ def cached() -> int:
 def past_caches(arrays: list[np.ndarray], results: list[np.ndarray]) -> bool:
     """Whether `results`, computed entry by entry from `arrays`, are too large for the caches, and lie so that they can
     be stored past them."""
-    if sum([a.nbytes for a in arrays]) + sum([y.nbytes for y in results]) <= cached():
+    if sum([a.nbytes for a in (*arrays, *results)]) <= 0.75 * cached():  # where glibc's memcpy begins to
         return False
     return all(y.__array_interface__["data"][0] % _BYTES == 0 for y in results)
 
@@ -51,7 +51,7 @@ def _store_past(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
-def fence(typing: Any) -> Any:
+def _fence(typing: Any) -> Any:
     """What was stored before is there for all threads: stores past the caches come in no order."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -72,7 +72,14 @@ def put_vector(x, at, left, value, past):
         vstore(x, at, value)
 
 
-@njit(fastmath=FASTMATH)
+@njit()
+def end(past):
+    """To be called when a thread has stored everything."""
+    if past:
+        _fence()
+
+
+@njit()
 def cut(entries, piece, pieces):
     """Where `piece` of as many equal ones begins, on a whole vector."""
     return entries if piece == pieces else entries * piece // pieces // LANES * LANES

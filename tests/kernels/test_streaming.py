@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygen.kernels.cpu import fusion, streaming
+from tinygen.kernels.cpu import fusion, rectifier, streaming
 from tinygen.kernels.cpu.launch import floats, integer, launch, task
 from tinygen.kernels.cpu.packing import load_vector
 from tinygen.kernels.cpu.simd import LANES
@@ -21,7 +21,8 @@ def far(monkeypatch, on):
         asked.append(on and streaming.past_caches(arrays, results))
         return asked[-1]
 
-    monkeypatch.setattr(fusion, "past_caches", answer)
+    for kernels in (fusion, rectifier):
+        monkeypatch.setattr(kernels, "past_caches", answer)
     monkeypatch.setattr(streaming, "cached", lambda: 0 if on else 1 << 60)
     return asked
 
@@ -40,6 +41,31 @@ def test_results_are_the_same_bit_by_bit(monkeypatch, shape, parts):
         assert np.array_equal(found, exact)
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+def test_so_are_rectifiers(monkeypatch, parts, order):
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal((3, 7, 11)).astype(np.float32).transpose(order) for _ in range(2))
+    monkeypatch.setattr(rectifier, "thread_count", lambda *work: parts)
+
+    def made():
+        kinds = (rectifier.relu, rectifier.relu_backward), (rectifier.leaky_relu, rectifier.leaky_relu_backward)
+        for numbers, (forward, backward) in zip(((), (0.2,)), kinds):
+            yield forward(x, *numbers)
+            yield backward(g, x, *numbers)
+            over = g.copy(order="K")
+            assert backward(over, x, *numbers, room=over) is over
+            yield over
+        yield rectifier.elu(x, 0.7)
+        yield rectifier.elu_backward(g, x, 0.7)
+
+    far(monkeypatch, False)
+    near = list(made())
+    far(monkeypatch, True)
+    for found, exact in zip(made(), near, strict=True):
+        assert np.array_equal(found, exact)
+
+
 def test_it_is_done_where_rows_are_whole_vectors_or_one_piece(monkeypatch):
     asked = far(monkeypatch, True)
     x = np.ones((4, 67), np.float32)
@@ -52,11 +78,11 @@ def test_it_is_done_where_rows_are_whole_vectors_or_one_piece(monkeypatch):
 def test_small_arrays_and_odd_addresses_stay_in_the_caches():
     limit = streaming.cached()
     assert limit >= 1 << 15
-    half = np.empty(limit // 8 + 64, np.float32)
-    half = half[(-half.ctypes.data) % 64 // 4 :][: limit // 8]
-    assert not streaming.past_caches([half], [half])
-    assert streaming.past_caches([half, half[:1]], [half])
-    assert not streaming.past_caches([half, half], [half[1:]])
+    third = np.empty(limit // 12 + 64, np.float32)
+    third = third[(-third.ctypes.data) % 64 // 4 :][: limit // 12]
+    assert not streaming.past_caches([third], [third])
+    assert streaming.past_caches([third, third], [third])
+    assert not streaming.past_caches([third, third], [third[1:]])
 
 
 @task
@@ -66,7 +92,7 @@ def _put(block, part, parts):
     for k in range(0, x.size, LANES):
         left = x.size - k
         streaming.put_vector(y, start + k, left, load_vector(x, k, left, 0), past)
-    streaming.fence()
+    streaming.end(past)
 
 
 @pytest.mark.parametrize("past", [0, 1])
