@@ -293,7 +293,8 @@ def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, tar
     """C[c_start + target[m] + j] = bias[bias_start + j] + sum_r A[start + source[m] + r] B[r, j].
 
     m < count, j < columns. `runs` lists (offset, length) pairs, lengths at most `DEPTH`: r takes offset, ...,
-    offset + length - 1 of each in turn. B is packed, from b_start; all arrays are flat.
+    offset + length - 1 of each in turn. B is packed, from b_start; all arrays are flat. Where `bias` is empty the sums
+    start from what C holds.
     """
     depth = 0
     for i in range(1, runs.size, 2):
@@ -311,7 +312,7 @@ def multiply(a, start, source, count, runs, b, b_start, columns, c, c_start, tar
             while r1 < runs.size // 2 and rows + runs[2 * r1 + 1] <= DEPTH:
                 rows += runs[2 * r1 + 1]
                 r1 += 1
-            fresh = r0 == 0
+            fresh = r0 == 0 and bias.size > 0
             if vectors == 4:
                 whole = _in_whole_tiles(count)
                 for m in range(0, whole, ROWS_4):

@@ -163,6 +163,21 @@ def unpack(packed, rows, columns, scale, x, start, stride):
         c += width
 
 
+@routine("f n n n n f n n", FASTMATH)
+def turn(x, start, stride, rows, columns, out, to, out_stride):
+    """out[to + j out_stride + i] = x[start + i stride + j] for i < rows, j < columns: the transpose, row after row."""
+    if rows < LANES or columns < LANES:
+        for j in range(columns):
+            for i in range(rows):
+                out[to + j * out_stride + i] = x[start + i * stride + j]
+        return
+    for row in range(0, rows, LANES):
+        i = min(row, rows - LANES)  # the last tiles overlap those before them
+        for column in range(0, columns, LANES):
+            j = min(column, columns - LANES)
+            transpose_tile(x, start + i * stride + j, stride, out, to + j * out_stride + i, out_stride)
+
+
 @njit(fastmath=FASTMATH)
 def copy_rows(x, start, stride, rows, columns, padded, out):
     """x (rows, columns) row after row, columns padded with zeros to `padded`."""

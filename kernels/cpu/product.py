@@ -1,7 +1,11 @@
 """The matrix product on the CPU. It exists for the company it keeps: OpenBLAS's threads beside the kernels' slow
 both many times (20 times was measured; openblas.py says why). Large float32 products run here, on the same threads as
-every other kernel; small ones and float64 go to NumPy, whose OpenBLAS does them on the calling thread. Held by
-tests/kernels/test_product.py.
+every other kernel; small ones and float64 go to NumPy, whose OpenBLAS does them on the calling thread.
+
+A product is one launch, for which nothing is made ready: every thread has rows and columns of C of its own, and packs
+what it needs, a panel of B at a time, into memory of its own that its cache holds. Of x w^T the smaller is packed: for
+few rows of x that is x, and what is computed is the transpose w x^T, so that w, the larger, is read in order.
+Held by tests/kernels/test_product.py.
 """
 
 from functools import lru_cache
@@ -10,113 +14,100 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.convolution_layout import Pair, copy_floats, zero_floats
-from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, accumulate, multiply, panel_width, round_up
+from tinygen.kernels.cpu.compiled import njit
+from tinygen.kernels.cpu.convolution_layout import copy_floats
+from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply_far, panel_width, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.openblas import one_blas_thread
-from tinygen.kernels.cpu.packing import transpose_tile
-from tinygen.kernels.cpu.simd import LANES
+from tinygen.kernels.cpu.packing import pack, pack_transposed, turn, whole_vectors
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, vbroadcast, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
 Array = NDArray[Any]
 FLOAT = np.dtype(np.float32)
 QUIET = 1 << 18  # multiply-adds up to which OpenBLAS does not start threads
 SMALL = 1 << 20  # ... up to which one thread of OpenBLAS is faster than the threads here
-ROWS = 96  # of A at a time, at most: with DEPTH of their columns they stay in the second-level cache
-STEP = 24  # ... and at least
+PANEL = WIDEST * LANES  # columns in a panel of B
+BAND = 512  # rows of A at a time, at most: what is turned of them is in a cache, and B is packed anew for each
+# What it takes to multiply and add, to copy and to transpose an element, beside one another.
+PRODUCT, COPY, TURN = 0.5 / LANES, 0.1, 0.4
 
 
-@task
-def _pack(block, part, parts):
-    b, packed = floats(block, 0), floats(block, 1)
-    depth, columns, padded, row_step, one = (
-        integer(block, 2),
-        integer(block, 3),
-        integer(block, 4),
-        integer(block, 5),
-        integer(block, 6),
-    )
-    first, last = depth * part // parts, depth * (part + 1) // parts
-    column = 0
-    while column < padded:
-        width = panel_width(padded - column)
-        valid = min(width, columns - column)
-        for r0 in range(first, last, LANES):
-            r1 = min(r0 + LANES, last)
-            to = depth * column
-            if one == 1:
-                for r in range(r0, r1):
-                    copy_floats(b, r * row_step + column, packed, to + r * width, valid)
-            else:
-                whole = valid // LANES * LANES if row_step == 1 and r1 - r0 == LANES else 0
-                for j in range(0, whole, LANES):
-                    transpose_tile(b, (column + j) * one + r0, one, packed, to + r0 * width + j, width)
-                for j in range(whole, valid):
-                    for r in range(r0, r1):
-                        packed[to + r * width + j] = b[(column + j) * one + r * row_step]
-            for r in range(r0, r1):
-                for j in range(valid, width):
-                    packed[to + r * width + j] = np.float32(0)
-        column += width
+@njit(fastmath=FASTMATH)
+def _begin(initial, out, to, step, by_columns, row, column, count, valid, rough):
+    """What the sums in `rough` (count, PANEL) start from: the bias, or what `out` holds where there is none."""
+    if by_columns and initial.size == 0:
+        turn(out, to, step, valid, count, rough, 0, PANEL)
+        return
+    for m in range(count):
+        if by_columns:
+            for j in range(0, valid, LANES):
+                vstore(rough, m * PANEL + j, vbroadcast(initial, row + m))
+        elif initial.size == 0:
+            copy_floats(out, to + m * step, rough, m * PANEL, valid)
+        else:
+            copy_floats(initial, column, rough, m * PANEL, valid)
+
+
+@njit(fastmath=FASTMATH)
+def _finish(out, to, step, by_columns, count, valid, rough):
+    """The sums in `rough` to their places in `out`."""
+    if by_columns:
+        turn(rough, 0, PANEL, count, valid, out, to, step)
+    else:
+        for m in range(count):
+            copy_floats(rough, m * PANEL, out, to + m * step, valid)
 
 
 @task
 def _multiply(block, part, parts):
-    a, packed, out, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    source, target, dense, runs = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 7)
-    rows, columns, depth = integer(block, 9), integer(block, 10), integer(block, 11)
-    band, group, rough_size = integer(block, 12), integer(block, 13), integer(block, 14)
-    rough = floats(block, 8)[part * rough_size :]
-    padded = bias.size
-    across = -(-padded // group)
-    units = -(-rows // band) * across
-    for unit in range(units * part // parts, units * (part + 1) // parts):
-        m0, j0 = unit // across * band, unit % across * group
-        count, wide = min(band, rows - m0), min(group, padded - j0)
-        if j0 + wide <= columns:
-            multiply(
-                a, source[m0], source, count, runs, packed, depth * j0, wide, out, m0 * columns + j0, target, bias, j0
-            )
-        else:
-            multiply(a, source[m0], source, count, runs, packed, depth * j0, wide, rough, 0, dense, bias, j0)
-            for m in range(count):
-                at, to = dense[m], (m0 + m) * columns + j0
-                for j in range(columns - j0):
-                    out[to + j] = rough[at + j]
+    a, b, out, bias, memory = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
+    a_rows, c_rows, rough_rows, runs = integers(block, 5), integers(block, 6), integers(block, 7), integers(block, 8)
+    rows, columns, across, size = integer(block, 9), integer(block, 10), integer(block, 11), integer(block, 12)
+    a_step, b_step, c_step, deep = integer(block, 13), integer(block, 14), integer(block, 15), integer(block, 16)
+    a_by_columns, b_by_columns, c_by_columns = integer(block, 17), integer(block, 18), integer(block, 19)
+    i, j, down, vectors = part // across, part % across, parts // across, whole_vectors(columns) // LANES
+    first, last = vectors * j // across * LANES, min(columns, vectors * (j + 1) // across * LANES)
+    nothing = bias[:0]
+    packed = memory[part * size :]
+    rough = packed[deep * PANEL :]
+    turned = rough[a_rows.size * PANEL :]
+    end = rows * (i + 1) // down
+    for m in range(rows * i // down, end, BAND):
+        count = min(BAND, end - m)
+        for r in range(0, runs.size, 2):
+            k, depth, run, initial = runs[r], runs[r + 1], runs[r : r + 2], nothing if r > 0 else bias
+            left, start = a, m * a_step
+            if a_by_columns:
+                turn(a, k * a_step + m, a_step, depth, count, turned, 0, deep)
+                left, start = turned, -k
+            column = first
+            while column < last:
+                width = panel_width(whole_vectors(last - column))
+                valid = min(width, last - column)
+                if b_by_columns:
+                    pack_transposed(b, column * b_step + k, b_step, valid, depth, packed)
+                else:
+                    pack(b, k * b_step + column, b_step, depth, valid, packed)
+                to = column * c_step + m if c_by_columns else m * c_step + column
+                if c_by_columns or valid < width:
+                    _begin(initial, out, to, c_step, c_by_columns, m, column, count, valid, rough)
+                    multiply_far(left, start, a_rows, count, run, packed, 0, width, rough, 0, rough_rows, nothing, 0)
+                    _finish(out, to, c_step, c_by_columns, count, valid, rough)
+                else:
+                    multiply_far(left, start, a_rows, count, run, packed, 0, width, out, to, c_rows, initial, column)
+                column += width
 
 
-@task
-def _outer(block, part, parts):
-    a, b, out = floats(block, 0), floats(block, 1), floats(block, 2)
-    source, row = integers(block, 3), integers(block, 4)
-    rows, columns, depth, b_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
-    band, group, rough_size = integer(block, 10), integer(block, 11), integer(block, 12)
-    rough = floats(block, 5)[part * rough_size :]
-    padded = -(-columns // LANES) * LANES
-    across = -(-padded // group)
-    units = -(-rows // band) * across
-    for unit in range(units * part // parts, units * (part + 1) // parts):
-        m0, j0 = unit // across * band, unit % across * group
-        count, wide = min(band, rows - m0), min(group, padded - j0)
-        zero_floats(rough, 0, count * wide)
-        accumulate(a, m0, source, depth, row[:count], b, j0, b_step, wide, rough, 0)
-        column = 0
-        while column < wide:
-            width = panel_width(wide - column)
-            valid = min(width, columns - j0 - column)
-            for m in range(count):
-                copy_floats(rough, count * column + m * width, out, (m0 + m) * columns + j0 + column, valid)
-            column += width
+def _cut(rows: int, columns: int, threads: int, a_by_columns: bool, b_by_columns: bool) -> int:
+    """How many of the threads stand side by side along the columns of C: those in one row of threads each transpose
+    the same of A, those in one column each pack the same of B."""
 
+    def time(across: int) -> float:
+        m, n = -(-rows * across // threads), -(-round_up(columns) // LANES // across) * LANES
+        return m * n * PRODUCT + m * TURN * a_by_columns + n * (TURN if b_by_columns else COPY)
 
-def _grid(rows: int, padded: int, threads: int) -> Pair:
-    """Rows and columns of C in a unit of work: few enough that every thread has several units."""
-    group = 4 * WIDEST * LANES
-    bands = -(-rows // ROWS)
-    if bands * -(-padded // group) < 4 * threads:
-        group = WIDEST * LANES
-        bands = max(bands, min(-(-rows // STEP), -(-4 * threads // -(-padded // group))))
-    return -(-rows // bands), group
+    return min((n for n in range(1, threads + 1) if threads % n == 0), key=time)
 
 
 class _Plan(NamedTuple):
@@ -124,65 +115,51 @@ class _Plan(NamedTuple):
 
     tables: Tables
     zeros: Array  # a row of them
-    band: int  # rows in a unit of work
-    group: int  # ... and columns
-    edge: int  # floats a thread needs where a unit goes over the edge
+    size: int  # floats that a thread works in
 
 
-@lru_cache(maxsize=256)
-def _plan(rows: int, columns: int, depth: int, step: int, threads: int) -> _Plan:
-    """For `_product`, with `step` from row to row of A."""
-    padded = round_up(columns)
-    band, group = _grid(rows, padded, threads)
+@lru_cache(maxsize=512)
+def _plan(
+    rows: int, columns: int, depth: int, a_step: int, b_step: int, a_by: bool, b_by: bool, c_by: bool, threads: int
+) -> _Plan:
+    """For `_product`: steps from row to row or, where a matrix lies by columns, from column to column."""
+    deep = min(depth, DEPTH)
+    across = _cut(rows, columns, threads, a_by, b_by)
+    most = min(BAND, -(-rows * across // threads))
+    size = round_up(deep * PANEL + most * (PANEL + (deep if a_by else 0)))
     begins = np.arange(0, depth, DEPTH)
     runs = np.stack([begins, np.minimum(DEPTH, depth - begins)], axis=1).reshape(-1)
-    m = np.arange(min(ROWS, rows))
-    tables = Tables(np.arange(rows) * step, m * columns, m * group, runs)
-    return _Plan(tables, np.zeros(padded, np.float32), band, group, 0 if padded == columns else band * group)
-
-
-@lru_cache(maxsize=256)
-def _plan_by_columns(rows: int, columns: int, depth: int, step: int, threads: int) -> _Plan:
-    """For `_product_by_columns`, with `step` from column to column of A."""
-    padded = round_up(columns)
-    band, group = _grid(rows, padded, threads)
-    tables = Tables(np.arange(depth) * step, np.arange(band))
-    return _Plan(tables, np.zeros(padded, np.float32), band, group, band * group)
+    m = np.arange(most)
+    c_step = rows if c_by else columns
+    tables = Tables(m * (deep if a_by else a_step), m * c_step, m * PANEL, runs)
+    numbers = Tables(rows, columns, across, size, a_step, b_step, c_step, deep, int(a_by), int(b_by), int(c_by))
+    return _Plan(Tables(tables, numbers), np.zeros(round_up(max(rows, columns)), np.float32), size)
 
 
 def _product(a: Array, b: Array, bias: Array | None) -> Array:
-    """(M, K) @ (K, N) + (N,) of float32: a by rows, b by rows or by columns. Sums start from the bias."""
+    """(M, K) @ (K, N) + (N,) of float32, each by rows or by columns. Sums start from the bias."""
     (rows, depth), columns = a.shape, b.shape[1]
-    threads = thread_count(rows * columns * depth, SMALL)
-    plan = _plan(rows, columns, depth, a.strides[0] // 4, threads)
-    start = plan.zeros
-    padded = start.size
-    if bias is not None:
-        start = start.copy()
-        start[:columns] = bias
-    packed = scratch("matrix product columns", 1, depth * padded)
-    steps = (b.strides[0] // 4, b.strides[1] // 4)
-    memory = b if steps[1] == 1 else b.T
-    launch(_pack, thread_count(depth * padded, 1 << 14), memory, packed, depth, columns, padded, *steps)
     out = np.empty((rows, columns), np.float32)
-    rough = scratch("matrix product edge", threads, plan.edge)
-    sizes = (rows, columns, depth, plan.band, plan.group, rough.shape[1])
-    launch(_multiply, threads, a, packed, out, start, plan.tables, rough, *sizes)
+    a_by_columns, b_by_columns = not _by(1, a), not _by(1, b)
+    # What is computed is C^T; to write that by columns takes twice as long as to transpose what is packed.
+    turned = b_by_columns and not a_by_columns and rows * (depth + 2 * columns) < depth * columns
+    if turned:
+        a, b, rows, columns = b.T, a, columns, rows
+    else:
+        a, b = a.T if a_by_columns else a, b.T if b_by_columns else b
+    threads = thread_count(rows * columns * depth, SMALL)
+    steps = a.strides[0] // 4, b.strides[0] // 4
+    plan = _plan(rows, columns, depth, *steps, a_by_columns, b_by_columns, turned, threads)
+    start = plan.zeros if bias is None else _row(bias, out.shape[1])
+    launch(_multiply, threads, a, b, out, start, scratch("matrix product", threads, plan.size), plan.tables)
     return out
 
 
-def _product_by_columns(a: Array, b: Array) -> Array:
-    """(M, K) @ (K, N) of float32, a by columns and b by rows, neither copied: a weight gradient's product."""
-    (rows, depth), columns = a.shape, b.shape[1]
-    threads = thread_count(rows * columns * depth, SMALL)
-    plan = _plan_by_columns(rows, columns, depth, a.strides[1] // 4, threads)
-    if plan.zeros.size != columns:
-        b = np.pad(b, ((0, 0), (0, plan.zeros.size - columns)))
-    out = np.empty((rows, columns), np.float32)
-    rough = scratch("matrix product edge", threads, plan.edge)
-    sizes = (rows, columns, depth, b.strides[0] // 4, plan.band, plan.group, rough.shape[1])
-    launch(_outer, threads, a.T, b, out, plan.tables, rough, *sizes)
-    return out
+def _row(bias: Array, columns: int) -> Array:
+    """The bias as (N,) contiguous float32."""
+    if bias.shape == (columns,) and bias.dtype == FLOAT and bias.strides == (4,):
+        return bias
+    return np.ascontiguousarray(np.broadcast_to(bias, (columns,)), FLOAT)
 
 
 def _by(axis: int, matrix: Array) -> bool:
@@ -211,9 +188,6 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     depth, columns = b.shape
     rows = a.size // depth
     flat = a if a.ndim == 2 else a.reshape(rows, depth)
-    if _by(0, flat) and not _by(1, flat):
-        c = _with(bias, _product_by_columns(flat, b if _by(1, b) else np.ascontiguousarray(b)))
-    else:
-        left = flat if _by(1, flat) else np.ascontiguousarray(flat)
-        c = _product(left, b if _by(1, b) or _by(0, b) else np.ascontiguousarray(b), bias)
+    left, right = (m if _by(1, m) or _by(0, m) else np.ascontiguousarray(m) for m in (flat, b))
+    c = _product(left, right, bias)
     return c.reshape(*a.shape[:-1], columns)

@@ -27,13 +27,14 @@ def test_it_is_the_sum_over_the_inner_axis(version, m, k, n, batch, dtype):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("m", "k", "n"), [(0, 3, 2), (2, 3, 4), (70, 64, 70), (99, 70, 97), (9, 2500, 20), (1, 9, 1)])
-@pytest.mark.parametrize("by_columns", [False, True])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(0, 3, 2), (2, 3, 4), (70, 64, 70), (99, 70, 97), (9, 2500, 20), (9, 1100, 1200), (1, 9, 1)]
+)
+@pytest.mark.parametrize("by_columns", ["neither", "a", "b", "a and b"])
 def test_a_bias_is_added_to_every_row(version, dtype, m, k, n, by_columns):
     rng = np.random.default_rng(m + n)
     a, b, bias = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype), rng.normal(size=n)
-    if by_columns:
-        a = np.asfortranarray(a)
+    a, b = (np.asfortranarray(x) if name in by_columns.split() else x for name, x in (("a", a), ("b", b)))
     found = version.matmul(a, b, bias[::-1].astype(dtype)[::-1])
     assert found.dtype == dtype
     np.testing.assert_allclose(
