@@ -96,19 +96,21 @@ def _launch(works: dict[str, task], arrays: list[Array], each: int, scalars: tup
 
 
 def _dense(first: Array, others: tuple[Array, ...], read: Array) -> tuple[Array, ...] | None:
-    """Flat views (first, read, *others) in the memory order of `first`; None if one that is written has gaps.
+    """(first, read, *others), contiguous in the memory order of `first`; None if one that is written has gaps.
 
     `read`, which is only read, is copied if it lies otherwise.
     """
-    everything = (first, *others, read)
-    if all(x.flags.c_contiguous and x.dtype == first.dtype for x in everything):
-        return first.reshape(-1), read.reshape(-1), *(x.reshape(-1) for x in others)
+    dtype = first.dtype
+    for x in (first, read, *others):
+        if not x.flags.c_contiguous or x.dtype != dtype:
+            break
+    else:
+        return first, read, *others
     order = in_memory(first)
     written = [x.transpose(order) for x in (first, *others)]
-    if not all(x.flags.c_contiguous and x.dtype == first.dtype for x in written):
+    if not all(x.flags.c_contiguous and x.dtype == dtype for x in written):
         return None
-    flat = [x.reshape(-1) for x in written]
-    return flat[0], np.ascontiguousarray(read.transpose(order), first.dtype).reshape(-1), *flat[1:]
+    return written[0], np.ascontiguousarray(read.transpose(order), dtype), *written[1:]
 
 
 _contracting = partial(task, fastmath={"contract"})

@@ -114,8 +114,8 @@ def ema_update(average: Array, new: Array, decay: float) -> None:
 
 def check_one_dtype(arrays: Sequence[Array]) -> None:
     """A TypeError unless all arrays have the first one's dtype: one launch is made for one."""
-    found = list(dict.fromkeys(str(array.dtype) for array in arrays))
-    if len(found) > 1:
+    if arrays and any(array.dtype != arrays[0].dtype for array in arrays):
+        found = dict.fromkeys(str(array.dtype) for array in arrays)
         raise TypeError(f"parameters of one dtype are updated together, not {' and '.join(found)}")
 
 

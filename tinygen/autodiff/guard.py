@@ -79,7 +79,8 @@ def checksum(array: Any) -> int:
 
 def _enter(table: _Table, buffer: Any, value: Any) -> None:
     key = id(buffer)
-    table[key] = (weakref.ref(buffer, lambda _: table.pop(key, None)), value)
+    held = table.get(key)  # of this very buffer: it is taken out with it
+    table[key] = (weakref.ref(buffer, lambda _: table.pop(key, None)) if held is None else held[0], value)
 
 
 # -- who else writes -----------------------------------------------------------------------------------------
