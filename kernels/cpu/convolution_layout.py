@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit, routine
-from tinygen.kernels.cpu.launch import floats, integer, launch, task
-from tinygen.kernels.cpu.packing import transpose_tile
-from tinygen.kernels.cpu.simd import FASTMATH, LANES, vload, vstore, vzero
-from tinygen.kernels.cpu.threads import thread_count
+from tinygen.kernels.cpu.rows_copied import copy_floats, in_order
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, vstore, vzero
 
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
@@ -59,16 +57,6 @@ def adjoint_axis(kernel: int, stride: int, padding: int, dilation: int, size: in
 
 
 @njit(fastmath=FASTMATH)
-def copy_floats(x, start, buffer, to, count):
-    """buffer[to : to + count] = x[start : start + count]."""
-    whole = count - count % LANES
-    for i in range(0, whole, LANES):
-        vstore(buffer, to + i, vload(x, start + i))
-    for i in range(whole, count):
-        buffer[to + i] = x[start + i]
-
-
-@njit(fastmath=FASTMATH)
 def zero_floats(buffer, start, count):
     """buffer[start : start + count] = 0."""
     whole = count - count % LANES
@@ -94,39 +82,7 @@ def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, ro
             zero_floats(buffer, there + (last - left) * channels, (left + row - last) * channels)
 
 
-@task
-def _to_nhwc(block, part, parts):
-    """Arguments: x, y; images, lines of an image, pixels of a line, channels; the distances in x of all four."""
-    x, y = floats(block, 0), floats(block, 1)
-    n, lines, pixels, channels = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
-    n_step, line_step, step, c_step = integer(block, 6), integer(block, 7), integer(block, 8), integer(block, 9)
-    for line in range(n * lines * part // parts, n * lines * (part + 1) // parts):
-        start, to = line // lines * n_step + line % lines * line_step, line * pixels * channels
-        if c_step == 1:  # some channels of a wider image
-            for p in range(pixels):
-                copy_floats(x, start + p * step, y, to + p * channels, channels)
-        elif step == 1 and pixels >= LANES and channels >= LANES:
-            for i in range(0, pixels, LANES):
-                p = min(i, pixels - LANES)  # the last tiles overlap those before them
-                for j in range(0, channels, LANES):
-                    c = min(j, channels - LANES)
-                    transpose_tile(x, start + c * c_step + p, c_step, y, to + p * channels + c, channels)
-        else:
-            for c in range(channels):
-                for p in range(pixels):
-                    y[to + p * channels + c] = x[start + p * step + c * c_step]
-
-
 def nhwc(x: NDArray[Any]) -> Array:
     """The image (N, C, H, W) as contiguous float32 (N, H, W, C): itself where it is so in memory, else a copy."""
     view = x.transpose(0, 2, 3, 1)
-    if view.flags.c_contiguous and x.dtype == np.float32:
-        return view
-    if x.dtype != np.float32 or x.size < 1 << 14 or min(x.strides) < 0 or any(s % 4 for s in x.strides):
-        return np.ascontiguousarray(view, dtype=np.float32)
-    y = np.empty(view.shape, np.float32)
-    n, height, width, channels = view.shape
-    n_step, h_step, w_step, c_step = (s // 4 for s in view.strides)
-    sizes = (n, 1, height * width, channels) if h_step == width * w_step else view.shape
-    launch(_to_nhwc, thread_count(x.size, 1 << 14), x, y, *sizes, n_step, h_step, w_step, c_step)
-    return y
+    return in_order(view) if x.dtype == np.float32 else np.ascontiguousarray(view, dtype=np.float32)

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit, routine
 from tinygen.kernels.cpu.convolution_direct import SUMS
-from tinygen.kernels.cpu.convolution_layout import Array, copy_band, copy_floats, zero_floats
+from tinygen.kernels.cpu.convolution_layout import Array, copy_band, zero_floats
 from tinygen.kernels.cpu.convolution_tiles import BAND, Plan
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_part
 from tinygen.kernels.cpu.gemm import accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, several, task, variant
 from tinygen.kernels.cpu.packing import transpose_tile
+from tinygen.kernels.cpu.rows_copied import copy_floats
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, vload, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
 

@@ -25,6 +25,7 @@ from .normalisation_sweeps import (
     moments_task,
     products_task,
 )
+from .rows_copied import in_order
 from .threads import thread_count
 
 Array = np.ndarray
@@ -38,7 +39,8 @@ def _by_definition(x: Array) -> bool:
 
 def _pixels(x: Array) -> Array:
     """x (N, C, *) as contiguous (N, pixels, C), without a copy where its memory already is."""
-    moved = _contiguous(x.transpose(0, *range(2, x.ndim), 1))
+    moved = x.transpose(0, *range(2, x.ndim), 1)
+    moved = in_order(moved) if x.dtype == np.float32 else _contiguous(moved)
     return moved.reshape(x.shape[0], -1, x.shape[1])
 
 
@@ -80,13 +82,16 @@ def _totals(sums: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
     return dweight.astype(np.float32).reshape(shape), dbias.astype(np.float32).reshape(shape)
 
 
-def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, negative_slope: float = 1.0
+) -> tuple[Array, Array, Array]:
     """Normalise every channel of x (N, C, *) over N and *: (y like x, mean (C,), rstd (C,)).
 
-    weight and bias (C,) or None. ValueError for shapes that do not fit.
+    weight and bias (C,) or None; negative values of y are multiplied by `negative_slope`. ValueError for shapes that
+    do not fit.
     """
     if _by_definition(x):
-        return definition.batch_norm(x, weight, bias, eps)
+        return definition.batch_norm(x, weight, bias, eps, negative_slope)
     definition.check_channels("batch_norm", x, weight, bias)
     c = x.shape[1]
     fold = _fold(x.size // c, c)
@@ -99,16 +104,23 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     launch(moments_task, parts, source, moments, *source.shape)
     k = np.zeros((3, padded.py_func(fold * c)), np.float32)
     launch(merge_moments_task, 1, moments, weight, bias, np.array([eps]), mean, rstd, k, parts, *source.shape)
-    launch(affine_task, parts, source, result, k, *source.shape)
+    launch(affine_task, parts, source, result, k, np.array([negative_slope], np.float32), *source.shape)
     return y, mean, rstd
 
 
 def batch_norm_backward(
-    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, room: Array | None = None
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    rstd: Array,
+    y: Array | None = None,
+    negative_slope: float = 1.0,
+    room: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y."""
+    """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y; see the definition."""
     if _by_definition(x):
-        return definition.batch_norm_backward(g, x, weight, mean, rstd)
+        return definition.batch_norm_backward(g, x, weight, mean, rstd, y, negative_slope)
     definition.check_channels("batch_norm_backward", x, weight, mean, rstd)
     definition.check_cotangent("batch_norm_backward", g, x)
     c = x.shape[1]
@@ -120,7 +132,11 @@ def batch_norm_backward(
     weight, mean, rstd = _parameter(weight, (c,), 1), _flat(mean), _flat(rstd)
     parts = min(thread_count(x.size, _SERIAL), len(source))
     sums = np.empty((parts, 2, fold * c))
-    launch(products_task, parts, cotangent, source, mean, sums, *source.shape)
+    slope, rectified = np.array([negative_slope], np.float32), negative_slope != 1
+    signs = _pixels(y).reshape(-1, fold * c) if rectified else cotangent
+    launch(products_task, parts, cotangent, source, mean, sums, signs, result, slope, *source.shape, int(rectified))
+    if rectified:
+        cotangent = result
     k = np.zeros((4, padded.py_func(fold * c)), np.float32)
     launch(merge_products_task, 1, sums, weight, mean, rstd, dweight, dbias, k, parts, *source.shape)
     launch(combine_task, parts, cotangent, source, result, k, *source.shape)

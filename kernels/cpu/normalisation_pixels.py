@@ -16,7 +16,7 @@ import numpy as np
 
 from .compiled import njit, routine
 from .packing import load_vector, store_vector
-from .simd import FASTMATH, LANES, vfill, vfma, vload, vsigmoid, vstore, vzero
+from .simd import FASTMATH, LANES, vfill, vfma, vload, vsigmoid, vstore, vwhere_less, vzero
 
 # No leave to reassociate: sums of x - mean must stay sums of differences.
 OPTIONS: Any = {"fastmath": FASTMATH - {"reassoc"}}
@@ -128,6 +128,31 @@ def products_of(g, x, start, pixels, channels, mean, work, s64, q64):
 
 
 @njit(**OPTIONS)
+def _lowered(v, slope):
+    """slope v, and 0 where the slope is: whatever v."""
+    return vwhere_less(vzero(), slope, slope * v, vzero())
+
+
+@routine("f f f f n n n f f m d d", **OPTIONS)
+def rectified_products_of(g, x, y, h, start, pixels, channels, mean, slope, work, s64, q64):
+    """`products_of` for h, which is g where y is above 0 and slope g elsewhere. h may be g."""
+    s, q, low = work[0], work[1], vfill(slope[0])
+    s64[:] = 0
+    q64[:] = 0
+    for p in range(0, pixels, _FLUSH):
+        run = min(_FLUSH, pixels - p)
+        first, last = start + p * channels, start + (p + run) * channels
+        for i in range(first, last, LANES):
+            u = load_vector(g, i, last - i, 0)
+            v = vwhere_less(vzero(), load_vector(y, i, last - i, 0), u, _lowered(u, low))
+            store_vector(h, i, last - i, v)
+        _sum_products(h, x, first, run, channels, mean, s, q)
+        for c in range(channels):
+            s64[c] += s[c]
+            q64[c] += q[c]
+
+
+@njit(**OPTIONS)
 def _silu(z):
     return z * vsigmoid(z)
 
@@ -185,9 +210,16 @@ def silu_products_of(g, x, y, start, pixels, channels, mean, scale, offset, work
             q64[c] += q[c]
 
 
-@routine("f f n n n f f f n", **OPTIONS)
-def affine(x, y, start, pixels, channels, mean, scale, offset, silu):
-    """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`."""
+@njit(**OPTIONS)
+def _bent(z, silu, slope):
+    """z sigmoid(z) under `silu`, else slope z where z is below 0. A NaN is not below 0."""
+    return _silu(z) if silu else vwhere_less(z, vzero(), _lowered(z, slope), z)
+
+
+@routine("f f n n n f f f n f", **OPTIONS)
+def affine(x, y, start, pixels, channels, mean, scale, offset, silu, negative_slope):
+    """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`, else negative values times a slope."""
+    slope = vfill(negative_slope[0])
     whole = channels - channels % WIDTH
     for c in range(0, whole, WIDTH):
         i = start + c
@@ -198,15 +230,19 @@ def affine(x, y, start, pixels, channels, mean, scale, offset, silu):
             x0, x1, x2, x3 = _load4(x, i)
             z0, z1 = vfma(x0 - m0, k0, b0), vfma(x1 - m1, k1, b1)
             z2, z3 = vfma(x2 - m2, k2, b2), vfma(x3 - m3, k3, b3)
-            if silu:
-                z0, z1, z2, z3 = _silu(z0), _silu(z1), _silu(z2), _silu(z3)
+            z0, z1, z2, z3 = (
+                _bent(z0, silu, slope),
+                _bent(z1, silu, slope),
+                _bent(z2, silu, slope),
+                _bent(z3, silu, slope),
+            )
             _store4(y, i, z0, z1, z2, z3)
             i += channels
     for c in range(whole, channels, LANES):
         m, k, b = vload(mean, c), vload(scale, c), vload(offset, c)
         for i in range(start + c, start + c + pixels * channels, channels):
             z = vfma(load_vector(x, i, channels - c, 0) - m, k, b)
-            store_vector(y, i, channels - c, _silu(z) if silu else z)
+            store_vector(y, i, channels - c, _bent(z, silu, slope))
 
 
 @routine("f f f n n n f f f f", **OPTIONS)

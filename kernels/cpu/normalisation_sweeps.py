@@ -13,7 +13,16 @@ import numpy as np
 
 from .compiled import njit
 from .launch import doubles, floats, integer, task
-from .normalisation_pixels import OPTIONS, affine, combine, moments_of, padded, products_of, silu_products_of
+from .normalisation_pixels import (
+    OPTIONS,
+    affine,
+    combine,
+    moments_of,
+    padded,
+    products_of,
+    rectified_products_of,
+    silu_products_of,
+)
 from .simd import FASTMATH
 
 _SUMS: Any = {**OPTIONS, "fastmath": FASTMATH}  # sums over channels may be taken in any order
@@ -58,12 +67,12 @@ def group_norm_task(block, part, parts):
     images, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
     fold, groups, silu = integer(block, 10), integer(block, 11), integer(block, 12)
     work = np.zeros((4, padded(width)), np.float32)
-    moments = np.empty((2, width))
+    moments, slope = np.empty((2, width)), np.ones(1, np.float32)
     for n in range(images * part // parts, images * (part + 1) // parts):
         start = n * pixels * width
         moments_of(x, start, pixels, width, work, moments[0], moments[1])
         _group_coefficients(moments[0], moments[1], pixels, fold, groups, weight, bias, eps, mean, rstd, n, work)
-        affine(x, y, start, pixels, width, work[1], work[2], work[3], silu != 0)
+        affine(x, y, start, pixels, width, work[1], work[2], work[3], silu, slope)
 
 
 @njit(**_SUMS)
@@ -173,25 +182,32 @@ def merge_moments_task(block, part, parts):
 
 @task
 def affine_task(block, part, parts):
-    """y = (x - k[0]) k[1] + k[2] on a run of pixels. Arguments: x, y (pixels, width), k; pixels, width."""
-    x, y, k = floats(block, 0), floats(block, 1), floats(block, 2)
-    pixels, width = integer(block, 3), integer(block, 4)
+    """y = (x - k[0]) k[1] + k[2] on a run of pixels, negative values times a slope. Arguments: x, y (pixels, width), k,
+    slope (1,); pixels, width."""
+    x, y, k, slope = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    pixels, width = integer(block, 4), integer(block, 5)
     first, last, n = pixels * part // parts, pixels * (part + 1) // parts, padded(width)
-    affine(x, y, first * width, last - first, width, k[:n], k[n : 2 * n], k[2 * n :], False)
+    affine(x, y, first * width, last - first, width, k[:n], k[n : 2 * n], k[2 * n :], 0, slope)
 
 
 @task
 def products_task(block, part, parts):
-    """Sums of g and of g (x - mean) over a run of pixels. Arguments: g, x (pixels, width), mean (C,), sums
-    (parts, 2, width); pixels, width."""
+    """Sums of h and of h (x - mean) over a run of pixels, where h is g or, if `rectified`, what `rectified_products_of`
+    makes of it. Arguments: g, x (pixels, width), mean (C,), sums (parts, 2, width), y, h (pixels, width), slope (1,);
+    pixels, width, rectified."""
     g, x, mean, sums = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
-    pixels, width = integer(block, 4), integer(block, 5)
+    y, h, slope = floats(block, 4), floats(block, 5), floats(block, 6)
+    pixels, width, rectified = integer(block, 7), integer(block, 8), integer(block, 9)
     first, last = pixels * part // parts, pixels * (part + 1) // parts
     own = sums[part * 2 * width : (part + 1) * 2 * width]
     work = np.zeros((3, padded(width)), np.float32)
     for c in range(width):
         work[2, c] = mean[c % len(mean)]
-    products_of(g, x, first * width, last - first, width, work[2], work, own[:width], own[width:])
+    s, q, start = own[:width], own[width:], first * width
+    if rectified:
+        rectified_products_of(g, x, y, h, start, last - first, width, work[2], slope, work, s, q)
+    else:
+        products_of(g, x, start, last - first, width, work[2], work, s, q)
 
 
 @task

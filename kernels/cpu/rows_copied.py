@@ -1,14 +1,17 @@
-"""Rows of memory copied on every thread. Held by tests/kernels/test_joining.py."""
+"""Rows of memory copied, and arrays brought into C order, on every thread. Held by tests/kernels/test_joining.py."""
 
 import numpy as np
 
 from ..definitions.arithmetic import LARGE
+from .compiled import njit
 from .launch import floats, integer, launch, task
-from .packing import load_vector, store_vector
-from .simd import LANES
+from .packing import load_vector, store_vector, transpose_tile
+from .simd import FASTMATH, LANES, vload, vstore
 from .threads import thread_count
 
 Array = np.ndarray
+
+_SERIAL = 1 << 14  # elements worth a thread's waking; fewer than these NumPy copies itself
 
 
 @task
@@ -24,3 +27,74 @@ def _copy_rows(block, part, parts):
 def copy_rows(x: Array, y: Array, rows: int, length: int, x_step: int, y_step: int) -> None:
     """Copies `rows` rows of `length` entries, at distances `x_step` and `y_step`, from the first entry of x to y's."""
     launch(_copy_rows, thread_count(x.size, LARGE // 2), x, y, rows, length, x_step, y_step)
+
+
+@njit(fastmath=FASTMATH)
+def copy_floats(x, start, buffer, to, count):
+    """buffer[to : to + count] = x[start : start + count]."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        vstore(buffer, to + i, vload(x, start + i))
+    for i in range(whole, count):
+        buffer[to + i] = x[start + i]
+
+
+@task
+def _in_order(block, part, parts):
+    """Arguments: x, y; the sizes of their four axes, and the distances in x along these. y is in C order.
+
+    In x the entries along the last axis are adjacent, or at least LANES along the one before it.
+    """
+    x, y = floats(block, 0), floats(block, 1)
+    n, blocks, rows, columns = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
+    n_step, block_step, row_step, column_step = (
+        integer(block, 6),
+        integer(block, 7),
+        integer(block, 8),
+        integer(block, 9),
+    )
+    for b in range(n * blocks * part // parts, n * blocks * (part + 1) // parts):
+        start, to = b // blocks * n_step + b % blocks * block_step, b * rows * columns
+        if column_step == 1:
+            for r in range(rows):
+                copy_floats(x, start + r * row_step, y, to + r * columns, columns)
+        elif columns >= LANES:
+            for i in range(0, rows, LANES):
+                r = min(i, rows - LANES)  # the last tiles overlap those before them
+                for j in range(0, columns, LANES):
+                    c = min(j, columns - LANES)
+                    transpose_tile(x, start + c * column_step + r, column_step, y, to + r * columns + c, columns)
+        else:
+            for c in range(columns):
+                for r in range(rows):
+                    y[to + r * columns + c] = x[start + r + c * column_step]
+
+
+def _axes(x: Array) -> tuple[list[int], list[int]]:
+    """Sizes of x and distances along them, in bytes; axes that are evenly spaced together are one."""
+    sizes: list[int] = []
+    steps: list[int] = []
+    for size, step in zip(x.shape, x.strides):
+        if steps and steps[-1] == size * step:
+            sizes[-1] *= size
+            steps[-1] = step
+        elif size > 1:
+            sizes.append(size)
+            steps.append(step)
+    return sizes, steps
+
+
+def in_order(x: Array) -> Array:
+    """The float32 array x, contiguous in C order: itself, or a copy."""
+    if x.flags.c_contiguous:
+        return x
+    sizes, steps = _axes(x) if x.size >= _SERIAL else ([], [])
+    if not 1 < len(sizes) < 5 or min(steps) < 0 or any(step % 4 for step in steps):
+        return np.ascontiguousarray(x)
+    if steps[-1] != 4 and not (steps[-2] == 4 and sizes[-2] >= LANES):
+        return np.ascontiguousarray(x)
+    y = np.empty(x.shape, np.float32)
+    absent = 4 - len(sizes)
+    steps = [0] * absent + [step // 4 for step in steps]
+    launch(_in_order, thread_count(x.size, _SERIAL), x, y, *[1] * absent, *sizes, *steps)
+    return y

@@ -12,6 +12,7 @@ import numpy as np
 from ..definitions.normalisation import check_channels, check_cotangent, check_groups, check_trailing
 from .launch import arithmetic, ceil_div, cupy, launch
 from .layout import channels_last
+from .rectifier import rectified, rectified_backward
 
 Array = Any
 
@@ -100,19 +101,29 @@ def _backward(
     return dx, _add_rows(dweight, shape.real), _add_rows(dbias, shape.real)
 
 
-def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    """Every channel of x (N, C, *) over N and *: y like x, mean (C,), rstd (C,)."""
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, negative_slope: float = 1.0
+) -> tuple[Array, Array, Array]:
+    """Every channel of x (N, C, *) over N and *: y like x, rectified in a launch of its own, mean (C,), rstd (C,)."""
     check_channels("batch_norm", x, weight, bias)
     y, mean, rstd = _forward(_Images(x, x.shape[1], True), x, weight, bias, eps, False)
-    return y, mean.reshape(-1), rstd.reshape(-1)
+    return rectified(y, negative_slope), mean.reshape(-1), rstd.reshape(-1)
 
 
 def batch_norm_backward(
-    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, room: Array | None = None
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    rstd: Array,
+    y: Array | None = None,
+    negative_slope: float = 1.0,
+    room: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y."""
     check_channels("batch_norm_backward", x, weight, mean, rstd)
     check_cotangent("batch_norm_backward", g, x)
+    g = rectified_backward(g, y, negative_slope)
     return _backward(_Images(x, x.shape[1], True), g, x, weight, None, mean, rstd, False)
 
 

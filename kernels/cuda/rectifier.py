@@ -27,6 +27,20 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array |
     return apply("leaky_relu_backward_map", x, g, option=negative_slope)
 
 
+def rectified(x: Array, negative_slope: float) -> Array:
+    """What other kernels end with; see the definition."""
+    if negative_slope == 1:
+        return x
+    return relu(x) if negative_slope == 0 else leaky_relu(x, negative_slope)
+
+
+def rectified_backward(g: Array, y: Array | None, negative_slope: float) -> Array:
+    """The gradient of `rectified` for the cotangent g of its result y."""
+    if negative_slope == 1:
+        return g
+    return relu_backward(g, y) if negative_slope == 0 else leaky_relu_backward(g, y, negative_slope)
+
+
 def elu(x: Array, alpha: float) -> Array:
     """x above 0, alpha (e^x - 1) below."""
     return apply("elu_map", x, option=alpha)

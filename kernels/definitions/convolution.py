@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..array_module import rounded_once
-from .rectifier import leaky_relu, relu
+from .rectifier import rectified
 
 Array = NDArray[np.floating]
 Pair = tuple[int, int]
@@ -104,9 +104,7 @@ def conv2d(
         y += w[..., i, j] @ padded[pixels].reshape(n, groups, w.shape[2], size[0] * size[1])
     y = y.reshape(n, k, *size)
     y = y if bias is None else y + bias.astype(x.dtype, copy=False)[:, None, None]
-    if negative_slope == 1:
-        return y
-    return relu(y) if negative_slope == 0 else leaky_relu(y, negative_slope)
+    return rectified(y, negative_slope)
 
 
 @rounded_once

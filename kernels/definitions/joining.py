@@ -1,4 +1,4 @@
-"""Arrays joined along an axis, and a piece of one copied out: what skip connections do, forward and backward."""
+"""Arrays joined along an axis, a piece of one copied out, as skip connections do, or one brought into C order."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -33,6 +33,11 @@ def joined(arrays: Sequence[Array], axis: int) -> Array:
 def dense(x: Array) -> Array:
     """x without gaps between its entries in memory: itself, or a copy in the same order."""
     return x if x.base is None or without_gaps(x) else x.copy(order="K")
+
+
+def in_order(x: Array) -> Array:
+    """x, contiguous in C order: itself, or a copy."""
+    return xp(x).ascontiguousarray(x)
 
 
 def without_gaps(x: Array) -> bool:

@@ -24,6 +24,7 @@ import numpy as np
 
 from ..array_module import arithmetic
 from .elementwise import sigmoid
+from .rectifier import rectified, rectified_backward
 
 Array = np.ndarray
 
@@ -92,30 +93,42 @@ def check_trailing(name: str, x: Array, ndim_normalised: int, *parameters: Array
             raise ValueError(f"{name}: weight and bias must have the normalised shape {trailing}, found {p.shape}")
 
 
-def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, negative_slope: float = 1.0
+) -> tuple[Array, Array, Array]:
     """Normalise every channel of x (N, C, *) over N and *. Returns y like x, mean (C,), rstd (C,).
 
-    weight and bias are (C,) or None (1 and 0). rstd is (biased variance + eps)^(-1/2); the statistics of an
-    empty batch are NaN. ValueError for shapes that do not fit.
+    weight and bias are (C,) or None (1 and 0). Negative values of y are multiplied by `negative_slope`: 0 gives ReLU of
+    it. rstd is (biased variance + eps)^(-1/2); the statistics of an empty batch are NaN. ValueError for shapes that do
+    not fit.
     """
     check_channels("batch_norm", x, weight, bias)
     axes = (0, *range(2, x.ndim))
     per_channel = (-1,) + (1,) * (x.ndim - 2)
     x_hat, mean, rstd = _standardise(_wide(x), axes, eps)
-    y = _affine(x_hat, weight, bias, per_channel)
+    y = rectified(_affine(x_hat, weight, bias, per_channel), negative_slope)
     real = arithmetic(x.dtype)
     return y.astype(x.dtype), mean.reshape(-1).astype(real), rstd.reshape(-1).astype(real)
 
 
 def batch_norm_backward(
-    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, room: Array | None = None
+    g: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    rstd: Array,
+    y: Array | None = None,
+    negative_slope: float = 1.0,
+    room: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y.
 
-    mean and rstd are batch_norm's, of this x. dweight and dbias come also when weight is None (as if ones).
+    mean and rstd are batch_norm's, of this x; its y is asked for where there is a `negative_slope`: its signs say where
+    the slope holds. dweight and dbias come also when weight is None (as if ones).
     """
     check_channels("batch_norm_backward", x, weight, mean, rstd)
     check_cotangent("batch_norm_backward", g, x)
+    g = rectified_backward(g, y, negative_slope)
     axes = (0, *range(2, x.ndim))
     per_channel = (-1,) + (1,) * (x.ndim - 2)
     g, rstd = _wide(g), _wide(rstd).reshape(per_channel)

@@ -41,6 +41,20 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array |
     return y
 
 
+def rectified(x: Array, negative_slope: float) -> Array:
+    """What other kernels end with: x itself for a slope of 1, relu for 0, else leaky_relu."""
+    if negative_slope == 1:
+        return x
+    return relu(x) if negative_slope == 0 else leaky_relu(x, negative_slope)
+
+
+def rectified_backward(g: Array, y: Array | None, negative_slope: float) -> Array:
+    """The gradient of `rectified` for the cotangent g of its result y, which is asked for unless the slope is 1."""
+    if negative_slope == 1:
+        return g
+    return relu_backward(g, y) if negative_slope == 0 else leaky_relu_backward(g, y, negative_slope)
+
+
 def elu(x: Array, alpha: float) -> Array:
     """x above 0, alpha (e^x - 1) below."""
     y = xp(x).empty_like(x)

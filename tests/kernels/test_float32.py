@@ -228,10 +228,10 @@ def _(rng, name):
 # ---- what moves, adds up, and finds
 
 
-@case("join", "dense")
+@case("join", "dense", "in_order")
 def _(rng, name):
     x = numbers(rng)
-    return (x, [normal(rng, *x.shape), x], 1) if name == "join" else (x[:, ::2],)
+    return {"join": (x, [normal(rng, *x.shape), x], 1), "dense": (x[:, ::2],), "in_order": (x.swapaxes(1, -1),)}[name]
 
 
 @case("sum_windows", "spread_windows")

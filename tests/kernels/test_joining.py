@@ -48,3 +48,26 @@ def test_joined_pieces_of_something_larger():
     whole = laid_out((8, 64, 32, 30), (0, 2, 3, 1), 0)
     pieces = [whole[:, 40:], whole[:, :40]]
     assert np.array_equal(cpu.join(pieces[0], pieces[1:], 1), np.concatenate(pieces, 1))
+
+
+@pytest.mark.parametrize("cut", [np.s_[:], np.s_[1:, 3:27], np.s_[:, :, 2:9], np.s_[..., ::2], np.s_[..., ::-1]])
+@pytest.mark.parametrize("order", [*ORDERS, (1, 0, 2, 3), (0, 2, 1, 3), (1, 3, 0, 2)])
+@pytest.mark.parametrize("shape", [(8, 64, 32, 30), (40, 5, 60, 50)])
+def test_in_c_order(shape, order, cut):
+    x = laid_out(shape, order, 0)[cut]
+    found = cpu.in_order(x)
+    assert found.flags.c_contiguous
+    assert np.array_equal(found, x)
+    assert (found is x) == x.flags.c_contiguous
+
+
+def test_in_c_order_what_is_not_one_image():
+    matrix = laid_out((700, 500), (1, 0), 0)
+    repeated = np.broadcast_to(laid_out((64, 1, 7, 7), (0, 1, 2, 3), 1), (64, 128, 7, 7))
+    deep = laid_out((6, 7, 8, 9, 10, 11), (5, 4, 3, 2, 1, 0), 2)
+    other_dtype = matrix.astype(np.float64).T
+    for x in (matrix, repeated, deep, other_dtype, matrix[::-1], matrix[:0]):
+        found = cpu.in_order(x)
+        assert found.flags.c_contiguous
+        assert np.array_equal(found, x)
+        assert found.dtype == x.dtype

@@ -80,16 +80,18 @@ def test_group_norm_equals_its_definition(kernels, problem, silu):
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-@given(problem=problems())
-def test_batch_norm_equals_its_definition(kernels, problem):
+@given(problem=problems(), slope=st.sampled_from([1.0, 0.2, 0.0]))
+def test_batch_norm_equals_its_definition(kernels, problem, slope):
     x, g, weight, bias, _ = problem
     weight, bias = first_channelwise(weight, x), first_channelwise(bias, x)
-    expected = definition.batch_norm(x, weight, bias, 1e-3)
-    actual = kernels.batch_norm(x, weight, bias, 1e-3)
+    expected = definition.batch_norm(x, weight, bias, 1e-3, slope)
+    actual = kernels.batch_norm(x, weight, bias, 1e-3, slope)
     agree(actual, expected, x)
-    args = (g, x, weight, *expected[1:])
+    args = (g, x, weight, *expected[1:], expected[0], slope)
     gradients = kernels.batch_norm_backward(*args)
     agree(gradients, definition.batch_norm_backward(*args), x)
+    over = g.copy()
+    agree(kernels.batch_norm_backward(over, *args[1:], room=over), definition.batch_norm_backward(*args), x)
     if x.dtype == np.float32:
         assert is_pixel_major(actual[0])
         assert is_pixel_major(gradients[0])

@@ -7,7 +7,8 @@ VQ_LOSS = """        loss = reconstruction + self.beta * quantised.commitment_lo
             loss = loss + quantised.codebook_loss"""
 PLANAR = "self.u + (softplus(inner) - 1.0 - inner) * self.w / (self.w * self.w).sum()"
 BATCH_NORM_VJP = """    if mode.recording:
-        return _by_composition(lambda x, w, b: batch_norm_composed(x, w, b, eps), g, x, weight, bias)"""
+        formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope)
+        return _by_composition(formula, g, x, weight, bias)"""
 FIRST_ORDER_ONLY = """    if mode.recording:
         from tinygen.ops.reduction import mean as over
 
@@ -131,8 +132,8 @@ MUTANTS = [
     Mutant(
         "batch norm's eps and momentum swapped",
         "tinygen/nn/normalisation.py",
-        "self.weight, self.bias, own, self._share(), self.eps",
-        "self.weight, self.bias, own, self.eps, self._share()",
+        "how = (own, self._share(), self.eps)",
+        "how = (own, self.eps, self._share())",
         "engine.batch_norm_options",
     ),
     Mutant(

@@ -82,8 +82,29 @@ def test_silu_is_fused_into_group_norm():
     np.testing.assert_allclose(layer(tg.tensor(X)).detach(), F.silu(plain(tg.tensor(X))).detach(), atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("slope", "function"), [(0.0, F.relu), (0.2, lambda x: F.leaky_relu(x, 0.2)), (1.0, tg.positive)]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_rectifier_is_fused_into_batch_norm(slope, function, training):
+    """Values and gradients; the running statistics are those of what is normalised."""
+    fused, plain = (nn.BatchNorm2d(6, dtype="float64").train(training) for _ in range(2))
+    cotangent = RNG.normal(size=X.shape)
+    x, other = (tg.tensor(X, requires_grad=True) for _ in range(2))
+    fused_parameters, parameters = (list(layer.parameters()) for layer in (fused, plain))
+    y, z = fused(x, negative_slope=slope), function(plain(other))
+    np.testing.assert_allclose(y.detach(), z.detach(), atol=1e-12)
+    gradients = tg.grad((y * cotangent).sum(), [x, *fused_parameters])
+    for found, expected in zip(gradients, tg.grad((z * cotangent).sum(), [other, *parameters]), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    for found, expected in zip(fused.buffers(), plain.buffers(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_what_does_not_fit_is_said_in_one_line():
     x = tg.ones(2, 6, 3, 3)
+    with pytest.raises(ValueError, match=r"batch_norm: negative_slope is from 0 to 1, not 1\.5"):
+        nn.BatchNorm2d(6)(x, negative_slope=1.5)
     with pytest.raises(ValueError, match=r"more than one value per channel .* \(1, 6\)"):
         nn.BatchNorm1d(6)(tg.ones(1, 6))
     with pytest.raises(ValueError, match=r"BatchNorm2d: x must be \(N, C, H, W\) with C=4, found \(2, 6, 3, 3\)"):

@@ -228,6 +228,8 @@ CASES: list[Case] = [
     case(attention._attention, real(2, 2, 2), real(2, 3, 2), real(2, 3, 1), _MASK, False, 0.7),
     case(normalisation.batch_norm, real(3, 2, 2), real(2), real(2), 1e-3),
     case(normalisation.batch_norm, real(4, 2), None, None, 1e-3),
+    case(normalisation.batch_norm, real(3, 2, 2), real(2), real(2), 1e-3, None, None, 0.1, 0.2),
+    case(normalisation.batch_norm, real(3, 2, 2), real(2), None, 1e-3, None, None, 0.1, 0.0),
     case(normalisation.group_norm, real(2, 4, 3), real(4), real(4), 2, 1e-3),
     case(normalisation.group_norm, real(2, 4, 2, 2), real(4), real(4), 2, 1e-3, True),
     case(normalisation.group_norm, real(2, 2, 3), None, None, 2, 1e-3),

@@ -106,16 +106,13 @@ def fused_and_composed():
     mask[2] = False
     rows = real(6, 8)
     normalise = normalisation
-    yield (
-        "batch_norm",
-        lambda *a: normalise.batch_norm(*a, 1e-3),
-        lambda *a: normalise.batch_norm_composed(*a, 1e-3),
-        (
-            x,
-            w,
-            b,
-        ),
-    )
+    for slope in (1.0, 0.2, 0.0):
+        yield (
+            f"batch_norm, slope {slope}",
+            lambda *a, slope=slope: normalise.batch_norm(*a, 1e-3, negative_slope=slope),
+            lambda *a, slope=slope: normalise.batch_norm_composed(*a, 1e-3, slope),
+            (x, w, b),
+        )
     for silu in (False, True):
         yield (
             f"group_norm, silu={silu}",

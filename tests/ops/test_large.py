@@ -155,3 +155,18 @@ def test_a_square_written_as_a_product_adds_both_gradients():
     x = tg.tensor(np.linspace(-1, 1, LARGE).astype(np.float32), requires_grad=True)
     (g,) = tg.grad((x * x).sum(), x)
     assert np.array_equal(g.numpy(), (x + x).numpy())
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (3, 2, 1, 0)])
+@pytest.mark.parametrize("shape", [(5, -1), (5, 3, -1), (15, 91, 97), (-1,), (5, 91, 291)])
+def test_a_large_array_reshaped_is_numpy_s(shape, order):
+    """In any layout, and its gradient; a view where NumPy gives one."""
+    rng = np.random.default_rng(2)
+    for dtype in (np.float32, np.float64):
+        memory = rng.normal(size=[SHAPE[i] for i in order]).astype(dtype)
+        x = tg.permute_dims(tg.tensor(memory, requires_grad=True), tuple(np.argsort(order).tolist()))
+        y, expected = tg.reshape(x, shape), x._data.reshape(shape)
+        assert np.array_equal(y.numpy(), expected)
+        assert np.shares_memory(y._data, x._data) == np.shares_memory(expected, x._data)
+        cotangent = rng.normal(size=expected.shape).astype(dtype)
+        assert np.array_equal(tg.grad(y, [x], cotangent)[0].numpy(), cotangent.reshape(SHAPE))

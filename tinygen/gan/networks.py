@@ -14,7 +14,6 @@ from tinygen import nn
 from tinygen.nets.classes import with_planes
 from tinygen.nets.convolutional import resolutions
 from tinygen.nn import init
-from tinygen.ops.elementwise import leaky_relu, relu
 from tinygen.ops.manipulation import concat
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
@@ -59,7 +58,7 @@ class ConvGenerator(nn.Module):
             z = concat([z, cond], axis=1)
         h = self.inward(z).reshape(len(z), *self.start)
         for norm, layer in zip(self.norms, self.up):
-            h = layer(relu(norm(h)))
+            h = layer(norm(h, negative_slope=0.0))
         return h
 
 
@@ -95,7 +94,7 @@ class ConvDiscriminator(nn.Module):
         first, *others = self.down
         h = first(x, negative_slope=0.2)
         for norm, layer in zip(self.norms, others):
-            h = leaky_relu(norm(layer(h)), 0.2)
+            h = layer(h, negative_slope=0.2) if isinstance(norm, nn.Identity) else norm(layer(h), negative_slope=0.2)
         return self.outward(h.reshape(len(x), -1))
 
 

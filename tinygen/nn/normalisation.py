@@ -77,12 +77,13 @@ class _BatchNorm(_Running):
     ):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, negative_slope: float = 1.0) -> Tensor:
+        """The normalisation of x; with a `negative_slope` below 1, leaky_relu of it in the same kernel."""
         self._check(x)
         own = self.training or self.running_mean is None
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, own, self._share(), self.eps
-        )
+        statistics = (self.running_mean, self.running_var)
+        how = (own, self._share(), self.eps)
+        return F.batch_norm(x, *statistics, self.weight, self.bias, *how, negative_slope=negative_slope)
 
 
 class BatchNorm1d(_BatchNorm):

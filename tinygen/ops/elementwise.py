@@ -466,6 +466,13 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]
 
 
+def rectified(x: Tensor, negative_slope: float) -> Tensor:
+    """What fused operations end with: x itself for a slope of 1, relu for 0, else leaky_relu."""
+    if negative_slope == 1:
+        return x
+    return relu(x) if negative_slope == 0 else leaky_relu(x, negative_slope)
+
+
 def _elu_vjp(g: Tensor, x: Tensor, alpha: float) -> Tensor:
     if not mode.recording:
         return Tensor(kernels.elu_backward(g._data, x._data, alpha))  # type: ignore[attr-defined]

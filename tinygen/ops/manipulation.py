@@ -11,6 +11,7 @@ from tinygen import kernels
 from tinygen.autodiff.primitive import operation
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.tensor import ArrayLike, Tensor, as_tensor, named
 
 
@@ -23,12 +24,24 @@ def reshape(x: Any, shape: Any) -> Any:
     """The same entries in another shape; one size may be -1."""
     shape = _shape(shape)
     try:
+        if x.size >= LARGE and not x.flags.c_contiguous:
+            return _reshape_large(x, shape)
         return x.reshape(shape)
     except ValueError:
         raise ValueError(
             f"shape {x.shape} ({x.size} entries) does not fit {shape}: the products of the sizes must be equal, "
             "and one size at most may be -1"
         ) from None
+
+
+def _reshape_large(x: Any, shape: tuple[int, ...]) -> Any:
+    """`reshape`, copying on every thread where it must copy."""
+    if xp(x) is np:
+        try:
+            return x.reshape(shape, copy=False)
+        except (TypeError, ValueError):  # it must be copied; or NumPy is 2.0, which cannot say
+            x = kernels.in_order(x)  # type: ignore[attr-defined]
+    return x.reshape(shape)
 
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from tinygen.autodiff.primitive import Kept, joint, operation
 from tinygen.autodiff.room import room
 from tinygen.autodiff.tape import mode
 from tinygen.autodiff.transforms import vjp
-from tinygen.ops.elementwise import silu, sqrt, square
+from tinygen.ops.elementwise import rectified, silu, sqrt, square
 from tinygen.ops.reduction import mean
 from tinygen.tensor import Tensor
 
@@ -55,18 +55,33 @@ def _wrapped(*arrays: Any) -> tuple[Tensor, ...]:
 # -- batch ---------------------------------------------------------------------------------------------------
 
 
-def batch_norm_composed(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """Batch normalisation by the batch's own statistics, in operations."""
-    return _affine(_standardised(x, (0, *range(2, x.ndim)), eps), weight, bias, _channels(x))
+def batch_norm_composed(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, negative_slope: float = 1.0
+) -> Tensor:
+    """Batch normalisation by the batch's own statistics, negative results times a slope, in operations."""
+    y = _affine(_standardised(x, (0, *range(2, x.ndim)), eps), weight, bias, _channels(x))
+    return rectified(y, negative_slope)
 
 
 def _batch_norm_vjp(
-    g: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Any, rstd: Any, eps: float
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Any,
+    rstd: Any,
+    signs: Any,
+    eps: float,
+    negative_slope: float,
 ) -> tuple[Tensor | None, ...]:
     if mode.recording:
-        return _by_composition(lambda x, w, b: batch_norm_composed(x, w, b, eps), g, x, weight, bias)
-    made = kernels.batch_norm_backward(g._data, x._data, _raw(weight), mean, rstd, room(g))  # type: ignore[attr-defined]
-    return _wrapped(*made)
+        formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope)
+        return _by_composition(formula, g, x, weight, bias)
+    return _wrapped(
+        *kernels.batch_norm_backward(  # type: ignore[attr-defined]
+            g._data, x._data, _raw(weight), mean, rstd, signs, negative_slope, room(g)
+        )
+    )
 
 
 @operation(joint(_batch_norm_vjp, "x", "weight", "bias"), overwrites=True)
@@ -78,10 +93,12 @@ def batch_norm(
     running_mean: Any = None,
     running_var: Any = None,
     momentum: float = 0.1,
+    negative_slope: float = 1.0,
 ) -> Any:
-    """Batch normalisation of x (N, C, ...) in training. The running statistics, where given, move in place
-    towards the batch's by `momentum`; the running variance takes the unbiased one, as in PyTorch."""
-    y, mean, rstd = kernels.batch_norm(x, weight, bias, eps)  # type: ignore[attr-defined]
+    """Batch normalisation of x (N, C, ...) in training, negative results times a slope, fused. The running statistics,
+    where given, move in place towards the batch's by `momentum`; the running variance takes the unbiased one, as in
+    PyTorch."""
+    y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope)  # type: ignore[attr-defined]
     if running_mean is not None:
         n = x.size // x.shape[1]
         var = 1.0 / (rstd * rstd) - eps
@@ -89,7 +106,7 @@ def batch_norm(
         running_var += momentum * (var * (n / max(n - 1, 1)) - running_var)
         guard.written(running_mean)
         guard.written(running_var)
-    return Kept(y, mean=mean, rstd=rstd)
+    return Kept(y, mean=mean, rstd=rstd, signs=None if negative_slope == 1 else y)
 
 
 # -- group ---------------------------------------------------------------------------------------------------

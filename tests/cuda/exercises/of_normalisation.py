@@ -6,9 +6,10 @@ from tinygen.kernels.definitions import normalisation
 
 def exercise(kernels: Any) -> Results:
     x, g, w, b = normals((2, 40, 20, 15), (2, 40, 20, 15), 40, 40)
-    yield from both("batch_norm", kernels, normalisation, x, w, b, 1e-3)
-    statistics = normalisation.batch_norm(x, w, b, 1e-3)[1:]
-    yield from both("batch_norm_backward", kernels, normalisation, g, x, w, *statistics)
+    for slope in (1.0, 0.2, 0.0):
+        yield from both("batch_norm", kernels, normalisation, x, w, b, 1e-3, slope)
+        y, *statistics = normalisation.batch_norm(x, w, b, 1e-3, slope)
+        yield from both("batch_norm_backward", kernels, normalisation, g, x, w, *statistics, y, slope)
     for silu in (False, True):
         yield from both("group_norm", kernels, normalisation, x, 4, w, b, 1e-3, silu)
         statistics = normalisation.group_norm(x, 4, w, b, 1e-3, silu)[1:]

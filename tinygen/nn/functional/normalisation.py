@@ -13,7 +13,7 @@ from tinygen.autodiff import guard
 from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.kernels.array_module import arithmetic
 from tinygen.ops import normalisation as ops
-from tinygen.ops.elementwise import sqrt
+from tinygen.ops.elementwise import rectified, sqrt
 from tinygen.ops.linalg import floating, same_dtype
 from tinygen.ops.manipulation import as_tensor
 from tinygen.parallel import average, batch_norm_of_all, share
@@ -54,6 +54,8 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    negative_slope: float = 1.0,
 ) -> Tensor:
     """Batch normalisation of x (N, C, ...) (Ioffe and Szegedy 2015, algorithm 1).
 
@@ -61,22 +63,29 @@ def batch_norm(
     where given, move in place by `momentum` towards the mean and the unbiased variance; else by the running ones.
     In a step that ranks share (`tinygen.parallel`) the batch is that of all ranks.
 
+    Args:
+        negative_slope: what negative results are multiplied by, from 0 to 1, in the same kernel: 0 gives relu of the
+            normalisation, .2 leaky_relu(..., .2) of it, 1 the normalisation itself.
+
     Raises:
-        ValueError: shapes that do not fit, one value per channel in training, no statistics out of training.
+        ValueError: shapes that do not fit, one value per channel in training, no statistics out of training, a slope
+            that is not from 0 to 1.
         TypeError: dtypes that differ.
     """
     x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
     mean, var = _tensor(running_mean), _tensor(running_var)
     _per_channel("batch_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
+    if not 0 <= negative_slope <= 1:
+        raise ValueError(f"batch_norm: negative_slope is from 0 to 1, not {negative_slope}")
     if not training:
         if mean is None or var is None:
             raise ValueError("batch_norm: out of training it needs running_mean and running_var")
-        return _by_running(x, mean, var, weight, bias, eps)
+        return rectified(_by_running(x, mean, var, weight, bias, eps), negative_slope)
     if share() is not None:
-        return batch_norm_of_all(x, weight, bias, eps, mean, var, momentum)
+        return rectified(batch_norm_of_all(x, weight, bias, eps, mean, var, momentum), negative_slope)
     if x.size == x.shape[1]:
         raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {x.shape}")
-    return ops.batch_norm(x, weight, bias, eps, mean, var, momentum)
+    return ops.batch_norm(x, weight, bias, eps, mean, var, momentum, float(negative_slope))
 
 
 def group_norm(
