@@ -1,5 +1,7 @@
 """An array that changed after it was recorded raises and names the operation; no gradient shares memory."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -315,6 +317,29 @@ def test_two_hold_it():
     with pytest.raises(tg.MutationError):
         tg.grad(y, x)
     assert not guard.shared(x._data)
+
+
+@pytest.mark.parametrize("collected_after", range(12))
+def test_a_loan_that_the_collector_ends_while_the_next_begins_takes_nothing_with_it(collected_after):
+    """The first view lies in a cycle; the collector comes to it some objects later, while the second is lent."""
+    x = leaf(1, 2, 3)
+    gc.collect()
+    gc.disable()
+    thresholds = gc.get_threshold()
+    try:
+        cycle = [x.numpy()]
+        cycle.append(cycle)
+        del cycle
+        gc.set_threshold(gc.get_count()[0] + collected_after, 100, 100)
+        gc.enable()
+        view = x.numpy()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.enable()
+    y = (x * x).sum()
+    view[0] = 0.0
+    with pytest.raises(tg.MutationError):
+        tg.grad(y, x)
 
 
 # -- gradients share no memory -------------------------------------------------------------------------------

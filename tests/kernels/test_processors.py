@@ -16,22 +16,30 @@ import pytest
 from tinygen.kernels.cpu import simd
 
 HERE = Path(__file__).parent
-LANES = "from tinygen.kernels.cpu.simd import LANES; print(LANES)"
+ALL, PRODUCTS = ("",), ("test_float32.py", "test_product.py", "test_convolution.py")
+WIDTH = "from tinygen.kernels.cpu.simd import LANES, REGISTERS; print(LANES, REGISTERS)"
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the processors named here are x86-64's")
-@pytest.mark.parametrize(("name", "lanes", "threads"), [("x86-64-v2", 4, 1), ("x86-64-v3", 8, 2 * os.cpu_count() + 1)])
-def test_every_kernel_at_another_width(name, lanes, threads, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "features", "lanes", "registers", "threads", "files"),
+    [
+        ("x86-64-v2", "", 4, 16, 1, ALL),
+        ("x86-64-v3", "", 8, 16, 2 * os.cpu_count() + 1, ALL),
+        ("x86-64-v2", "+neon", 4, 32, 1, PRODUCTS),  # no instruction of NEON's, but its vectors and its tiles of them
+    ],
+)
+def test_every_kernel_at_another_width(name, features, lanes, registers, threads, files, tmp_path):
     if lanes > simd.LANES:
         pytest.skip(f"this processor has vectors of {simd.LANES} lanes, {name} has {lanes}")
-    machine = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    machine = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
     environment = {**os.environ, **machine, "NUMBA_NUM_THREADS": str(threads)}
     run = lambda *command: subprocess.run(
         [sys.executable, *command], env=environment, capture_output=True, text=True, check=False
     )
-    assert run("-c", LANES).stdout.strip() == str(lanes)
+    assert run("-c", WIDTH).stdout.split() == [str(lanes), str(registers)]
     chosen = ["-k", "not cuda and not processors", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    done = run("-m", "pytest", "-q", "-x", str(HERE), *chosen)
+    done = run("-m", "pytest", "-q", "-x", *(str(HERE / file) for file in files), *chosen)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 

@@ -86,21 +86,31 @@ def _enter(table: _Table, buffer: Any, value: Any) -> None:
 # -- who else writes -----------------------------------------------------------------------------------------
 
 
-def _exposure(array: Any) -> Exposure:
-    """That of the memory of `array`, from now on at the latest."""
+def _exposure(array: Any, loan: "_Loan | None" = None) -> Exposure:
+    """That of the memory of `array`, from now on at the latest, with `loan` among its loans.
+
+    The collector may end other loans between any two lines, and with the last of them the exposure: it counts if it is
+    still there once it has the new one.
+    """
     global horizon
-    buffer = buffer_of(array)
-    if id(buffer) not in exposed:
-        _enter(exposed, buffer, found := Exposure(checksum(buffer)))
-        horizon = found.time
-    return exposed[id(buffer)][1]
+    buffer, lasting = buffer_of(array), loan is None and not _is_lent(array)
+    while True:
+        if (entry := exposed.get(id(buffer))) is None:
+            _enter(exposed, buffer, Exposure(checksum(buffer)))
+            continue
+        found = entry[1]
+        horizon = max(horizon, found.time)
+        if loan is not None:
+            found.loans.add(id(loan))
+        found.lasting = found.lasting or lasting
+        if exposed.get(id(buffer)) is entry:
+            return found
 
 
 def expose(array: Any) -> None:
     """A user can write into `array` for as long as it lives; not within a captured step, whose arrays nobody has."""
     if not capturing():
-        exposure = _exposure(array)
-        exposure.lasting = exposure.lasting or not _is_lent(array)
+        _exposure(array)
 
 
 class _Loan:
@@ -109,9 +119,10 @@ class _Loan:
 
     __slots__ = ("__array_interface__", "exposure", "lent")
 
-    def __init__(self, array: np.ndarray, exposure: Exposure) -> None:
-        self.lent, self.exposure = array, exposure
+    def __init__(self, array: np.ndarray) -> None:
+        self.lent = array
         self.__array_interface__ = array.__array_interface__
+        self.exposure = _exposure(array, self)
 
     def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
         if at_exit():
@@ -133,15 +144,16 @@ def lend(array: Any) -> Any:
     if not isinstance(array, np.ndarray) or capturing():
         expose(array)
         return array
-    loan = _Loan(array, _exposure(array))
-    loan.exposure.loans.add(id(loan))
-    view = np.asarray(loan)
+    view = np.asarray(_Loan(array))
     return view if view.dtype == array.dtype else view.view(array.dtype)  # the interface knows no bfloat16
 
 
 def _returned(buffer: Any, exposure: Exposure) -> None:
     """Nobody outside holds `buffer` any more. What changed meanwhile is remembered for nodes from before."""
-    exposed.pop(id(buffer), None)
+    entry = exposed.pop(id(buffer), None)
+    if entry is not None and (entry[1] is not exposure or exposure.loans or exposure.lasting):
+        exposed[id(buffer)] = entry  # another thread has lent it meanwhile
+        return
     if checksum(buffer) == exposure.checksum:
         return
     past = [*_altered.get(id(buffer), (None, ()))[1], exposure]
