@@ -109,9 +109,9 @@ report("a product of matrices of 1024", 2 * 1024**3, lambda: matmul(square, squa
 # %%
 axis = forward_axis(3, 1, 1, 1, SIDE)
 plan = direct.plan(N, x.shape[1:], (SIDE, SIDE, K), (3, 3), 1, axis, axis)
-y = direct.convolve(x, w, None, plan, (N, SIDE, SIDE, K), 1, False)
+y = direct.convolve(x, w, None, 1.0, plan, (N, SIDE, SIDE, K), 1, False)
 error = {"implicit product": np.abs(y.transpose(0, 3, 1, 2) - exact).max() / np.abs(exact).max()}
-report("implicit product", FLOP, lambda: direct.convolve(x, w, None, plan, (N, SIDE, SIDE, K), 1, False))
+report("implicit product", FLOP, lambda: direct.convolve(x, w, None, 1.0, plan, (N, SIDE, SIDE, K), 1, False))
 
 # %% [markdown]
 # ## Fewer multiplications

@@ -21,7 +21,6 @@ from tinygen.kernels.cpu import convolution_grouped as grouped
 from tinygen.kernels.cpu import convolution_tiles as tiles
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.convolution_layout import adjoint_axis, forward_axis, nhwc
-from tinygen.kernels.cpu.rectifier import rectify
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
 from tinygen.kernels.definitions.convolution import Pair
@@ -30,18 +29,6 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 Geometry = tuple[Pair, Pair, Pair]  # stride, padding, dilation
 Form = Callable[[Array, Array, Array | None, float], Array]  # x, w, bias, negative slope -> result, NHWC
-
-
-def _rectifying(form: Callable[[Array, Array, Array | None], Array]) -> Form:
-    """`form`, and a sweep over its result where there is a slope: Winograd's needs none."""
-
-    def rectified(x: Array, w: Array, bias: Array | None, negative_slope: float) -> Array:
-        y = form(x, w, bias)
-        if negative_slope != 1:
-            rectify(y, negative_slope)
-        return y
-
-    return rectified
 
 
 def _convolution(source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, adjoint: bool) -> Form:
@@ -55,10 +42,10 @@ def _convolution(source: Shape, target: Shape, kernel: Pair, geometry: Geometry,
         return partial(winograd.convolve, p=plan, shape=target, adjoint=adjoint)
     if groups == 1 and columns.suits(source, target, kernel[0] * kernel[1], h, w):
         few = columns.plan(source, target, kernel, h, w)
-        return _rectifying(partial(columns.convolve, p=few, shape=target, adjoint=adjoint))
+        return partial(columns.convolve, p=few, shape=target, adjoint=adjoint)
     plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
     form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
-    return _rectifying(partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint))
+    return partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)
 
 
 def _weight_gradient(

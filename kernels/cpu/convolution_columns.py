@@ -21,6 +21,7 @@ from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
 from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.packing import pack_transposed
+from tinygen.kernels.cpu.rectifier import lowered
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, vfill, vload, vstore, vwhere_less, vzero
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
@@ -90,8 +91,8 @@ def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:
 
 
 @njit(fastmath=FASTMATH)
-def _sum_taps(line, wide, start, cols, at, pitch, h, height, width, taps, bounds, inside, cells):
-    """line[:wide] = a row of cells: start + the sum of what the taps see, from row h of the image on.
+def _sum_taps(line, wide, start, slope, cols, at, pitch, h, height, width, taps, bounds, inside, cells):
+    """line[:wide] = a row of cells: start + the sum of what the taps see, from row h of the image on, rectified.
 
     `at` is the place in `cols`, for the first tap, of what lies `left` of the image's first pixel.
     """
@@ -106,7 +107,7 @@ def _sum_taps(line, wide, start, cols, at, pitch, h, height, width, taps, bounds
                     across = taps[2 * j]
                     value = vload(cols, here + taps[2 * j + 1] * pitch + across)
                     total = total + vwhere_less(vzero(), vload(inside, across * cells + v), value, vzero())
-        vstore(line, v, total)
+        vstore(line, v, vwhere_less(total, vzero(), lowered(total, slope), total))
 
 
 @task
@@ -116,6 +117,7 @@ def _columns(block, part, parts):
     geometry, phases, taps, inside = integers(block, 5), integers(block, 6), integers(block, 7), floats(block, 8)
     source, target, runs = integers(block, 9), integers(block, 10), integers(block, 11)
     cols_size, turned_size, line_size = integer(block, 15), integer(block, 16), integer(block, 17)
+    slope = vfill(floats(block, 18)[0])
     cols, turned = floats(block, 12)[part * cols_size :], floats(block, 13)[part * turned_size :]
     line = floats(block, 14)[part * line_size :]
     n, height, width, channels, out_height, out_width, outputs, images, pitch, before = several(geometry, 0, 10)
@@ -139,13 +141,24 @@ def _columns(block, part, parts):
                 to = ((first + image) * out_height + q * write_h + row_phase) * out_width + column_phase
                 for k in range(outputs):
                     at = before + left + k * pitch + image * plane
-                    _sum_taps(line, wide, bias[k], cols, at, pitch, q + top, height, width, taps, bounds, inside, cells)
+                    h = q + top
+                    _sum_taps(
+                        line, wide, bias[k], slope, cols, at, pitch, h, height, width, taps, bounds, inside, cells
+                    )
                     for v in range(wide):
                         out[(to + v * write_w) * outputs + k] = line[v]
 
 
-def convolve(x: Array, w: NDArray[Any], bias: NDArray[Any] | None, p: Plan, shape: Shape, adjoint: bool) -> Array:
-    """NHWC source x, weight (K, C, KH, KW) -> NHWC array of `shape`."""
+def convolve(
+    x: Array,
+    w: NDArray[Any],
+    bias: NDArray[Any] | None,
+    negative_slope: float,
+    p: Plan,
+    shape: Shape,
+    adjoint: bool,
+) -> Array:
+    """NHWC source x, weight (K, C, KH, KW) -> NHWC array of `shape`, negative results times a slope."""
     weight = np.ascontiguousarray(w.transpose(2, 3, 1, 0) if adjoint else w.transpose(2, 3, 0, 1))
     start = np.zeros(shape[3], np.float32) if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
     threads = thread_count(-(-x.shape[0] // p.images))
@@ -154,5 +167,6 @@ def convolve(x: Array, w: NDArray[Any], bias: NDArray[Any] | None, p: Plan, shap
     line = scratch("convolution line", threads, round_up(shape[2]))
     out = np.empty(shape, np.float32)
     sizes = (cols.shape[1], turned.shape[1], line.shape[1])
-    launch(_columns, threads, x, out, weight, start, p.tables, cols, turned, line, *sizes)
+    slope = np.array([negative_slope], np.float32)
+    launch(_columns, threads, x, out, weight, start, p.tables, cols, turned, line, *sizes, slope)
     return out

@@ -18,6 +18,7 @@ from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, accumulate_far, multiply_far, panel_width, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
+from tinygen.kernels.cpu.rectifier import rectify
 from tinygen.kernels.cpu.simd import FASTMATH
 from tinygen.kernels.cpu.threads import scratch, thread_count
 
@@ -180,6 +181,7 @@ def gather(block, part, parts):
     geometry, phases, runs, tap_rows = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 7)
     source, target, dense = integers(block, 8), integers(block, 9), integers(block, 10)
     buffer_size, rough_size, pieces = integer(block, 13), integer(block, 14), integer(block, 15)
+    slope = floats(block, 16)
     buffer = floats(block, 11)[part * buffer_size :]
     rough = floats(block, 12)[part * rough_size :]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = several(geometry, 0, 10)
@@ -205,12 +207,23 @@ def gather(block, part, parts):
             there = (image * out_height + q0 * write + e) * out_width * out_channels
             both = (channels, out_channels)
             fill(which, origin, s, count, r, taps, weight, w_start, out, there, d, rough, dense, bias, both, groups)
+        if slope[0] != 1:  # while they are in cache
+            line, first = out_width * out_channels, q0 * write
+            high = min(band * write, out_height - first)
+            rectify(out, (image * out_height + first) * line, here * high * line, slope)
 
 
 def convolve(
-    x: Array, w: Array, bias: NDArray[Any] | None, p: Plan, shape: tuple[int, ...], groups: int, adjoint: bool
+    x: Array,
+    w: Array,
+    bias: NDArray[Any] | None,
+    negative_slope: float,
+    p: Plan,
+    shape: tuple[int, ...],
+    groups: int,
+    adjoint: bool,
 ) -> Array:
-    """NHWC source x, weight (K, C/groups, KH, KW), bias -> NHWC array of `shape`."""
+    """NHWC source x, weight (K, C/groups, KH, KW), bias -> NHWC array of `shape`, negative results times a slope."""
     outputs, inputs = w.shape[0] // groups, w.shape[1]
     row_step, column_step = w.shape[2] * w.shape[3], w.shape[1] * w.shape[2] * w.shape[3]
     group_step = outputs * column_step
@@ -224,11 +237,19 @@ def convolve(
     start = np.zeros((groups, padded), np.float32)
     if bias is not None:
         start[:, :outputs] = bias.reshape(groups, outputs)
-    return run_gather(gather, x, packed, start, p, shape, 0 if padded == outputs else p.most * padded)
+    rough = 0 if padded == outputs else p.most * padded
+    return run_gather(gather, x, packed, start, negative_slope, p, shape, rough)
 
 
 def run_gather(
-    work: task, x: Array, packed: Array, bias: Array, p: Plan, shape: tuple[int, ...], rough: int = 0
+    work: task,
+    x: Array,
+    packed: Array,
+    bias: Array,
+    negative_slope: float,
+    p: Plan,
+    shape: tuple[int, ...],
+    rough: int = 0,
 ) -> Array:
     """`gather`, or a variant of it that fills the cells otherwise: the NHWC array of `shape`."""
     out = np.empty(shape, np.float32)
@@ -236,7 +257,8 @@ def run_gather(
     buffers = scratch("convolution source", threads, p.buffer)
     roughs = scratch("convolution target", threads, rough)
     sizes = (buffers.shape[1], roughs.shape[1], p.pieces)
-    launch(work, threads, x, out, packed, bias, p.of_product, buffers, roughs, *sizes)
+    slope = np.array([negative_slope], np.float32)
+    launch(work, threads, x, out, packed, bias, p.of_product, buffers, roughs, *sizes, slope)
     return out
 
 

@@ -158,14 +158,24 @@ def _task(size: int, work: task, inner: Any, name: str, tile: Any) -> task:
     return work.variant(f"{work.function.__name__}_{size}", **{name: filled})
 
 
-def convolve(x: Array, w: Array, bias: Any, p: Plan, shape: tuple[int, ...], groups: int, adjoint: bool) -> Array:
-    """NHWC source x, weight (K, C/groups, KH, KW), bias -> NHWC array of `shape`."""
+def convolve(
+    x: Array,
+    w: Array,
+    bias: Any,
+    negative_slope: float,
+    p: Plan,
+    shape: tuple[int, ...],
+    groups: int,
+    adjoint: bool,
+) -> Array:
+    """NHWC source x, weight (K, C/groups, KH, KW), bias -> NHWC array of `shape`, negative results times a slope."""
     channels, size = x.shape[3], w.shape[1]
     inputs = (3, 1, 0, 2) if adjoint else (3, 2, 0, 1)  # taps, inputs, groups, outputs
     planes = w.reshape(groups, size, size, -1).transpose(inputs)
     packed = np.ascontiguousarray(planes[p.places])
     start = np.zeros(channels, np.float32) if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
-    return direct.run_gather(_task(size, direct.gather, _cells, "fill", _cells_tile), x, packed, start, p, shape)
+    work = _task(size, direct.gather, _cells, "fill", _cells_tile)
+    return direct.run_gather(work, x, packed, start, negative_slope, p, shape)
 
 
 def weight_grad(x: Array, g: Array, p: Plan, kernel: Pair, groups: int) -> Array:

@@ -123,6 +123,7 @@ def batch_norm_backward(
         return definition.batch_norm_backward(g, x, weight, mean, rstd, y, negative_slope)
     definition.check_channels("batch_norm_backward", x, weight, mean, rstd)
     definition.check_cotangent("batch_norm_backward", g, x)
+    definition.check_signs("batch_norm_backward", x, y, negative_slope)
     c = x.shape[1]
     fold = _fold(x.size // c, c)
     memory, dx = _over(room, x.shape)
@@ -133,7 +134,7 @@ def batch_norm_backward(
     parts = min(thread_count(x.size, _SERIAL), len(source))
     sums = np.empty((parts, 2, fold * c))
     slope, rectified = np.array([negative_slope], np.float32), negative_slope != 1
-    signs = _pixels(y).reshape(-1, fold * c) if rectified else cotangent
+    signs = cotangent if y is None else _pixels(y).reshape(-1, fold * c)
     launch(products_task, parts, cotangent, source, mean, sums, signs, result, slope, *source.shape, int(rectified))
     if rectified:
         cotangent = result

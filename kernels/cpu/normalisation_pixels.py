@@ -16,6 +16,7 @@ import numpy as np
 
 from .compiled import njit, routine
 from .packing import load_vector, store_vector
+from .rectifier import lowered
 from .simd import FASTMATH, LANES, vfill, vfma, vload, vsigmoid, vstore, vwhere_less, vzero
 
 # No leave to reassociate: sums of x - mean must stay sums of differences.
@@ -127,12 +128,6 @@ def products_of(g, x, start, pixels, channels, mean, work, s64, q64):
             q64[c] += q[c]
 
 
-@njit(**OPTIONS)
-def _lowered(v, slope):
-    """slope v, and 0 where the slope is: whatever v."""
-    return vwhere_less(vzero(), slope, slope * v, vzero())
-
-
 @routine("f f f f n n n f f m d d", **OPTIONS)
 def rectified_products_of(g, x, y, h, start, pixels, channels, mean, slope, work, s64, q64):
     """`products_of` for h, which is g where y is above 0 and slope g elsewhere. h may be g."""
@@ -144,7 +139,7 @@ def rectified_products_of(g, x, y, h, start, pixels, channels, mean, slope, work
         first, last = start + p * channels, start + (p + run) * channels
         for i in range(first, last, LANES):
             u = load_vector(g, i, last - i, 0)
-            v = vwhere_less(vzero(), load_vector(y, i, last - i, 0), u, _lowered(u, low))
+            v = vwhere_less(vzero(), load_vector(y, i, last - i, 0), u, lowered(u, low))
             store_vector(h, i, last - i, v)
         _sum_products(h, x, first, run, channels, mean, s, q)
         for c in range(channels):
@@ -213,7 +208,7 @@ def silu_products_of(g, x, y, start, pixels, channels, mean, scale, offset, work
 @njit(**OPTIONS)
 def _bent(z, silu, slope):
     """z sigmoid(z) under `silu`, else slope z where z is below 0. A NaN is not below 0."""
-    return _silu(z) if silu else vwhere_less(z, vzero(), _lowered(z, slope), z)
+    return _silu(z) if silu else vwhere_less(z, vzero(), lowered(z, slope), z)
 
 
 @routine("f f n n n f f f n f", **OPTIONS)

@@ -9,9 +9,9 @@ import numpy as np
 from ..array_module import flat_like
 from ..definitions import rectifier as definition
 from ..definitions.joining import without_gaps
-from .compiled import njit
+from .compiled import njit, routine
 from .launch import floats, integer, launch, task
-from .packing import load_vector
+from .packing import load_vector, store_vector
 from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, vexp, vfill, vfma, vheld, vwhere_less, vzero
 from .streaming import cut, end, past_caches, put_vector
 from .threads import thread_count
@@ -20,6 +20,21 @@ Array = np.ndarray
 
 _SERIAL = 1 << 17  # elements worth a thread's waking
 _NEAR, _ONE = np.float32(-0.34), np.float32(1)  # within log(2)/2, where q holds
+
+
+@njit(fastmath=FASTMATH)
+def lowered(v, slope):
+    """slope v, and 0 where the slope is, whatever v: what other kernels put in the place of negative values."""
+    return vwhere_less(vzero(), slope, slope * v, vzero())
+
+
+@routine("f n n f", FASTMATH)
+def rectify(x, start, count, negative_slope):
+    """Negative ones of x[start : start + count] times a slope."""
+    slope, stop = vfill(negative_slope[0]), start + count
+    for i in range(start, stop, LANES):
+        v = load_vector(x, i, stop - i, 0)
+        store_vector(x, i, stop - i, vwhere_less(v, vzero(), lowered(v, slope), v))
 
 
 @task
@@ -124,15 +139,6 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array |
     if not _single(g, x):
         return definition.leaky_relu_backward(g, x, negative_slope)
     return _run(_leaky, x, g, scalars=(np.array([negative_slope], np.float32),), room=room)
-
-
-def rectify(x: Array, negative_slope: float) -> None:
-    """leaky_relu of a contiguous float32 array, relu where the slope is 0, written into it."""
-    flat, parts = x.reshape(-1), thread_count(x.size, _SERIAL)
-    if negative_slope == 0:
-        launch(_relu, parts, flat, flat, 0)
-    else:
-        launch(_leaky, parts, flat, flat, flat, 0, np.array([negative_slope], np.float32))
 
 
 def elu(x: Array, alpha: float) -> Array:

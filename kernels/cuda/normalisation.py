@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..definitions.normalisation import check_channels, check_cotangent, check_groups, check_trailing
+from ..definitions.normalisation import check_channels, check_cotangent, check_groups, check_signs, check_trailing
 from .launch import arithmetic, ceil_div, cupy, launch
 from .layout import channels_last
 from .rectifier import rectified, rectified_backward
@@ -123,6 +123,7 @@ def batch_norm_backward(
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y."""
     check_channels("batch_norm_backward", x, weight, mean, rstd)
     check_cotangent("batch_norm_backward", g, x)
+    check_signs("batch_norm_backward", x, y, negative_slope)
     g = rectified_backward(g, y, negative_slope)
     return _backward(_Images(x, x.shape[1], True), g, x, weight, None, mean, rstd, False)
 

@@ -83,6 +83,13 @@ def check_cotangent(name: str, g: Array, x: Array) -> None:
         raise ValueError(f"{name}: g must have the shape of x {x.shape}, found {g.shape}")
 
 
+def check_signs(name: str, x: Array, y: Array | None, negative_slope: float) -> None:
+    """A ValueError unless y is there, and of the shape of x, where there is a slope."""
+    if negative_slope != 1 and (y is None or y.shape != x.shape):
+        found = None if y is None else y.shape
+        raise ValueError(f"{name}: with a negative_slope y must be given, of the shape of x {x.shape}, found {found}")
+
+
 def check_trailing(name: str, x: Array, ndim_normalised: int, *parameters: Array | None) -> None:
     """A ValueError unless x has `ndim_normalised` last dimensions and every parameter their shape."""
     if not 1 <= ndim_normalised <= x.ndim:
@@ -128,6 +135,7 @@ def batch_norm_backward(
     """
     check_channels("batch_norm_backward", x, weight, mean, rstd)
     check_cotangent("batch_norm_backward", g, x)
+    check_signs("batch_norm_backward", x, y, negative_slope)
     g = rectified_backward(g, y, negative_slope)
     axes = (0, *range(2, x.ndim))
     per_channel = (-1,) + (1,) * (x.ndim - 2)

@@ -409,6 +409,8 @@ def test_shapes_that_do_not_fit_are_named(version):
         version.batch_norm(x[:, 0, 0], None, None, 1e-5)
     with pytest.raises(ValueError, match=r"normalised shape \(6, 3\), found \(3,\)"):
         version.layer_norm(x, 2, np.ones(3, np.float32), None, 1e-5)
+    with pytest.raises(ValueError, match=r"with a negative_slope y must be given, of the shape of x \(2, 6, 3\)"):
+        version.batch_norm_backward(x, x, None, np.zeros(6), np.ones(6), None, 0.2)
     with pytest.raises(ValueError, match=r"cannot normalise the last 4 dimensions of shape \(2, 6, 3\)"):
         version.rms_norm(x, 4, None, 1e-5)
     with pytest.raises(ValueError, match=r"g must have the shape of x \(2, 6, 3\), found \(2, 6\)"):
