@@ -199,7 +199,17 @@ def test_cuda_in_float64():
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
-@pytest.mark.parametrize("case", [Case(3, 32, 32, (9, 8), (3, 3), padding=(1, 1)), Case(2, 3, 5, (6, 7), (2, 3))])
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(3, 32, 32, (9, 8), (3, 3), padding=(1, 1)),
+        Case(2, 3, 5, (6, 7), (2, 3)),
+        Case(30, 3, 5, (6, 7), (2, 3)),  # images together, the last ones fewer
+        Case(2, 3, 40, (70, 33), (3, 3), (2, 1), (1, 1)),  # an image in bands
+        Case(3, 32, 3, (20, 20), (3, 3), padding=(1, 1)),
+        Case(3, 32, 32, (20, 9), (3, 3), padding=(1, 1), groups=16),
+    ],
+)
 def test_a_rectifier_behind_the_convolution(case, slope):
     x, w, bias, _, _ = case.arrays(np.float32)
     y = cpu.conv2d(x, w, bias, *case.geometry, case.groups)

@@ -132,8 +132,8 @@ MUTANTS = [
     Mutant(
         "batch norm's eps and momentum swapped",
         "tinygen/nn/normalisation.py",
-        "how = (own, self._share(), self.eps)",
-        "how = (own, self.eps, self._share())",
+        "self.bias, own, share, self.eps,",
+        "self.bias, own, self.eps, share,",
         "engine.batch_norm_options",
     ),
     Mutant(

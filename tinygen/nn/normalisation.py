@@ -81,9 +81,8 @@ class _BatchNorm(_Running):
         """The normalisation of x; with a `negative_slope` below 1, leaky_relu of it in the same kernel."""
         self._check(x)
         own = self.training or self.running_mean is None
-        statistics = (self.running_mean, self.running_var)
-        how = (own, self._share(), self.eps)
-        return F.batch_norm(x, *statistics, self.weight, self.bias, *how, negative_slope=negative_slope)
+        mean, var, share = self.running_mean, self.running_var, self._share()
+        return F.batch_norm(x, mean, var, self.weight, self.bias, own, share, self.eps, negative_slope=negative_slope)
 
 
 class BatchNorm1d(_BatchNorm):
