@@ -16,7 +16,7 @@ from tinygen.kernels.cpu.gemm import DEPTH
 from tinygen.kernels.cpu.simd import LANES
 
 TILES = 49  # taken at a time
-BAND = 7  # numbers in a row of `Plan.bands`
+BAND, PLACED = 5, 5  # numbers in a row of `Plan.bands`, of `Plan.tiles`
 KINDS = ((True, False), (False, False), (False, True), (True, True))  # of tiles: short down, short across
 
 
@@ -58,7 +58,7 @@ class Plan:
     components: Pair  # read and written, along each axis
     pieces: int  # bands of tile rows, of all images
     most: int  # tiles, at most, in a unit of work
-    source: int  # floats of source rows in a unit
+    lines: int  # floats of a row of tiles, transformed down its columns
     geometry: NDArray[np.intp]  # the scalars the compiled loop needs, by place: see `plan`
     bands: NDArray[np.intp]  # rows of them, and of tiles: see `bands_of`
     tiles: NDArray[np.intp]
@@ -69,26 +69,22 @@ class Plan:
     rows: NDArray[np.intp]
 
 
-def bands_of(high: list[Pair], wide: list[Pair], band: int, h: Axis) -> tuple[list[int], list[int]]:
-    """Tables of the bands of `band` rows of tiles, and of the tiles.
+def bands_of(high: list[Pair], wide: list[Pair], band: int) -> tuple[list[int], list[int]]:
+    """Tables of the bands of `band` rows of tiles, and of the tiles, row after row.
 
-    Of each band: its first cell, source rows, tiles, where the kinds below begin, where its tiles begin in their table.
-    Of each tile: first cell down and across, cells down and across. The last, TILE-th output along an axis alone needs
-    the products at the point infinity of that axis: the short tiles, of TILE - 1 cells, do without them. In the order
-    of `KINDS` the tiles that need some point stand together.
+    Of each band: its tiles, where the last three kinds below begin, where its tiles begin in their table. Of each tile:
+    first cell down and across, cells down and across, its place in V and M. The last, TILE-th output along an axis
+    alone needs the products at the point infinity of that axis: the short tiles, of TILE - 1 cells, do without them.
+    In the order of `KINDS`, which the places follow, the tiles that need some point stand together.
     """
     bands: list[int] = []
     tiles: list[int] = []
     for start in range(0, len(high), band):
-        rows = high[start : start + band]
-        kinds: list[list[list[int]]] = [[] for _ in KINDS]
-        for a, down in rows:
-            for b, across in wide:
-                kinds[KINDS.index((down < TILE, across < TILE))].append([a, b, down, across])
-        counts = np.cumsum([len(kind) for kind in kinds]).tolist()
-        deep = (rows[-1][0] - rows[0][0] + TILE - 1) * h.read + h.span
-        bands += [rows[0][0], deep, counts[3], *counts[:3], len(tiles)]
-        tiles += [number for kind in kinds for tile in kind for number in tile]
+        rows = [[a, b, down, across] for a, down in high[start : start + band] for b, across in wide]
+        kinds = [KINDS.index((down < TILE, across < TILE)) for _, _, down, across in rows]
+        places = np.argsort(np.argsort(kinds, kind="stable"))
+        bands += [len(rows), *np.searchsorted(np.sort(kinds), (1, 2, 3)).tolist(), len(tiles)]
+        tiles += [number for tile, place in zip(rows, places.tolist()) for number in (*tile, place)]
     return bands, tiles
 
 
@@ -100,17 +96,17 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
     high, wide = cut(h.cells), cut(w.cells)
     area = len(high) * len(wide)
     count = -(-area // TILES) if len(wide) <= TILES else len(high)
-    bands, tiles = bands_of(high, wide, -(-len(high) // count), h)
+    bands, tiles = bands_of(high, wide, -(-len(high) // count))
     images = max(1, min(n, TILES // area)) if len(bands) == BAND else 1
-    most = images * max(bands[2::BAND])
+    most = images * max(bands[::BAND])
     row = (wide[-1][0] + TILE - 1) * read + w.span
     # From place 0 on: how much there is; from 2 on the two images; from 8 on the axes; from 12 on where each component
-    # begins, down (two), across (two); 16: pixels in a row of the buffer.
+    # begins, down (two), across (two); 16: pixels in a line, tiles in a row.
     geometry = [n * (len(bands) // BAND), images, *source, *target, read, write, h.base, w.base]
     for axis in (h, w):
         starts = [phase[1][0] for phase in axis.phases]  # where each component's tiles begin, after the first pixel
         geometry += [starts[0], starts[-1]]
-    geometry += [row]
+    geometry += [row, len(wide)]
     down, across = (np.array([[phase[0][p::read] for phase in axis.phases] for p in range(read)]) for axis in (h, w))
     places = down[:, None, :, None, :, None] * kernel + across[None, :, None, :, None, :]
     sources = read * read * source[2]
@@ -120,7 +116,7 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
         (read, write),
         geometry[0],
         most,
-        images * max(bands[1::BAND]) * row * source[2],
+        (TILE + taps - 1) * row * source[2],
         np.array(geometry, np.intp),
         np.array(bands, np.intp),
         np.array(tiles, np.intp),

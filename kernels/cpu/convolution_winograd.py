@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit, routine
 from tinygen.kernels.cpu.convolution_direct import SUMS
-from tinygen.kernels.cpu.convolution_layout import Array, copy_band, zero_floats
-from tinygen.kernels.cpu.convolution_tiles import BAND, Plan
-from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_part
+from tinygen.kernels.cpu.convolution_layout import Array, zero_floats
+from tinygen.kernels.cpu.convolution_tiles import BAND, PLACED, Plan
+from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_line, transform_part
 from tinygen.kernels.cpu.gemm import accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, several, task, variant
 from tinygen.kernels.cpu.packing import transpose_tile
@@ -32,8 +32,8 @@ from tinygen.kernels.cpu.threads import scratch, thread_count
 APART = 16  # floats between the planes of V, M, U: planes a power of two apart would fall on one set of the caches
 
 # In the tasks below these names stand for the transforms of one number of taps; see `_variants`.
-_input: Any = None
-_output = _weight = _gradient = _weight_back = _input
+_down: Any = None
+_along = _output = _weight = _gradient = _weight_back = _down
 _taps = 0
 
 
@@ -86,35 +86,43 @@ def _steps(places, component):
     return first, places[component * _taps * _taps + _taps] - first, places[component * _taps * _taps + 1] - first
 
 
-def _source_tiles(buffer, v, down, across, here, band, geometry, tiles, plane):
-    """v = B^T d B for every tile of `here` images, read from (down, across) on in the buffer of source rows."""
-    first, count, deep = band[0], band[2], band[1]
-    channels, read, row = geometry[4], geometry[8], geometry[16]
+def _source_tiles(x, lines, v, image, here, band, tiles, geometry, down, across, plane):
+    """v = B^T d B for every tile of `here` images, a row of tiles at a time.
+
+    B^T goes down all columns of the row first, from the image to n lines, zero beyond its sides: columns that two tiles
+    share are done once, and memory is read in its order. What the row of tiles below needs is fetched meanwhile.
+    """
+    height, width, channels = several(geometry, 2, 3)
+    read, left, row, wide = geometry[8], geometry[11], geometry[16], geometry[17]
     n = TILE + _taps - 1
-    for t in range(here * count):
-        tile = 4 * (t // here)
-        top, left = t % here * deep + (tiles[tile] - first) * read + down, tiles[tile + 1] * read + across
-        for p in range(read * read):
-            at = ((top + p // read) * row + left + p % read) * channels
-            to = (t * read * read + p) * channels
-            for c in range(0, channels, LANES):
-                _input(buffer, at + c, read * row * channels, read * channels, v, to + c, n * plane, plane)
-
-
-@routine("f f n n i i", FASTMATH)
-def _source_rows(x, buffer, image, here, band, geometry):
-    """Copy the source rows of a band of tiles, of `here` images, to the buffer."""
-    height, width, channels, read = geometry[2], geometry[3], geometry[4], geometry[8]
-    up, deep, row = geometry[10] + band[0] * read, band[1], geometry[16]
-    for i in range(here):
-        copy_band(x, image + i, height, width, channels, buffer, i * deep * row * channels, up, deep, geometry[11], row)
+    step, line = read * width * channels, row * channels
+    begin, end = max(left, 0), min(left + row, width)
+    for t in range(0, here * band[0], wide):
+        i, first = t // band[0], PLACED * (t % band[0])
+        for p in range(read):
+            top = geometry[10] + tiles[first] * read + down + p
+            above = min(n, max(0, (read - 1 - top) // read))
+            inside = max(above, min(n, (height - top + read - 1) // read))
+            if above < inside:
+                at, to = (((image + i) * height + top) * width + begin) * channels, (begin - left) * channels
+                for k in range(0, (end - begin) * channels, LANES):
+                    _down(x, at + k, step, above, inside, TILE * step, lines, to + k, line)
+            else:
+                zero_floats(lines, 0, n * line)
+            for tile in range(first, first + PLACED * wide, PLACED):
+                for q in range(read):
+                    at = (tiles[tile + 1] * read + across + q) * channels
+                    to = (((tiles[tile + 4] * here + i) * read + p) * read + q) * channels
+                    for r in range(n):
+                        for c in range(0, channels, LANES):
+                            _along(lines, at + r * line + c, read * channels, 0, n, 0, v, to + r * n * plane + c, plane)
 
 
 @njit(fastmath=FASTMATH)
 def _needed(i, j, infinity, here, band):
     """(first, count) of the tiles that need their products at point (i, j), of which `infinity` is the last."""
-    first = band[3] if i == infinity else 0
-    last = band[4] if j == infinity else band[5] if i == infinity else band[2]
+    first = band[1] if i == infinity else 0
+    last = band[2] if j == infinity else band[3] if i == infinity else band[0]
     return first * here, (last - first) * here
 
 
@@ -123,8 +131,8 @@ def _forward(block, part, parts):
     x, out, u, bias, zeros = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
     geometry, bands, tiles, runs = integers(block, 5), integers(block, 6), integers(block, 7), integers(block, 8)
     v_table, m_table = integers(block, 9), integers(block, 10)
-    buffer_size, v_size, m_size = integer(block, 14), integer(block, 15), integer(block, 16)
-    buffer = floats(block, 11)[part * buffer_size :]
+    line_size, v_size, m_size = integer(block, 14), integer(block, 15), integer(block, 16)
+    lines = floats(block, 11)[part * line_size :]
     v = floats(block, 12)[part * v_size :]
     m, slope = floats(block, 13)[part * m_size :], floats(block, 17)
     pieces, images = several(geometry, 0, 2)
@@ -133,64 +141,66 @@ def _forward(block, part, parts):
     sources = read * read * channels
     v_plane, m_plane = v_size // (n * n), m_size // (n * n)
     down, across = write * out_width * outputs, write * outputs
+    zero_floats(lines, 0, line_size)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image, which = piece // (bands.size // BAND), piece % (bands.size // BAND) * BAND
         band = bands[which : which + BAND]
         here = min(images, last - piece)
         piece += here
-        mine = tiles[band[6] :]
-        _source_rows(x, buffer, image, here, band, geometry)
+        mine = tiles[band[4] :]
         for component in range(write * write):
             e, f = component // write, component % write
-            _source_tiles(buffer, v, geometry[12 + e], geometry[14 + f], here, band, geometry, mine, v_plane)
+            e_first, f_first = geometry[12 + e], geometry[14 + f]
+            _source_tiles(x, lines, v, image, here, band, mine, geometry, e_first, f_first, v_plane)
             for p in range(n * n):
                 first, count = _needed(p // n, p % n, n - 1, here, band)
                 a, c = p * v_plane + first * sources, p * m_plane + first * outputs
                 b = (component * n * n + p) * (sources * outputs + APART)
                 multiply(v, a, v_table, count, runs, u, b, outputs, m, c, m_table, zeros, 0)
-            for t in range(here * band[2]):
-                a, b, high, wide = several(mine, 4 * (t // here), 4)
+            for t in range(here * band[0]):
+                i = t // band[0]
+                a, b, high, wide, tile = several(mine, PLACED * (t % band[0]), PLACED)
                 h, w = a * write + e, b * write + f
-                down_to = min(high, (out_height - 1 - h) // write + 1)
-                across_to = min(wide, (out_width - 1 - w) // write + 1)
-                to = (((image + t % here) * out_height + h) * out_width + w) * outputs
+                high, wide = min(high, (out_height - 1 - h) // write + 1), min(wide, (out_width - 1 - w) // write + 1)
+                at, to = (tile * here + i) * outputs, (((image + i) * out_height + h) * out_width + w) * outputs
                 for k in range(0, outputs, LANES):
-                    at = t * outputs + k
-                    _output(m, at, n * m_plane, m_plane, bias, k, slope, out, to + k, down, across, down_to, across_to)
+                    a, b = at + k, to + k
+                    _output(m, a, n * m_plane, m_plane, bias, k, slope, out, b, down, across, high, wide, TILE * down)
 
 
 @task
 def _weight_gradient(block, part, parts):
     x, g, geometry, bands = floats(block, 0), floats(block, 1), integers(block, 2), integers(block, 3)
     tiles, v_table, rows_table = integers(block, 4), integers(block, 5), integers(block, 6)
-    size, buffer_size, v_size, y_size = integer(block, 11), integer(block, 12), integer(block, 13), integer(block, 14)
+    size, line_size, v_size, y_size = integer(block, 11), integer(block, 12), integer(block, 13), integer(block, 14)
     total = floats(block, 7)[part * size :]
-    buffer = floats(block, 8)[part * buffer_size :]
+    lines = floats(block, 8)[part * line_size :]
     v = floats(block, 9)[part * v_size :]
     y = floats(block, 10)[part * y_size :]
     pieces, images = several(geometry, 0, 2)
     channels, out_height, out_width, outputs, read = several(geometry, 4, 5)
     n = TILE + _taps - 1
-    sources = read * read * channels
+    sources, down = read * read * channels, out_width * outputs
     v_plane, y_plane = v_size // (n * n), y_size // (n * n)
     zero_floats(total, 0, n * n * (sources * outputs + APART))
+    zero_floats(lines, 0, line_size)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image, which = piece // (bands.size // BAND), piece % (bands.size // BAND) * BAND
         band = bands[which : which + BAND]
         here = min(images, last - piece)
         piece += here
-        mine = tiles[band[6] :]
-        _source_rows(x, buffer, image, here, band, geometry)
-        _source_tiles(buffer, v, 0, 0, here, band, geometry, mine, v_plane)
-        for t in range(here * band[2]):
-            a, b, high, wide = several(mine, 4 * (t // here), 4)
-            at = (((image + t % here) * out_height + a) * out_width + b) * outputs
+        mine = tiles[band[4] :]
+        _source_tiles(x, lines, v, image, here, band, mine, geometry, 0, 0, v_plane)
+        for t in range(here * band[0]):
+            i = t // band[0]
+            a, b, high, wide, tile = several(mine, PLACED * (t % band[0]), PLACED)
+            at = (((image + i) * out_height + a) * out_width + b) * outputs
+            to = (tile * here + i) * outputs
             high, wide = min(high, out_height - a), min(wide, out_width - b)
             for k in range(0, outputs, LANES):
-                to = t * outputs + k
-                _gradient(g, at + k, out_width * outputs, outputs, high, wide, y, to, n * y_plane, y_plane)
+                _gradient(g, at + k, down, outputs, high, wide, TILE * down, y, to + k, n * y_plane, y_plane)
         for p in range(n * n):
             first, count = _needed(p // n, p % n, n - 1, here, band)
             a, b, c = p * v_plane + first * sources, p * y_plane + first * outputs, p * (sources * outputs + APART)
@@ -228,14 +238,15 @@ def _variants(taps: int) -> tuple[task, task, task, task]:
     a, g, b = matrices(taps)
     names = {
         "_taps": taps,
-        "_input": transform(b),
+        "_down": transform_line(b, far=True),
+        "_along": transform_line(b),
         "_output": transform_inside(a),
         "_weight": transform(g),
         "_gradient": transform_part(a.T),
         "_weight_back": transform(g.T),
     }
     names["_steps"] = njit(fastmath=FASTMATH)(variant(_steps, f"_steps_{taps}", **names))
-    names["_source_tiles"] = routine("f f n n n i i i n", FASTMATH)(
+    names["_source_tiles"] = routine("f f f n n i i i n n n", FASTMATH)(
         variant(_source_tiles, f"_source_tiles_{taps}", **names)
     )
     return (
@@ -288,13 +299,13 @@ def convolve(
     """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`, negative results times a slope."""
     u = _transformed(w, p, adjoint)
     threads = thread_count(p.pieces)
-    buffers = scratch("convolution source", threads, p.source)
+    lines = scratch("convolution lines", threads, p.lines)
     v = _scratch_tiles("convolution source tiles", threads, p, p.components[0] ** 2 * x.shape[3])
     m = _scratch_tiles("convolution target tiles", threads, p, shape[3])
     zeros = np.zeros(shape[3], np.float32)
     bias = zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
     out, slope = np.empty(shape, np.float32), np.array([negative_slope], np.float32)
-    tables, scratches = (p.geometry, p.bands, p.tiles, p.runs, p.v_table, p.m_table), (buffers, v, m)
+    tables, scratches = (p.geometry, p.bands, p.tiles, p.runs, p.v_table, p.m_table), (lines, v, m)
     sizes = (a.shape[1] for a in scratches)
     launch(TASKS[p.taps][1], threads, x, out, u, bias, zeros, *tables, *scratches, *sizes, slope)
     return out
@@ -308,10 +319,10 @@ def weight_grad(x: Array, g: Array, p: Plan) -> Array:
     size = (TILE + p.taps - 1) ** 2 * (rows * outputs + APART)
     threads = min(thread_count(p.pieces), max(1, SUMS // size))
     sums = scratch("convolution sums", threads, size)
-    buffers = scratch("convolution source", threads, p.source)
+    lines = scratch("convolution lines", threads, p.lines)
     v = _scratch_tiles("convolution source tiles", threads, p, rows)
     y = _scratch_tiles("convolution target tiles", threads, p, outputs)
-    tables, arrays = (p.geometry, p.bands, p.tiles, p.v_table, p.rows), (sums, buffers, v, y)
+    tables, arrays = (p.geometry, p.bands, p.tiles, p.v_table, p.rows), (sums, lines, v, y)
     launch(TASKS[p.taps][2], threads, x, g, *tables, *arrays, *(a.shape[1] for a in arrays))
     w = np.empty((outputs, channels, kernel, kernel), np.float32)
     parts = thread_count(w.size, 1 << 14)

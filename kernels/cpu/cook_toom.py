@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.gemm import at, load, pointers, store, vectors_at
+from tinygen.kernels.cpu.gemm import at, fetch, load, pointers, store, vectors_at
 from tinygen.kernels.cpu.simd import FLOATS, LANES, intrinsic, llvm_call, splat
 
 Matrix = NDArray[np.float64]
@@ -117,27 +117,69 @@ def _among(builder: Any, k: int, count: Any) -> Any:
     return builder.icmp_signed("<", ir.Constant(count.type, k), count)
 
 
-def transform_part(matrix: Matrix) -> Any:
-    """As `transform`, reading only the first rows and columns of the tile: zeros stand for the others."""
+def _inside(builder: Any, inside: Any, place: Any, other: Any) -> Any:
+    """The vector at `place`, or zeros if it is not `inside`; `other` is a place that may be read."""
+    value = load(builder, builder.select(inside, place, other))
+    return builder.select(inside, value, ir.Constant(FLOATS, [0.0] * LANES))
 
-    def tile(typing, x, x_start, row, column, rows, columns, y, y_start, y_row, y_column):
+
+def transform_line(matrix: Matrix, far: bool = False) -> Any:
+    """Microkernel f(x, x_start, step, first, last, ahead, y, y_start, y_step): y line = matrix (x line).
+
+    Of the x line, entries first, ..., last - 1 are read, at least one; zeros stand for the others. If `far`, what lies
+    `ahead` floats behind the last TILE of them is fetched from memory: what the next line has that this one has not.
+    """
+
+    def line(typing, x, x_start, step, first, last, ahead, y, y_start, y_step):
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            x, x_start, row, column, rows, columns, y, y_start, y_row, y_column = pointers(context, builder, sig, args)
+            x, x_start, step, first, last, ahead, y, y_start, y_step = pointers(context, builder, sig, args)
+            zero = ir.Constant(step.type, 0)
+            source = _grid(builder, at(builder, x, x_start), step, zero)
+            target = _grid(builder, at(builder, y, y_start), y_step, zero)
+            further = _grid(builder, at(builder, x, builder.add(x_start, ahead)), step, zero)
+            other = vectors_at(builder, x, builder.add(x_start, builder.mul(step, first)))
+            values = []
+            for k in range(matrix.shape[1]):
+                inside = builder.and_(builder.not_(_among(builder, k, first)), _among(builder, k, last))
+                values.append(_inside(builder, inside, source(k, 0), other))
+                if far and k >= matrix.shape[1] - TILE:
+                    fetch(builder, further(k, 0))
+            for k, row in enumerate(matrix):
+                store(builder, _combine(builder, row, values), target(k, 0))
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(x, n, n, n, n, n, y, n, n), build
+
+    return intrinsic(line)
+
+
+def transform_part(matrix: Matrix) -> Any:
+    """As `transform`, reading only the first rows and columns of the tile: zeros stand for the others.
+
+    What lies `ahead` floats behind the tile is fetched from memory.
+    """
+
+    def tile(typing, x, x_start, row, column, rows, columns, ahead, y, y_start, y_row, y_column):
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            values = pointers(context, builder, sig, args)
+            x, x_start, row, column, rows, columns, ahead, y, y_start, y_row, y_column = values
             source = _grid(builder, at(builder, x, x_start), row, column)
+            further = _grid(builder, at(builder, x, builder.add(x_start, ahead)), row, column)
             target = _grid(builder, at(builder, y, y_start), y_row, y_column)
 
             def value(i: int, j: int) -> Any:
+                fetch(builder, further(i, j))
                 inside = builder.and_(_among(builder, i, rows), _among(builder, j, columns))
-                there = builder.select(inside, source(i, j), source(0, 0))  # a place that may be read
-                return builder.select(inside, load(builder, there), ir.Constant(FLOATS, [0.0] * LANES))
+                return _inside(builder, inside, source(i, j), source(0, 0))
 
-            for i, values in enumerate(_both_sides(builder, matrix, value)):
-                for j, result in enumerate(values):
+            for i, results in enumerate(_both_sides(builder, matrix, value)):
+                for j, result in enumerate(results):
                     store(builder, result, target(i, j))
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(x, n, n, n, n, n, y, n, n, n), build
+        return types.void(x, n, n, n, n, n, n, y, n, n, n), build
 
     return intrinsic(tile)
 
@@ -146,14 +188,16 @@ def transform_inside(matrix: Matrix) -> Any:
     """As `transform`, plus a vector of bias, then rectified, writing only the first rows and columns of the tile.
 
     `slope` is an array of one number: what negative values are multiplied by; 0 makes them 0, even where infinite.
+    What lies `ahead` floats behind the tile is fetched, to be written to.
     """
 
-    def tile(typing, x, x_start, row, column, bias, b_start, slope, y, y_start, y_row, y_column, rows, columns):
+    def tile(typing, x, x_start, row, column, bias, b_start, slope, y, y_start, y_row, y_column, rows, columns, ahead):
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             values = pointers(context, builder, sig, args)
-            x, x_start, row, column, bias, b_start, slope, y, y_start, y_row, y_column, rows, columns = values
+            x, x_start, row, column, bias, b_start, slope, y, y_start, y_row, y_column, rows, columns, ahead = values
             source = _grid(builder, at(builder, x, x_start), row, column)
             target = _grid(builder, at(builder, y, y_start), y_row, y_column)
+            further = _grid(builder, at(builder, y, builder.add(y_start, ahead)), y_row, y_column)
             added = load(builder, vectors_at(builder, bias, b_start))
             slope = builder.load(slope)
             zeros = ir.Constant(FLOATS, [0.0] * LANES)
@@ -164,6 +208,9 @@ def transform_inside(matrix: Matrix) -> Any:
                 low = builder.select(is_zero, zeros, builder.fmul(slope, v))
                 return builder.select(builder.fcmp_ordered("<", v, zeros), low, v)
 
+            for i in range(len(matrix)):
+                for j in range(len(matrix)):
+                    fetch(builder, further(i, j), write=True)
             result = _both_sides(builder, matrix, lambda i, j: load(builder, source(i, j)))
             for i, values in enumerate(result):
                 with builder.if_then(_among(builder, i, rows)):
@@ -173,6 +220,6 @@ def transform_inside(matrix: Matrix) -> Any:
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(x, n, n, n, bias, n, slope, y, n, n, n, n, n), build
+        return types.void(x, n, n, n, bias, n, slope, y, n, n, n, n, n, n), build
 
     return intrinsic(tile)

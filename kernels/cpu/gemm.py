@@ -100,12 +100,15 @@ def pointers(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
     ]
 
 
-def fetch(builder: Any, pointer: Any) -> None:
-    """Have what lies at `pointer` brought to the second-level cache; an address that is nobody's does no harm."""
+def fetch(builder: Any, pointer: Any, write: bool = False) -> None:
+    """Have what lies at `pointer` brought to the second-level cache; an address that is nobody's does no harm.
+
+    If it is for a `write`, other cores' caches forget it at once.
+    """
     byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
     fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-    builder.call(fetch, [builder.bitcast(pointer, byte), flag(0), flag(2), flag(1)])
+    builder.call(fetch, [builder.bitcast(pointer, byte), flag(int(write)), flag(2), flag(1)])
 
 
 def _sums(builder: Any, rows: int, vectors: int) -> list[list[Any]]:
