@@ -19,6 +19,7 @@ from tinygen.bench.report import of_ratios, round_numbers
 from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
 from tinygen.bench.steps import SAMPLING, STEPS, Given, losses
 from tinygen.cli import main
+from tinygen.training.contract import RunError
 
 OURS = BACKENDS["tinygen"]
 CASE = "a + b, one number"
@@ -44,7 +45,7 @@ def test_a_library_that_computes_something_else_is_named_and_not_timed() -> None
     backends = [OURS, again(), other("off"), other("broken", broken=True)]
     (found,) = measure([CASE], backends, threads=1, rounds=2, seconds=0.0)
     assert set(found.samples) == {"tinygen", "again"}
-    assert found.wrong == {"off": "value differs by 5.0e-02", "broken": "ZeroDivisionError: no such kernel"}
+    assert found.wrong == {"off": "value differs by 5.0e-04", "broken": "ZeroDivisionError: no such kernel"}
     assert len(found.samples["again"].values) == 2
     assert found.ratio("tinygen", "again") is not None
     assert found.ratio("tinygen", "off") is None
@@ -217,6 +218,17 @@ def test_the_command_writes_markdown_json_and_a_picture(tmp_path: Path, capsys: 
     assert (tmp_path / "tiny.png").exists()
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tinygen.cli import bench
+
+    (tmp_path / "file").touch()
+    monkeypatch.setitem(bench.MEASURES, "time", lambda plan, done: pytest.fail("it was measured"))
+    with pytest.raises(RunError, match="file/x cannot be written: Not a directory"):
+        bench.run(["ReLU", "--against", "--out", str(tmp_path / "file" / "x")])
+
+
 def test_what_can_be_named_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--list"]) == 0
     lines = {line.split("  ")[1].split(" ")[0] for line in capsys.readouterr().out.splitlines() if line[0] == " "}
@@ -241,6 +253,7 @@ def test_a_whole_name_is_that_case_alone() -> None:
         ("memory --device cuda", "memory is measured on the CPU: leave out --device cuda"),
         ("conv --precision fp8", "--precision is float32 or tf32 or bfloat16, not 'fp8'"),
         ("conv --against trch", "unknown library 'trch': did you mean torch?"),
+        ("conv --against tinygen", "--against names others"),
     ],
 )
 def test_wrong_usage_of_bench_is_one_line(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,8 @@ of every CUDA kernel beside its floor, and of the families' training steps.
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,7 +115,7 @@ def time_on_cuda(plan: Plan, done: Done) -> "Report":
     """Every CUDA kernel beside its floor, and the families' training steps."""
     from tinygen.bench import floors
     from tinygen.bench.cuda.cases import CEILINGS, KERNELS
-    from tinygen.bench.interleave import measure
+    from tinygen.bench.interleave import KINKS, measure
     from tinygen.bench.report import of_ratios
     from tinygen.bench.result import MILLISECONDS, Runs
 
@@ -123,7 +124,7 @@ def time_on_cuda(plan: Plan, done: Done) -> "Report":
     sizes = (options.threads, plan.rounds(5), plan.seconds(0.05))
     cases = [*CEILINGS, *plan.cases]
     measured = [
-        measure(cases, backends, *sizes, seed=i, done=done, started=plan.told, quiet=False)
+        measure(cases, backends, *sizes, tolerance=KINKS, seed=i, done=done, started=plan.told, quiet=False)
         for i in range(options.repeat)
     ]
     runs, kernels = Runs(measured, plan.names, MILLISECONDS), CEILINGS | KERNELS
@@ -218,6 +219,9 @@ def run(args: Sequence[str]) -> int:
         print("\n".join(listing(options)))
         return 0
     measure, plan = planned(options)
+    with writing(options.out):  # rather than after all was measured
+        options.out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.out).close()
     machine = description(options.threads) | ({"precision": options.precision} if options.device == "cuda" else {})
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
@@ -229,12 +233,19 @@ def run(args: Sequence[str]) -> int:
     machine |= plan.about
     for table in report.tables():
         console.print(table)
-    try:
-        report = replace(report, name=options.name or report.name)
+    report = replace(report, name=options.name or report.name)
+    with writing(options.out):
         print("  ".join(map(str, report.save(options.out, machine, shlex.join(["tinygen", "bench", *args])))))
-    except OSError as error:
-        raise RunError(f"{options.out} cannot be written: {error.strerror or error}") from error
     return int(report.failed)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Within the block an OSError is a RunError: one line."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def planned(options: BenchOptions) -> tuple[str, Plan]:
@@ -267,6 +278,8 @@ def planned(options: BenchOptions) -> tuple[str, Plan]:
     backends = [libraries["tinygen"]]
     against = AGAINST["cuda" if options.device == "cuda" else measure] if options.against is None else options.against
     for name in against:
+        if name == "tinygen":
+            raise UsageError("tinygen is what is compared: --against names others")
         if name not in libraries:
             raise UsageError(unknown("library", name, libraries, "tinygen bench --list"))
         backends.append(libraries[name])

@@ -44,6 +44,7 @@ def measure(name: str, options: TrainOptions, model_config: Any, args: Sequence[
     import numpy as np
     from rich.console import Console
 
+    from tinygen.kernels.cpu.openblas import one_blas_thread
     from tinygen.profiling import profile
     from tinygen.profiling.report import tables
     from tinygen.training.assemble import assemble
@@ -59,7 +60,7 @@ def measure(name: str, options: TrainOptions, model_config: Any, args: Sequence[
             parts.learner.step(next(parts.loader), parts.rng)
 
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), one_blas_thread():  # as `tinygen train` has it
             for _ in range(WARM):
                 step()
             with profile(parts.model) as found:
