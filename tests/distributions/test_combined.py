@@ -29,6 +29,19 @@ def test_independent_sums_over_its_event():
     assert td.Independent(td.Categorical(WEIGHTS), 0).log_prob(1).shape == ()
 
 
+@pytest.mark.parametrize("by", ["logits", "probs"])
+@pytest.mark.parametrize("ndim", [0, 1, 2])
+@pytest.mark.parametrize("lead", [(), (3,)])
+def test_black_and_white_images_are_sums_over_pixels_however_many_axes_they_have(by, ndim, lead):
+    base = td.Bernoulli(**{by: LOC if by == "logits" else 1 / (1 + np.exp(-LOC))})
+    x = np.random.default_rng(0).integers(0, 2, (*lead, 2, 3)).astype(np.float64)
+    by_pixel = np.where(x == 1, -np.log1p(np.exp(-LOC)), -np.log1p(np.exp(LOC)))
+    found = td.Independent(base, ndim).log_prob(x).numpy()
+    np.testing.assert_allclose(found, by_pixel.sum(axis=tuple(range(-ndim, 0))), rtol=1e-13)
+    with pytest.raises(ValueError, match="0 or 1"):
+        td.Independent(base, ndim).log_prob(0.5 * x)
+
+
 def test_a_mixture_density_is_the_weighted_sum_and_integrates_to_one():
     x = np.linspace(-4, 5, 7)[:, None]
     parts = scipy.stats.norm(LOC, SCALE).pdf(x[..., None])

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from tinygen import ops
+from tinygen.autodiff.fusion import fused
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
@@ -29,8 +30,13 @@ def binarised(x: Tensor, how: Binarise, rng: Generator) -> Tensor:
         how: drawn with the grey level as the chance of white, "dynamic" anew each time, from `rng`, "static" once for
             each image, whose own bytes are the seed; or "threshold": white above the middle.
     """
-    white = ops.clip(0.5 * (x + 1.0), 0.0, 1.0)
-    return 2.0 * ops.astype(white > _chances(x, how, rng), x.dtype) - 1.0
+    return _black_and_white(x, _chances(x, how, rng))
+
+
+@fused
+def _black_and_white(x: Tensor, chance: Tensor) -> Tensor:
+    """1 where the grey level of x, from 0 to 1, is above `chance`, else -1."""
+    return ops.where(0.5 * (x + 1.0) > chance, 1.0, -1.0)
 
 
 def _chances(x: Tensor, how: Binarise, rng: Generator) -> Tensor | float:

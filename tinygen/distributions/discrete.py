@@ -27,10 +27,13 @@ def _one_of(who: str, probs: ArrayLike | None, logits: ArrayLike | None) -> tupl
     return given, probs is not None
 
 
-@fused
-def _log_prob_of_logits(logits: Tensor, x: Tensor) -> Tensor:
+def _log_prob(logits: Tensor, x: Tensor) -> Tensor:
     """log sigmoid(logits) where x is 1, log sigmoid(-logits) where it is 0."""
     return -ops.softplus((1.0 - 2.0 * x) * logits)
+
+
+_log_prob_of_logits = fused(_log_prob, name="log_prob_of_logits")
+_log_prob_by_example = fused(_log_prob, total="examples", name="log_prob_by_example")
 
 
 class Bernoulli(Distribution):
@@ -73,11 +76,22 @@ class Bernoulli(Distribution):
         Raises:
             ValueError: an entry that is neither.
         """
-        x = self._value(x)
-        require(self.name, "x", x, (x._data == 0) | (x._data == 1), "0 or 1")
+        x = self._black_or_white(x)
         if not self._direct:
-            return _log_prob_of_logits(self._given, x.detach())
+            return _log_prob_of_logits(self._given, x)
         return ops.where(x == 1, self.log_p, self.log_q)
+
+    def log_prob_of_blocks(self, x: ArrayLike, ndim: int) -> Tensor:
+        x = self._value(x)
+        if self._direct or not ndim or max(x.ndim, len(self.batch_shape)) != ndim + 1:
+            return super().log_prob_of_blocks(x, ndim)
+        return _log_prob_by_example(self._given, self._black_or_white(x))
+
+    def _black_or_white(self, x: ArrayLike) -> Tensor:
+        """`x` without its history. Raises ValueError for an entry that is not 0 or 1."""
+        x = self._value(x).detach()
+        require(self.name, "x", x, (x._data == 0) | (x._data == 1), "0 or 1")
+        return x
 
     def sample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         """Zeros and ones of the parameters' dtype."""

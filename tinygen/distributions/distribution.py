@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen import ops
 from tinygen.autodiff.tape import no_grad
 from tinygen.device import Device
 from tinygen.distributions.parameters import as_dtype
@@ -52,6 +53,11 @@ class Distribution:
             ValueError: x does not end in the event's shape.
         """
         raise self._missing("log_prob")
+
+    def log_prob_of_blocks(self, x: ArrayLike, ndim: int) -> Tensor:
+        """`log_prob` summed over the last `ndim` axes of the batch: what `Independent` asks for."""
+        value = self.log_prob(x)
+        return ops.sum(value, tuple(range(-ndim, 0))) if ndim else value
 
     def rsample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         """Draws that are differentiable functions of the parameters.

@@ -24,7 +24,7 @@ class Independent(Distribution):
         super().__init__(base, base.batch_shape[:cut], base.batch_shape[cut:] + base.event_shape)
 
     def log_prob(self, x: ArrayLike) -> Tensor:
-        return self.summed(self.base.log_prob(self._value(x)))
+        return self.base.log_prob_of_blocks(self._value(x), self.ndim)
 
     def rsample(self, rng: Generator, shape: Shape = ()) -> Tensor:
         return self.base.rsample(rng, shape)

@@ -8,6 +8,7 @@ distributions", at order 1. Held by tinygen/checks/divergence/kl.py and tests/di
 import math
 
 from tinygen import ops
+from tinygen.autodiff.fusion import fused
 from tinygen.distributions.discrete import Bernoulli, Categorical, same_categories
 from tinygen.distributions.discretised_logistic import DiscretisedLogistic
 from tinygen.distributions.distribution import Distribution
@@ -40,7 +41,12 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
 
 @table.register(Normal, Normal)
 def _normal(p: Normal, q: Normal) -> Tensor:
-    ratio, shift = p.scale / q.scale, (p.loc - q.loc) / q.scale
+    return _kl_of_normals(p.loc, p.scale, q.loc, q.scale)
+
+
+@fused
+def _kl_of_normals(loc: Tensor, scale: Tensor, other_loc: Tensor, other_scale: Tensor) -> Tensor:
+    ratio, shift = scale / other_scale, (loc - other_loc) / other_scale
     return 0.5 * (ratio**2 - 1.0 + shift**2) - ratio.log()
 
 

@@ -34,6 +34,8 @@ def parameters(who: str, **values: ArrayLike) -> tuple[Tensor, ...]:
         ValueError: shapes that do not broadcast together.
     """
     tensors = of_one_dtype(*values.values())
+    if all(tensor.shape == tensors[0].shape for tensor in tensors):
+        return tensors
     try:
         return ops.broadcast_arrays(*tensors)
     except ValueError:

@@ -41,13 +41,14 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """(N, *outputs) for x (N, *inputs) and, where the network was made for one, cond (N, entries)."""
-        h = x.reshape(x.shape[0], -1)
+        h = x if x.ndim == 2 else x.reshape(x.shape[0], -1)
         if cond is not None:
             h = concat([h, cond], axis=1)
         *between, last = self.layers
         for layer in between:
             h = silu(layer(h))
-        return last(h).reshape(x.shape[0], *self.outputs)
+        y = last(h)
+        return y if len(self.outputs) == 1 else y.reshape(x.shape[0], *self.outputs)
 
 
 class TimeMLP(nn.Module):

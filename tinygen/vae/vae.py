@@ -95,12 +95,13 @@ class VAE(nn.Module):
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         """What `likelihood` takes, (..., N, *shape), for z (..., N, latent); `cond` is one-hot (N, classes)."""
         lead = z.shape[:-1]
-        flat = z.reshape(-1, self.latent)
+        flat = z if z.ndim == 2 else z.reshape(-1, self.latent)
         if cond is None:
             output = self.decoder(flat)
         else:
             output = self.decoder(flat, ops.broadcast_to(cond, (*lead, self.classes)).reshape(len(flat), -1))
-        return finite("decoder", output).reshape(*lead, *self.shape)
+        output = finite("decoder", output)
+        return output if output.shape == (*lead, *self.shape) else output.reshape(*lead, *self.shape)
 
     def log_likelihood(self, x: Tensor, cond: Tensor | None = None) -> LogLikelihood:
         """The function z (..., N, latent) -> log p(x | z) (..., N) for observed x (N, *shape)."""
