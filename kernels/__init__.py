@@ -25,7 +25,7 @@ MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "product": ("matmul",),
     "arithmetic": ("add_to",),
-    "joining": ("join", "dense", "in_order"),
+    "joining": ("join", "split", "in_order"),
     "pooling": ("sum_windows", "spread_windows"),
     "attention": ("attention", "attention_backward"),
     "normalisation": (

@@ -36,10 +36,10 @@ def _distance(x: Array, order: Sequence[int], place: int) -> int | None:
     return step if distance is None else distance
 
 
-def _copy(x: Array, y: Array, length: int, x_step: int, y_step: int) -> None:
+def _copied(rows: int, copies: list[tuple[Array, Array, int, int, int]]) -> None:
     from .rows_copied import copy_rows  # Numba is loaded where it is needed first: small arrays do without
 
-    copy_rows(x, y, x.size // length, length, x_step, y_step)
+    copy_rows(rows, copies)
 
 
 def join(first: Array, others: Sequence[Array], axis: int) -> Array:
@@ -52,29 +52,31 @@ def join(first: Array, others: Sequence[Array], axis: int) -> Array:
     if sum(x.size for x in arrays) < LARGE or None in distances:
         return definition.join(first, others, axis)
     out = definition.joined(arrays, axis)
-    width = math.prod(out.shape[i] for i in order[place:])
-    start = 0
-    for x, distance in zip(arrays, distances):
-        piece = out[(slice(None),) * axis + (slice(start, start + x.shape[axis]),)]
-        start += x.shape[axis]
-        if x.size:
-            _copy(x, piece, math.prod(x.shape[i] for i in order[place:]), distance or 0, width)
+    rows, width = _rows(out, order, place)
+    pieces = definition.pieces(out, [x.shape[axis] for x in arrays], axis)
+    _copied(rows, [(x, y, x.size // rows, d or 0, width) for x, y, d in zip(arrays, pieces, distances) if x.size])
     return out
 
 
-def dense(x: Array) -> Array:
-    """x without gaps between its entries in memory: itself, or a copy in the same order."""
-    if x.size < LARGE or x.dtype != np.float32 or x.base is None or definition.without_gaps(x):
-        return definition.dense(x)
+def split(x: Array, sizes: Sequence[int], axis: int) -> tuple[Array, ...]:
+    """x cut along `axis` into pieces of `sizes`, each without gaps in memory; see the definition."""
+    axis %= x.ndim
     order = in_memory(x)
-    place = next((p for p in range(x.ndim) if _distance(x, order, p) is not None), x.ndim)
-    distance = _distance(x, order, place)
-    if place == x.ndim or distance is None or min(x.strides) < 0:
-        return definition.dense(x)
-    y = definition.joined([x], 0)
+    place = order.index(axis)
+    distance = _distance(x, order, place) if x.dtype == np.float32 else None
+    pieces = definition.pieces(x, sizes, axis)
+    if x.size < LARGE or distance is None or definition.without_gaps(pieces[0]):
+        return definition.split(x, sizes, axis)
+    rows, _ = _rows(x, order, place)
+    found = [definition.joined([piece], axis) for piece in pieces]
+    _copied(rows, [(p, y, y.size // rows, distance, y.size // rows) for p, y in zip(pieces, found) if y.size])
+    return tuple(found)
+
+
+def _rows(x: Array, order: Sequence[int], place: int) -> tuple[int, int]:
+    """How many rows x has, its axes taken in `order` and those from `place` on being a row's, and how long they are."""
     length = math.prod(x.shape[i] for i in order[place:])
-    _copy(x, y, length, distance, length)
-    return y
+    return x.size // length, length
 
 
 def in_order(x: Array) -> Array:

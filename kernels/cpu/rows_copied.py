@@ -1,4 +1,9 @@
-"""Rows of memory copied, and arrays brought into C order, on every thread. Held by tests/kernels/test_joining.py."""
+"""Rows of memory copied, of several arrays in one pass, and arrays brought into C order, on every thread.
+
+Held by tests/kernels/test_joining.py.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,21 +17,32 @@ from .threads import thread_count
 Array = np.ndarray
 
 _SERIAL = 1 << 14  # elements worth a thread's waking; fewer than these NumPy copies itself
+_TOGETHER = 1 << 10  # floats that are copied of each array in turn
 
 
 @task
 def _copy_rows(block, part, parts):
-    """Arguments: x, y, from their first entries on; rows, length, and the distance of rows in x and in y."""
-    x, y = floats(block, 0), floats(block, 1)
-    rows, length, x_step, y_step = integer(block, 2), integer(block, 3), integer(block, 4), integer(block, 5)
-    for r in range(rows * part // parts, rows * (part + 1) // parts):
-        for j in range(0, length, LANES):
-            store_vector(y, r * y_step + j, length - j, load_vector(x, r * x_step + j, length - j, 0))
+    """Arguments: rows, how many at a time, copies; for each copy x and y, from their first entries on, the length of a
+    row, the distance of rows in x and in y."""
+    rows, together, copies = integer(block, 0), integer(block, 1), integer(block, 2)
+    stop = rows * (part + 1) // parts
+    for first in range(rows * part // parts, stop, together):
+        for copy in range(copies):
+            at = 3 + 5 * copy
+            x, y = floats(block, at), floats(block, at + 1)
+            length, x_step, y_step = integer(block, at + 2), integer(block, at + 3), integer(block, at + 4)
+            for r in range(first, min(first + together, stop)):
+                for j in range(0, length, LANES):
+                    store_vector(y, r * y_step + j, length - j, load_vector(x, r * x_step + j, length - j, 0))
 
 
-def copy_rows(x: Array, y: Array, rows: int, length: int, x_step: int, y_step: int) -> None:
-    """Copies `rows` rows of `length` entries, at distances `x_step` and `y_step`, from the first entry of x to y's."""
-    launch(_copy_rows, thread_count(x.size, LARGE // 2), x, y, rows, length, x_step, y_step)
+def copy_rows(rows: int, copies: Sequence[tuple[Array, Array, int, int, int]]) -> None:
+    """For each of `copies`, (x, y, length, x_step, y_step): `rows` rows of `length` entries, at distances `x_step` and
+    `y_step`, from the first entry of x on to y's."""
+    width = sum(copy[2] for copy in copies)
+    together = max(1, _TOGETHER // max(width, 1))
+    flat = [argument for copy in copies for argument in copy]
+    launch(_copy_rows, thread_count(rows * width, LARGE // 2), rows, together, len(copies), *flat)
 
 
 @njit(fastmath=FASTMATH)

@@ -1,4 +1,4 @@
-"""Arrays joined along an axis, a piece of one copied out, as skip connections do, or one brought into C order."""
+"""Arrays joined along an axis, one cut into pieces, as skip connections do, or brought into C order."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -15,10 +15,21 @@ def join(first: Array, others: Sequence[Array], axis: int) -> Array:
     """`first` and `others`, of equal sizes but along `axis`, behind one another; laid out in memory as `first`."""
     arrays = [first, *others]
     out = joined(arrays, axis)
-    ends = list(accumulate(x.shape[axis] for x in arrays))
-    for x, end in zip(arrays, ends):  # CuPy's concatenate may read a table of the host, which no graph can hold
-        out[(slice(None),) * (axis % x.ndim) + (slice(end - x.shape[axis], end),)] = x
+    for x, piece in zip(arrays, pieces(out, [x.shape[axis] for x in arrays], axis)):
+        piece[...] = x  # CuPy's concatenate may read a table of the host, which no graph can hold
     return out
+
+
+def split(x: Array, sizes: Sequence[int], axis: int) -> tuple[Array, ...]:
+    """x cut along `axis` into pieces of `sizes`, each without gaps between its entries in memory: a view if it has none
+    there, or a copy in the same order."""
+    return tuple([piece if without_gaps(piece) else piece.copy(order="K") for piece in pieces(x, sizes, axis)])
+
+
+def pieces(x: Array, sizes: Sequence[int], axis: int) -> list[Array]:
+    """The views of x of `sizes` along `axis`, one behind another."""
+    ends = list(accumulate(sizes))
+    return [x[(slice(None),) * (axis % x.ndim) + (slice(end - n, end),)] for end, n in zip(ends, sizes)]
 
 
 def joined(arrays: Sequence[Array], axis: int) -> Array:
@@ -28,11 +39,6 @@ def joined(arrays: Sequence[Array], axis: int) -> Array:
     order = in_memory(first)
     out = xp(first).empty([shape[i] for i in order], np.result_type(*(x.dtype for x in arrays)))
     return out.transpose([order.index(i) for i in range(first.ndim)])
-
-
-def dense(x: Array) -> Array:
-    """x without gaps between its entries in memory: itself, or a copy in the same order."""
-    return x if x.base is None or without_gaps(x) else x.copy(order="K")
 
 
 def in_order(x: Array) -> Array:

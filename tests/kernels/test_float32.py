@@ -228,10 +228,11 @@ def _(rng, name):
 # ---- what moves, adds up, and finds
 
 
-@case("join", "dense", "in_order")
+@case("join", "split", "in_order")
 def _(rng, name):
     x = numbers(rng)
-    return {"join": (x, [normal(rng, *x.shape), x], 1), "dense": (x[:, ::2],), "in_order": (x.swapaxes(1, -1),)}[name]
+    others = {"join": ([normal(rng, *x.shape), x], 1), "split": ([x.shape[1] - 1, 1], 1)}
+    return (x.swapaxes(1, -1),) if name == "in_order" else (x, *others[name])
 
 
 @case("sum_windows", "spread_windows")

@@ -158,7 +158,6 @@ CASES: list[Case] = [
     case(manipulation.broadcast_to, real(3, 1), (2, 3, 2)),
     case(manipulation._concat, real(2, 3), real(1, 3), fn=lambda a, b: manipulation.concat([a, b, a])),
     case(manipulation._concat, real(2, 3), real(2, 1), fn=lambda a, b: manipulation.concat((a, b), axis=-1)),
-    case(manipulation._dense, real(4, 3), fn=lambda x: manipulation._dense(x[:, ::2])),
     case(manipulation.flip, real(2, 3)),
     case(manipulation.flip, real(2, 3), -1),
     case(manipulation.roll, real(2, 3), 4),

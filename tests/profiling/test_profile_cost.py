@@ -161,7 +161,7 @@ def test_a_sum_of_einstein_costs_a_product_and_a_sum_for_every_value_of_the_indi
 
 COMPUTE_NOTHING = {
     *("argsort", "searchsorted"),  # they compare
-    *("join", "dense"),  # they copy
+    *("join", "split", "in_order"),  # they copy
     *("philox_bits", "philox_uniform", "philox_normal"),  # integers, except for a quantile
     *("checkpoint", "rectified"),  # they are there for their gradients
 }

@@ -36,7 +36,7 @@ KEPT = frozenset(
         *("batch_norm", "group_norm", "layer_norm", "rms_norm"),
         *("add", "subtract", "multiply", "divide", "negative", "positive", "abs", "maximum", "minimum", "where"),
         *("relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "gate"),
-        *("astype", "alias", "_to_device", "reshape", "permute_dims", "broadcast_to", "concat", "dense"),
+        *("astype", "alias", "_to_device", "reshape", "permute_dims", "broadcast_to", "concat"),
         *("flip", "roll", "_pad_constant", "_getitem", "scatter_add"),
         *("sum_windows", "spread_windows"),
     ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.tape import mode
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
 from tinygen.kernels.definitions.arithmetic import LARGE
@@ -68,19 +69,11 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
         ) from None
 
 
-@operation(x=lambda g: g, moves=True, name="dense")
-def _dense(x: Any) -> Any:
-    """The entries without gaps in memory: what reads them more than once reads faster."""
-    return kernels.dense(x)  # type: ignore[attr-defined]
-
-
 def _split(g: Tensor, arrays_shape: list[tuple[int, ...]], axis: int) -> list[Tensor]:
-    axis %= g.ndim
-    parts, start = [], 0
-    for shape in arrays_shape:
-        parts.append(_dense(g[(slice(None),) * axis + (slice(start, start + shape[axis]),)]))
-        start += shape[axis]
-    return parts
+    sizes = [shape[axis] for shape in arrays_shape]
+    if mode.recording:
+        return list(split(g, sizes, axis))
+    return [Tensor(piece) for piece in kernels.split(g._data, sizes, axis)]  # type: ignore[attr-defined]
 
 
 @operation(arrays=_split, moves=True, name="concat")
