@@ -14,6 +14,7 @@ from tinygen.cli import main
 from tinygen.cli.train import TrainOptions, configure
 from tinygen.device import cuda_status
 from tinygen.drawing.render import caption_of
+from tinygen.profiling import report
 from tinygen.profiling.ceilings import Ceilings
 from tinygen.profiling.cost import Cost
 from tinygen.profiling.profile import Operation, Profile
@@ -73,7 +74,20 @@ def test_ceilings_are_rates_of_this_machine(found: Profile) -> None:
     assert found.ceilings is found.ceilings  # measured once
 
 
-def test_the_tables_name_operations_modules_and_how_to_read_them(found: Profile) -> None:
+@pytest.mark.parametrize(("width", "rates"), [(80, False), (111, False), (112, True), (120, True)])
+def test_no_number_is_cut_off_however_narrow_the_terminal(found: Profile, width: int, rates: bool) -> None:
+    console = Console(width=width)
+    with console.capture() as shown:
+        for part in tables(found, "a small network", width):
+            console.print(part)
+    assert "…" not in shown.get()
+    assert ("GB/s" in shown.get().split("backward ms")[1]) == rates
+
+
+def test_the_tables_name_operations_modules_and_how_to_read_them(
+    found: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "LEAST", 0.0)  # whatever else the machine does meanwhile
     console = Console(width=140, record=True, file=None, quiet=False)
     with console.capture() as shown:
         for part in tables(found, "a small network"):

@@ -3,7 +3,6 @@
 import io
 import json
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,11 +41,9 @@ def run(args: Sequence[str]) -> int:
 def measure(name: str, options: TrainOptions, model_config: Any, args: Sequence[str]) -> int:
     """Trains a few steps and says where their time went."""
     import numpy as np
-    from rich.console import Console
 
     from tinygen.kernels.cpu.openblas import one_blas_thread
     from tinygen.profiling import profile
-    from tinygen.profiling.report import tables
     from tinygen.training.assemble import assemble
     from tinygen.training.memory import keep_memory
     from tinygen.training.precision import computing_in
@@ -71,10 +68,8 @@ def measure(name: str, options: TrainOptions, model_config: Any, args: Sequence[
         raise RunError(str(error)) from error
     except MemoryError as error:
         raise RunError("out of memory") from error
-    console = Console(width=None if sys.stdout.isatty() else 120)
     title = f"{name} on {options.data}, batch {config.recipe.batch_size}, {config.device}"
-    for table in tables(found, title):
-        console.print(table)
+    found.show(title)
     if options.out is not None:
         print("  ".join(map(str, save(options.out, found, title, shlex.join(["tinygen", "profile", *args])))))
     return 0

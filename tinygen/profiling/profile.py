@@ -7,6 +7,7 @@ with tg.profile(model) as found:
 found.show()
 """
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -168,13 +169,13 @@ class Profile:
         return measure() if parameter is None else measure(parameter.device, parameter.dtype)
 
     def show(self, title: str = "") -> None:
-        """Prints the tables."""
+        """Prints the tables, as wide as the terminal is."""
         from rich.console import Console
 
         from tinygen.profiling.report import tables
 
-        console = Console()
-        for part in tables(self, title):
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        for part in tables(self, title, console.width):
             console.print(part)
 
     def typical_step(self) -> list[Event]:

@@ -1,5 +1,6 @@
 """A profile as tables for the terminal, and as JSON. All figures are of one step."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygen.profiling.ceilings import Ceilings
@@ -14,6 +15,8 @@ NEAR = 0.7
 """Of a ceiling: more is shown in green."""
 LEAST = 0.01
 """Share of the step: modules that take less are left out of the table."""
+WIDE = 112
+"""Columns of a terminal: a narrower one is shown no `RATES`."""
 
 RATES = ("MB", "GFLOP/s", "GB/s")
 
@@ -26,12 +29,12 @@ HOW_TO_READ = (
 )
 
 
-def tables(found: Profile, title: str = "") -> list[Any]:
-    """What `tinygen profile` prints, one below the other."""
-    ceilings = found.ceilings
-    shown = [summary(found, title), of_operations(found, ceilings)]
+def tables(found: Profile, title: str = "", width: int = WIDE) -> list[Any]:
+    """What `tinygen profile` prints, one below the other, in a terminal of `width` columns."""
+    ceilings, rates = found.ceilings, RATES if width >= WIDE else ()
+    shown = [summary(found, title), of_operations(found, ceilings, rates)]
     if found.model is not None:
-        shown.append(of_modules(found))
+        shown.append(of_modules(found, rates))
     return [*shown, HOW_TO_READ]
 
 
@@ -45,13 +48,13 @@ def summary(found: Profile, title: str) -> str:
     return f"{head}: {', '.join(parts)}\nCeilings, measured just now: {found.ceilings}"
 
 
-def of_operations(found: Profile, ceilings: Ceilings) -> "Table":
-    """The table of operations."""
+def of_operations(found: Profile, ceilings: Ceilings, rates: Sequence[str]) -> "Table":
+    """The table of operations, with the columns `rates`."""
     rows = found.operations()
-    table = _table("operation", "part", "calls", "ms", "share", *RATES, "limit", "reached")
+    table = _table("operation", "part", "calls", "ms", "share", *rates, "limit", "reached")
     for row in rows[:SHOWN]:
         cells = [row.name, row.part, *_counted(row.calls, row.seconds, found)]
-        table.add_row(*cells, *_rates(row, found), *_limit(row, ceilings))
+        table.add_row(*cells, *_rates(row, found)[: len(rates)], *_limit(row, ceilings))
     if rows[SHOWN:]:
         spent, calls = sum(r.seconds for r in rows[SHOWN:]), sum(r.calls for r in rows[SHOWN:])
         table.add_row(f"{len(rows) - SHOWN} others", "", *_counted(calls, spent, found))
@@ -74,16 +77,16 @@ def _limit(row: Operation, ceilings: Ceilings) -> list[str]:
     return [limit, f"[{colour}]{reached:.0%}[/{colour}]"] if row.cost.bytes or row.cost.flop else []
 
 
-def of_modules(found: Profile) -> "Table":
-    """The tree of modules, each with all below it; those that hardly count are left out."""
-    table = _table("module", "", "calls", *(f"{part} ms" for part in PARTS[:2]), "own ms", "share", *RATES)
+def of_modules(found: Profile, rates: Sequence[str]) -> "Table":
+    """The tree of modules, each with all below it, and the columns `rates`; those that hardly count are left out."""
+    table = _table("module", "", "calls", *(f"{part} ms" for part in PARTS[:2]), "own ms", "share", *rates)
     for row in found.modules():
         if row.seconds >= LEAST * found.seconds:
             name = row.path.rpartition(".")[2] or "the model"
             indent = "  " * (row.path.count(".") + bool(row.path))
             spent = [f"{t / found.steps * 1e3:.3g}" for t in (*list(row.total.values())[:2], sum(row.own.values()))]
             calls, share = f"{row.calls / found.steps:.3g}", f"{row.seconds / found.seconds:.1%}"
-            table.add_row(indent + name, row.kind, calls, *spent, share, *_rates(row, found))
+            table.add_row(indent + name, row.kind, calls, *spent, share, *_rates(row, found)[: len(rates)])
     return table
 
 
@@ -91,7 +94,7 @@ def _table(*columns: str) -> "Table":
     from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(box=SIMPLE)
+    table = Table(box=SIMPLE, collapse_padding=True, pad_edge=False)
     words = ("operation", "part", "module", "", "limit")
     for name in columns:
         table.add_column(name, justify="left" if name in words else "right", no_wrap=True)
