@@ -6,7 +6,7 @@ Held by tests/kernels/test_reduction.py.
 import numpy as np
 
 from ..definitions.arithmetic import LARGE
-from .launch import floats, integer, launch, task
+from .launch import doubles, floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import LANES, vload, vstore, vzero
 from .threads import thread_count
@@ -48,18 +48,34 @@ def _sum_blocks(block, part, parts):
             store_vector(sums, b * columns + j, left, total)
 
 
-def block_sums(x: Array) -> Array:
-    """The sums of a contiguous float32 array (matrices, rows, columns) over its rows, in float64."""
-    matrices, rows, columns = x.shape
-    sums = np.empty((matrices, -(-rows // _ROWS), columns), np.float32)
-    launch(_sum_blocks, thread_count(x.size, LARGE // 2), x.reshape(-1), sums.reshape(-1), matrices, rows, columns)
-    return sums.sum(axis=1, dtype=np.float64)
+@task
+def _add_blocks(block, part, parts):
+    """Arguments: x (matrices, rows, columns), sums (matrices, blocks, width), of rows that stand side by side, totals
+    like one block of these, zeros of float64; matrices, rows, columns, blocks, width. Their first columns are the sums.
+    """
+    x, sums, totals = floats(block, 0), floats(block, 1), doubles(block, 2)
+    matrices, rows, columns = integer(block, 3), integer(block, 4), integer(block, 5)
+    blocks, width = integer(block, 6), integer(block, 7)
+    beside = width // columns
+    for matrix in range(matrices * part // parts, matrices * (part + 1) // parts):
+        total = totals[matrix * width : (matrix + 1) * width]
+        for b in range(matrix * blocks, (matrix + 1) * blocks):
+            for c in range(width):
+                total[c] += sums[b * width + c]
+        for i in range(columns, width):
+            total[i % columns] += total[i]
+        for r in range(matrix * rows + rows // beside * beside, (matrix + 1) * rows):  # too few to stand side by side
+            for c in range(columns):
+                total[c] += x[r * columns + c]
 
 
-def sum_rows(x: Array) -> Array:
-    """The sum of a contiguous float32 matrix over its rows, in float64."""
-    rows, columns = x.shape
-    beside = max(1, min(_WIDE // columns, rows))
-    whole = rows // beside
-    total = block_sums(x[: whole * beside].reshape(1, whole, beside * columns))
-    return total.reshape(beside, columns).sum(axis=0) + x[whole * beside :].sum(axis=0, dtype=np.float64)
+def sum_rows(x: Array, matrices: int, rows: int, columns: int) -> Array:
+    """The sums (matrices, columns) over the rows of matrices (rows, columns), behind one another in dense memory x."""
+    beside = max(1, min(_WIDE // columns, rows)) if matrices == 1 else 1
+    high, width = rows // beside, beside * columns
+    blocks = -(-high // _ROWS)
+    sums, totals = np.empty(matrices * blocks * width, np.float32), np.zeros((matrices, width))
+    launch(_sum_blocks, thread_count(x.size, LARGE // 2), x, sums, matrices, high, width)
+    parts = min(matrices, thread_count(sums.size, LARGE // 2))
+    launch(_add_blocks, parts, x, sums, totals, matrices, rows, columns, blocks, width)
+    return totals[:, :columns].astype(np.float32)

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit
-from tinygen.kernels.cpu.convolution_layout import copy_floats
 from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply_far, panel_width, round_up
 from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.openblas import one_blas_thread
 from tinygen.kernels.cpu.packing import pack, pack_transposed, turn, whole_vectors
+from tinygen.kernels.cpu.rows_copied import copy_floats
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, vbroadcast, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
 

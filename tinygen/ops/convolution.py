@@ -10,6 +10,7 @@ from typing import Any
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands
 from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.tape import mode
 from tinygen.ops.elementwise import leaky_relu_vjp, relu_vjp
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
@@ -31,6 +32,12 @@ def pair(name: str, value: Any, least: int) -> Pair:
     return int(both[0]), int(both[1])
 
 
+def _bias_vjp(g: Tensor) -> Tensor:
+    if mode.recording:
+        return g.sum((0, 2, 3))
+    return Tensor(kernels.reduce_sum(g._data, (0, 2, 3)))  # type: ignore[attr-defined]
+
+
 @operation(
     x=lambda g, w, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
         g, w, None, x_shape[2:], stride, padding, dilation, groups
@@ -38,7 +45,7 @@ def pair(name: str, value: Any, least: int) -> Pair:
     w=lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
         x, g, w_shape[2:], stride, padding, dilation, groups
     ),
-    bias=lambda g: g.sum((0, 2, 3)),
+    bias=_bias_vjp,
     name="conv2d",
 )
 def _conv2d(
@@ -62,7 +69,7 @@ def _rectified(x: Any, negative_slope: float) -> Any:
     w=lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
         g, x, w_shape[2:], stride, padding, dilation, groups
     ),
-    bias=lambda g: g.sum((0, 2, 3)),
+    bias=_bias_vjp,
     name="conv_transpose2d",
 )
 def _conv_transpose2d(
