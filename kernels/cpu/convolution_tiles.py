@@ -4,7 +4,7 @@ The names S, T, V, M, U are those of convolution_winograd.py. Held by tests/kern
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.convolution_layout import Axis, Image, Pair
 from tinygen.kernels.cpu.cook_toom import TILE
 from tinygen.kernels.cpu.gemm import DEPTH
+from tinygen.kernels.cpu.launch import Tables
 from tinygen.kernels.cpu.simd import LANES
 
 TILES = 49  # taken at a time
@@ -67,6 +68,17 @@ class Plan:
     m_table: NDArray[np.intp]
     runs: NDArray[np.intp]  # of all the channels of V
     rows: NDArray[np.intp]
+    zeros: NDArray[np.float32]  # what sums of products begin with
+
+    @cached_property
+    def of_product(self) -> Tables:
+        """What a convolution reads."""
+        return Tables(self.geometry, self.bands, self.tiles, self.v_table, self.m_table, self.runs, self.zeros)
+
+    @cached_property
+    def of_sums(self) -> Tables:
+        """What a weight gradient reads."""
+        return Tables(self.geometry, self.bands, self.tiles, self.v_table, self.rows)
 
 
 def bands_of(high: list[Pair], wide: list[Pair], band: int) -> tuple[list[int], list[int]]:
@@ -125,4 +137,5 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
         np.arange(most) * target[2],
         np.stack([begins, np.minimum(DEPTH, sources - begins)], axis=1).reshape(-1),
         np.arange(sources),
+        np.zeros(target[2], np.float32),
     )

@@ -128,13 +128,13 @@ def _needed(i, j, infinity, here, band):
 
 @task
 def _forward(block, part, parts):
-    x, out, u, bias, zeros = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
-    geometry, bands, tiles, runs = integers(block, 5), integers(block, 6), integers(block, 7), integers(block, 8)
-    v_table, m_table = integers(block, 9), integers(block, 10)
-    line_size, v_size, m_size = integer(block, 14), integer(block, 15), integer(block, 16)
-    lines = floats(block, 11)[part * line_size :]
-    v = floats(block, 12)[part * v_size :]
-    m, slope = floats(block, 13)[part * m_size :], floats(block, 17)
+    x, out, u, bias, slope = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
+    geometry, bands, tiles = integers(block, 5), integers(block, 6), integers(block, 7)
+    v_table, m_table, runs, zeros = integers(block, 8), integers(block, 9), integers(block, 10), floats(block, 11)
+    line_size, v_size, m_size = integer(block, 15), integer(block, 16), integer(block, 17)
+    lines = floats(block, 12)[part * line_size :]
+    v = floats(block, 13)[part * v_size :]
+    m = floats(block, 14)[part * m_size :]
     pieces, images = several(geometry, 0, 2)
     channels, out_height, out_width, outputs, read, write = several(geometry, 4, 6)
     n = TILE + _taps - 1
@@ -302,12 +302,10 @@ def convolve(
     lines = scratch("convolution lines", threads, p.lines)
     v = _scratch_tiles("convolution source tiles", threads, p, p.components[0] ** 2 * x.shape[3])
     m = _scratch_tiles("convolution target tiles", threads, p, shape[3])
-    zeros = np.zeros(shape[3], np.float32)
-    bias = zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
+    bias = p.zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
     out, slope = np.empty(shape, np.float32), np.array([negative_slope], np.float32)
-    tables, scratches = (p.geometry, p.bands, p.tiles, p.runs, p.v_table, p.m_table), (lines, v, m)
-    sizes = (a.shape[1] for a in scratches)
-    launch(TASKS[p.taps][1], threads, x, out, u, bias, zeros, *tables, *scratches, *sizes, slope)
+    sizes = lines.shape[1], v.shape[1], m.shape[1]
+    launch(TASKS[p.taps][1], threads, x, out, u, bias, slope, p.of_product, lines, v, m, *sizes)
     return out
 
 
@@ -322,11 +320,11 @@ def weight_grad(x: Array, g: Array, p: Plan) -> Array:
     lines = scratch("convolution lines", threads, p.lines)
     v = _scratch_tiles("convolution source tiles", threads, p, rows)
     y = _scratch_tiles("convolution target tiles", threads, p, outputs)
-    tables, arrays = (p.geometry, p.bands, p.tiles, p.v_table, p.rows), (sums, lines, v, y)
-    launch(TASKS[p.taps][2], threads, x, g, *tables, *arrays, *(a.shape[1] for a in arrays))
+    sizes = sums.shape[1], lines.shape[1], v.shape[1], y.shape[1]
+    launch(TASKS[p.taps][2], threads, x, g, p.of_sums, sums, lines, v, y, *sizes)
     w = np.empty((outputs, channels, kernel, kernel), np.float32)
     parts = thread_count(w.size, 1 << 14)
     small = _scratch_taps(parts, kernel * kernel)
-    sizes = (kernel * kernel, rows, outputs, channels, threads, sums.shape[1], small.shape[1])
-    launch(TASKS[p.taps][3], parts, sums, w, small, p.places, *sizes)
+    numbers = (kernel * kernel, rows, outputs, channels, threads, sums.shape[1], small.shape[1])
+    launch(TASKS[p.taps][3], parts, sums, w, small, p.places, *numbers)
     return w

@@ -184,6 +184,19 @@ def transform_part(matrix: Matrix) -> Any:
     return intrinsic(tile)
 
 
+def _rectified(builder: Any, slope: Any) -> Any:
+    """The function of a vector that multiplies what is negative by `slope`; 0 makes it 0, even where infinite."""
+    zeros = ir.Constant(FLOATS, [0.0] * LANES)
+    is_zero = builder.fcmp_ordered("==", slope, slope.type(0.0))
+    slopes = splat(builder, slope, FLOATS)
+
+    def rectified(v: Any) -> Any:
+        low = builder.select(is_zero, zeros, builder.fmul(slopes, v))
+        return builder.select(builder.fcmp_ordered("<", v, zeros), low, v)
+
+    return rectified
+
+
 def transform_inside(matrix: Matrix) -> Any:
     """As `transform`, plus a vector of bias, then rectified, writing only the first rows and columns of the tile.
 
@@ -200,23 +213,23 @@ def transform_inside(matrix: Matrix) -> Any:
             further = _grid(builder, at(builder, y, builder.add(y_start, ahead)), y_row, y_column)
             added = load(builder, vectors_at(builder, bias, b_start))
             slope = builder.load(slope)
-            zeros = ir.Constant(FLOATS, [0.0] * LANES)
-            is_zero = builder.fcmp_ordered("==", slope, ir.Constant(ir.FloatType(), 0.0))
-            slope = splat(builder, slope, FLOATS)
-
-            def rectified(v: Any) -> Any:
-                low = builder.select(is_zero, zeros, builder.fmul(slope, v))
-                return builder.select(builder.fcmp_ordered("<", v, zeros), low, v)
-
             for i in range(len(matrix)):
                 for j in range(len(matrix)):
                     fetch(builder, further(i, j), write=True)
             result = _both_sides(builder, matrix, lambda i, j: load(builder, source(i, j)))
-            for i, values in enumerate(result):
-                with builder.if_then(_among(builder, i, rows)):
+
+            def finish(last: Any) -> None:
+                for i, values in enumerate(result):
                     for j, value in enumerate(values):
-                        with builder.if_then(_among(builder, j, columns)):
-                            store(builder, rectified(builder.fadd(value, added)), target(i, j))
+                        inside = builder.and_(_among(builder, i, rows), _among(builder, j, columns))
+                        there = builder.select(inside, target(i, j), source(0, 0))  # a place that is not read again
+                        store(builder, last(builder.fadd(value, added)), there)
+
+            with builder.if_else(builder.fcmp_ordered("==", slope, slope.type(1.0))) as (plain, bent):
+                with plain:
+                    finish(lambda v: v)
+                with bent:
+                    finish(_rectified(builder, slope))
             return context.get_dummy_value()
 
         n = types.intp
