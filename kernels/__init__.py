@@ -26,7 +26,7 @@ MODULES = {
     "product": ("matmul",),
     "arithmetic": ("add_to",),
     "joining": ("join", "split", "in_order"),
-    "pooling": ("sum_windows", "spread_windows"),
+    "pooling": ("sum_windows", "spread_windows", "max_windows", "place_chosen"),
     "attention": ("attention", "attention_backward"),
     "normalisation": (
         "batch_norm",

@@ -25,8 +25,8 @@ from .simd import (
     _Q5,
     FLOATS,
     LANES,
-    _first_lanes,
     _unary,
+    first_lanes,
     intrinsic,
     vabs,
     vector,
@@ -81,7 +81,7 @@ def vfirst(typing: Any, x: Any, count: Any) -> Any:
     """The first `count` lanes of x; the others are 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        mask = _first_lanes(context, builder, sig.args[1], args[1])
+        mask = first_lanes(context, builder, sig.args[1], args[1])
         return builder.select(mask, args[0], ir.Constant(FLOATS, [0.0] * LANES))
 
     return (vector(x, count), build) if x == vector else None

@@ -87,7 +87,7 @@ def splat(builder: Any, scalar: Any, kind: Any) -> Any:
     return builder.shuffle_vector(first, undefined, ir.Constant(_INTS, [0] * LANES))
 
 
-def _first_lanes(context: Any, builder: Any, kind: Any, count: Any) -> Any:
+def first_lanes(context: Any, builder: Any, kind: Any, count: Any) -> Any:
     """Mask of the first `count` lanes."""
     count = builder.trunc(context.cast(builder, count, kind, types.int64), _INT)
     return builder.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), splat(builder, count, _INTS))
@@ -131,7 +131,7 @@ def vload_first(typing: Any, array: Any, index: Any, count: Any, fill: Any) -> A
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = address(context, builder, sig.args, args, FLOATS)
-        mask = _first_lanes(context, builder, sig.args[2], args[2])
+        mask = first_lanes(context, builder, sig.args[2], args[2])
         rest = splat(builder, context.cast(builder, args[3], sig.args[3], types.float32), FLOATS)
         return llvm_call(builder, f"llvm.masked.load.{_SUFFIX}.p0", FLOATS, [pointer, ir.Constant(_INT, 4), mask, rest])
 
@@ -144,7 +144,7 @@ def vstore_first(typing: Any, array: Any, index: Any, value: Any, count: Any) ->
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = address(context, builder, sig.args, args, FLOATS)
-        mask = _first_lanes(context, builder, sig.args[3], args[3])
+        mask = first_lanes(context, builder, sig.args[3], args[3])
         operands = [args[2], pointer, ir.Constant(_INT, 4), mask]
         llvm_call(builder, f"llvm.masked.store.{_SUFFIX}.p0", ir.VoidType(), operands)
         return context.get_dummy_value()

@@ -1,13 +1,17 @@
-"""Sums over the windows of images, and their adjoint: the NumPy definition. Windows are walked by offset.
+"""Sums and maxima over the windows of images, and their adjoints: the NumPy definition. Windows are walked by offset.
 
 A pass costs one strided copy per entry of the window, in any memory layout; results are laid out in memory as the
-images, border apart. Padding counts as 0. Held by tests/ops/test_registry.py and tests/kernels/test_pooling.py.
+images, border apart. Padding counts as 0 in sums, as -inf in maxima; the first of equal maxima is chosen; NaN wins.
+Held by tests/ops/test_registry.py and tests/kernels/test_pooling.py.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ..array_module import rounded_once, xp
+from .select import select
 
 Array = Any
 Pair = tuple[int, int]
@@ -76,4 +80,39 @@ def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pa
             out[place] = g
         else:
             out[place] += g
+    return cropped(out, padding)
+
+
+def max_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Array, Array]:
+    """The largest entry of every window of images (N, C, H, W), and which of the window's offsets it stands at."""
+    size = windows(x.shape[2:], kernel, stride, padding, dilation)
+    x = bordered(x, padding, -np.inf)
+    undefined = bool(xp(x).isnan(x.max())) if x.size else False
+    out = which = None
+    for k, place in enumerate(places(size, kernel, stride, dilation)):
+        candidate = x[place]
+        if out is None or which is None:
+            out = candidate.copy(order="K")
+            which = xp(x).zeros_like(out, dtype=np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
+            continue
+        larger = candidate > out
+        if undefined:
+            larger |= xp(x).isnan(candidate) & ~xp(x).isnan(out)
+        xp(x).maximum(out, candidate, out=out)
+        which += larger * (which.dtype.type(k) - which)  # k where larger; modular arithmetic, no branch
+    return out, which
+
+
+def place_chosen(
+    g: Array, which: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """Each entry of g added at the offset `which` of its window, in images of `size`."""
+    out = allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
+    apart = kernel[0] <= stride[0] and kernel[1] <= stride[1] and dilation == (1, 1)
+    for k, place in enumerate(places(g.shape[2:], kernel, stride, dilation)):
+        chosen = select(g, which == k, 0)
+        if apart:
+            out[place] = chosen
+        else:
+            out[place] += chosen
     return cropped(out, padding)

@@ -57,6 +57,7 @@ BOUNDS = {
     "fused": 6,
     "sum_windows": 6,
     "spread_windows": 4,
+    "place_chosen": 4,
     "add_rows": 30,
     "reduce_sum": 15,
     "sum_of_squares": 10,
@@ -235,7 +236,7 @@ def _(rng, name):
     return (x.swapaxes(1, -1),) if name == "in_order" else (x, *others[name])
 
 
-@case("sum_windows", "spread_windows")
+@case("sum_windows", "spread_windows", "max_windows", "place_chosen")
 def _(rng, name):
     n, c, *side = sizes(rng, 30, 60, 28, 28)
     kernel, stride = (tuple(int(v) for v in rng.integers(1, 4, 2)) for _ in range(2))
@@ -243,8 +244,14 @@ def _(rng, name):
     x = normal(rng, n, side[0], side[1], c).transpose(0, 3, 1, 2)
     if name == "sum_windows":
         return x, kernel, stride, (0, 0)
+    if name == "max_windows":
+        return x, kernel, stride, (0, 0), (1, 1)
     out = [(s - k) // d + 1 for s, k, d in zip(side, kernel, stride)]
-    return x[:, :, : out[0], : out[1]], side, kernel, stride, (0, 0)
+    g = x[:, :, : out[0], : out[1]]
+    if name == "spread_windows":
+        return g, side, kernel, stride, (0, 0)
+    which = rng.integers(0, kernel[0] * kernel[1], (n, *out, c)).astype(np.uint8).transpose(0, 3, 1, 2)
+    return g, which, side, kernel, stride, (0, 0), (1, 1)
 
 
 @case("add_rows")

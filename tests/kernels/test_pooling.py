@@ -79,3 +79,58 @@ def test_nan_reaches_the_windows_that_see_it():
     assert found[3, 7, 2, 2]
     assert found.sum() == 1
     assert np.isnan(cpu.spread_windows(x, (56, 56), (2, 2), (2, 2), (0, 0))).sum() == 4
+
+
+def ties(x):
+    """The same images in steps of 1/2, so that maxima are shared."""
+    return np.round(x * 2) / 2
+
+
+@settings(max_examples=30)
+@given(cases(), st.sampled_from((1, 5, 16, 40)), st.sampled_from(("NHWC", "NCHW")))
+@example(((28, 28), (2, 2), (2, 2), (0, 0)), 64, "NHWC")
+@example(((7, 9), (3, 3), (2, 1), (1, 1)), 16, "NCHW")
+def test_maxima_of_large_images_and_where_they_stand(case, channels, order):
+    size, *window = case
+    n = -(-LARGE // (channels * size[0] * size[1]))
+    x = ties(images(n, channels, size, 0, order=order))
+    y, which = cpu.max_windows(x, *window, (1, 1))
+    exact, first = definition.max_windows(x, *window, (1, 1))
+    np.testing.assert_array_equal(y, exact)
+    np.testing.assert_array_equal(which, first)
+    g = images(n, channels, y.shape[2:], 1, order=order)
+    back = cpu.place_chosen(g, which, size, *window, (1, 1))
+    expected = definition.place_chosen(g, first, size, *window, (1, 1))
+    np.testing.assert_allclose(back, expected, rtol=0, atol=1e-5)
+    assert y.dtype == back.dtype == np.float32
+    assert which.dtype == first.dtype
+
+
+def test_nan_and_infinities_among_maxima():
+    x = images(8, 32, (28, 28), 0)
+    special = np.random.default_rng(1).choice([np.nan, np.inf, -np.inf, 0.0], x.shape)
+    x = np.where(np.random.default_rng(2).random(x.shape) < 0.3, special, x).astype(np.float32)
+    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for kernel, stride in (((2, 2), (2, 2)), ((3, 3), (1, 2))):
+        window = kernel, stride, (0, 0), (1, 1)
+        for found, exact in zip(cpu.max_windows(x, *window), definition.max_windows(x, *window), strict=True):
+            np.testing.assert_array_equal(found, exact)
+
+
+@pytest.mark.parametrize("order", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maxima_in_any_layout_and_dtype_and_of_windows_with_gaps(order, dtype):
+    x = images(20, 24, (18, 37), 0, dtype, order)
+    for view in (x, x[:, ::2], x[..., ::-1]):
+        for window in (
+            ((2, 2), (2, 2), (0, 0), (1, 1)),
+            ((3, 2), (2, 1), (1, 1), (2, 3)),
+            ((17, 16), (1, 1), (0, 0), (1, 1)),
+        ):
+            (y, which), (exact, first) = cpu.max_windows(view, *window), definition.max_windows(view, *window)
+            np.testing.assert_array_equal(y, exact)
+            np.testing.assert_array_equal(which, first)
+            found = cpu.place_chosen(y, which, view.shape[2:], *window)
+            expected = definition.place_chosen(exact, first, view.shape[2:], *window)
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+            assert y.dtype == found.dtype == dtype

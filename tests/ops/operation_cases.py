@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygen import ops
 from tinygen.autodiff.transforms import alias
+from tinygen.kernels.definitions.pooling import windows
 from tinygen.ops import (
     attention,
     convolution,
@@ -273,8 +274,8 @@ _WINDOWS = [  # kernel, stride, padding, dilation, input size
     ((2, 3), (2, 1), (1, 1), (2, 1), (5, 3)),
 ]
 for _kernel, _stride, _padding, _dilation, _size in _WINDOWS:
-    _out = pooling.windows(_size, _kernel, _stride, _padding)
-    _apart = pooling.windows(_size, _kernel, _stride, _padding, _dilation)
+    _out = windows(_size, _kernel, _stride, _padding)
+    _apart = windows(_size, _kernel, _stride, _padding, _dilation)
     _rest = (_kernel, _stride, _padding)
     _which = np.arange(2 * _apart[0] * _apart[1]).reshape(1, 2, *_apart) % (_kernel[0] * _kernel[1])
     CASES += [

@@ -1,19 +1,16 @@
 """Pooling and enlarging by whole factors: window sums and window maxima, each beside its adjoint.
 
-Maxima walk the windows by offset, so a pass costs one strided copy per entry of the window, in any memory layout. The
-adjoint of the sum over k x k windows at stride k is nearest-neighbour enlargement by k.
+The adjoint of the sum over k x k windows at stride k is nearest-neighbour enlargement by k.
 Conventions: the first of equal maxima gets the gradient; NaN wins. Padding counts as 0 in sums, -inf in maxima.
 Held by tests/ops/test_registry.py, tests/nn/test_layers.py and tests/pytorch/.
 """
 
 from typing import Any
 
-import numpy as np
-
 from tinygen import kernels
 from tinygen.autodiff.primitive import Kept, operation
 from tinygen.kernels.array_module import xp
-from tinygen.kernels.definitions.pooling import allocate, bordered, cropped, places, windows
+from tinygen.kernels.definitions.pooling import bordered, places
 from tinygen.ops.convolution import Pair, pair
 from tinygen.ops.linalg import floating
 from tinygen.ops.manipulation import as_tensor
@@ -48,22 +45,8 @@ def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair
 )
 def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The largest entry of every window, and which of the window's offsets it stands at."""
-    size = windows(x.shape[2:], kernel, stride, padding, dilation)
-    x = bordered(x, padding, -np.inf)
-    undefined = bool(xp(x).isnan(x.max())) if x.size else False
-    out = which = None
-    for k, place in enumerate(places(size, kernel, stride, dilation)):
-        candidate = x[place]
-        if out is None or which is None:
-            out = candidate.copy(order="K")
-            which = xp(x).zeros_like(out, dtype=np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
-            continue
-        larger = candidate > out
-        if undefined:
-            larger |= xp(x).isnan(candidate) & ~xp(x).isnan(out)
-        xp(x).maximum(out, candidate, out=out)
-        which += larger * (which.dtype.type(k) - which)  # k where larger; modular arithmetic, no branch
-    return Kept(out, which=which)
+    y, which = kernels.max_windows(x, kernel, stride, padding, dilation)  # type: ignore[attr-defined]
+    return Kept(y, which=which)
 
 
 @operation(
@@ -72,15 +55,7 @@ def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
 )
 def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """Each entry of g added at the offset `which` of its window, in images of `size`."""
-    out = allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
-    apart = kernel[0] <= stride[0] and kernel[1] <= stride[1] and dilation == (1, 1)
-    for k, place in enumerate(places(g.shape[2:], kernel, stride, dilation)):
-        chosen = kernels.select(g, which == k, 0)  # type: ignore[attr-defined]
-        if apart:
-            out[place] = chosen
-        else:
-            out[place] += chosen
-    return cropped(out, padding)
+    return kernels.place_chosen(g, which, size, kernel, stride, padding, dilation)  # type: ignore[attr-defined]
 
 
 @operation(
