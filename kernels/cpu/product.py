@@ -26,7 +26,8 @@ from tinygen.kernels.cpu.threads import scratch, thread_count
 Array = NDArray[Any]
 FLOAT = np.dtype(np.float32)
 QUIET = 1 << 18  # multiply-adds up to which OpenBLAS does not start threads
-SMALL = 1 << 20  # ... up to which one thread of OpenBLAS is faster than the threads here
+SMALL = 1 << 20  # ... up to which OpenBLAS is as fast
+WAKING = 5 << 19  # ... that are worth a thread's waking
 PANEL = WIDEST * LANES  # columns in a panel of B
 BAND = 512  # rows of A at a time, at most: what is turned of them is in a cache, and B is packed anew for each
 # What it takes to multiply and add, to copy and to transpose an element, beside one another.
@@ -147,7 +148,7 @@ def _product(a: Array, b: Array, bias: Array | None) -> Array:
         a, b, rows, columns = b.T, a, columns, rows
     else:
         a, b = a.T if a_by_columns else a, b.T if b_by_columns else b
-    threads = thread_count(rows * columns * depth, SMALL)
+    threads = thread_count(rows * columns * depth, WAKING)
     steps = a.strides[0] // 4, b.strides[0] // 4
     plan = _plan(rows, columns, depth, *steps, a_by_columns, b_by_columns, turned, threads)
     start = plan.zeros if bias is None else _row(bias, out.shape[1])
