@@ -1,5 +1,8 @@
 """The kernels on the CPU, in Numba; each equals its namesake in `definitions/` and is tested against it.
 
+How far float32 may be from the definition in float64 stands in tests/kernels/test_float32.py, kernel by kernel; float64
+is as exact as the definition, and `kernels.implementation("definition")` takes the definitions for everything.
+
 Numba compiles a Python function to machine code, by LLVM, when it is first called; an `@intrinsic` is one whose LLVM
 instructions we write ourselves. examples/a_fast_convolution.py walks through what makes them fast and measures it.
 To be read in this order:

@@ -15,7 +15,7 @@ import llvmlite.binding
 import numba
 from numba import types
 from numba.core import cgutils
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, NullCache
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
 
@@ -46,6 +46,17 @@ class Cache(FunctionCache):
             return self._load_overload(sig, target_context)
 
 
+def cache_of(function: Any) -> Cache | NullCache:
+    """Where its machine code is kept: beside its file or in the user's cache, as Numba has it.
+
+    Where neither can be written, nowhere: it is compiled again in each process.
+    """
+    try:
+        return Cache(function)
+    except RuntimeError:
+        return NullCache()
+
+
 @cache
 def sources() -> str:
     """A digest of what the kernels on the CPU are made of."""
@@ -73,7 +84,7 @@ def njit(fastmath: Collection[str] = (), cache: bool = True) -> Any:
         options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
         inner: Any = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
         if cache:
-            inner._cache = Cache(function)
+            inner._cache = cache_of(function)
         return inner
 
     return made

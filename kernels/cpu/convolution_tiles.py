@@ -18,6 +18,10 @@ from tinygen.kernels.cpu.simd import LANES
 
 TILES = 49  # taken at a time
 BAND, PLACED = 5, 5  # numbers in a row of `Plan.bands`, of `Plan.tiles`
+# Places in `Plan.geometry`: how much there is (units of work, images in one), the image, the result, the axes, where
+# each component's tiles begin (two places each), and a row of tiles (its pixels, its tiles).
+UNITS, IMAGES, HEIGHT, WIDTH, CHANNELS, OUT_HEIGHT, OUT_WIDTH, OUTPUTS, READ, WRITE, TOP, LEFT = range(12)
+DOWN, ACROSS, PIXELS, WIDE = 12, 14, 16, 17
 KINDS = ((True, False), (False, False), (False, True), (True, True))  # of tiles: short down, short across
 
 
@@ -60,7 +64,7 @@ class Plan:
     pieces: int  # bands of tile rows, of all images
     most: int  # tiles, at most, in a unit of work
     lines: int  # floats of a row of tiles, transformed down its columns
-    geometry: NDArray[np.intp]  # the scalars the compiled loop needs, by place: see `plan`
+    geometry: NDArray[np.intp]  # the scalars the compiled loop needs, in places that have names above
     bands: NDArray[np.intp]  # rows of them, and of tiles: see `bands_of`
     tiles: NDArray[np.intp]
     places: NDArray[np.intp]  # in the kernel's plane, of the taps (i, j) of each component read (p, q), written (e, f)
@@ -112,8 +116,6 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
     images = max(1, min(n, TILES // area)) if len(bands) == BAND else 1
     most = images * max(bands[::BAND])
     row = (wide[-1][0] + TILE - 1) * read + w.span
-    # From place 0 on: how much there is; from 2 on the two images; from 8 on the axes; from 12 on where each component
-    # begins, down (two), across (two); 16: pixels in a line, tiles in a row.
     geometry = [n * (len(bands) // BAND), images, *source, *target, read, write, h.base, w.base]
     for axis in (h, w):
         starts = [phase[1][0] for phase in axis.phases]  # where each component's tiles begin, after the first pixel
@@ -126,7 +128,7 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
     return Plan(
         taps,
         (read, write),
-        geometry[0],
+        geometry[UNITS],
         most,
         (TILE + taps - 1) * row * source[2],
         np.array(geometry, np.intp),

@@ -20,7 +20,21 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.compiled import njit, routine
 from tinygen.kernels.cpu.convolution_direct import SUMS
 from tinygen.kernels.cpu.convolution_layout import Array, zero_floats
-from tinygen.kernels.cpu.convolution_tiles import BAND, PLACED, Plan
+from tinygen.kernels.cpu.convolution_tiles import (
+    ACROSS,
+    BAND,
+    CHANNELS,
+    DOWN,
+    HEIGHT,
+    LEFT,
+    PIXELS,
+    PLACED,
+    READ,
+    TOP,
+    UNITS,
+    WIDE,
+    Plan,
+)
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_line, transform_part
 from tinygen.kernels.cpu.gemm import accumulate, multiply, place
 from tinygen.kernels.cpu.launch import floats, integer, integers, launch, several, task, variant
@@ -92,15 +106,15 @@ def _source_tiles(x, lines, v, image, here, band, tiles, geometry, down, across,
     B^T goes down all columns of the row first, from the image to n lines, zero beyond its sides: columns that two tiles
     share are done once, and memory is read in its order. What the row of tiles below needs is fetched meanwhile.
     """
-    height, width, channels = several(geometry, 2, 3)
-    read, left, row, wide = geometry[8], geometry[11], geometry[16], geometry[17]
+    height, width, channels = several(geometry, HEIGHT, 3)
+    read, left, row, wide = geometry[READ], geometry[LEFT], geometry[PIXELS], geometry[WIDE]
     n = TILE + _taps - 1
     step, line = read * width * channels, row * channels
     begin, end = max(left, 0), min(left + row, width)
     for t in range(0, here * band[0], wide):
         i, first = t // band[0], PLACED * (t % band[0])
         for p in range(read):
-            top = geometry[10] + tiles[first] * read + down + p
+            top = geometry[TOP] + tiles[first] * read + down + p
             above = min(n, max(0, (read - 1 - top) // read))
             inside = max(above, min(n, (height - top + read - 1) // read))
             if above < inside:
@@ -135,8 +149,8 @@ def _forward(block, part, parts):
     lines = floats(block, 12)[part * line_size :]
     v = floats(block, 13)[part * v_size :]
     m = floats(block, 14)[part * m_size :]
-    pieces, images = several(geometry, 0, 2)
-    channels, out_height, out_width, outputs, read, write = several(geometry, 4, 6)
+    pieces, images = several(geometry, UNITS, 2)
+    channels, out_height, out_width, outputs, read, write = several(geometry, CHANNELS, 6)
     n = TILE + _taps - 1
     sources = read * read * channels
     v_plane, m_plane = v_size // (n * n), m_size // (n * n)
@@ -151,7 +165,7 @@ def _forward(block, part, parts):
         mine = tiles[band[4] :]
         for component in range(write * write):
             e, f = component // write, component % write
-            e_first, f_first = geometry[12 + e], geometry[14 + f]
+            e_first, f_first = geometry[DOWN + e], geometry[ACROSS + f]
             _source_tiles(x, lines, v, image, here, band, mine, geometry, e_first, f_first, v_plane)
             for p in range(n * n):
                 first, count = _needed(p // n, p % n, n - 1, here, band)
@@ -178,8 +192,8 @@ def _weight_gradient(block, part, parts):
     lines = floats(block, 8)[part * line_size :]
     v = floats(block, 9)[part * v_size :]
     y = floats(block, 10)[part * y_size :]
-    pieces, images = several(geometry, 0, 2)
-    channels, out_height, out_width, outputs, read = several(geometry, 4, 5)
+    pieces, images = several(geometry, UNITS, 2)
+    channels, out_height, out_width, outputs, read = several(geometry, CHANNELS, 5)
     n = TILE + _taps - 1
     sources, down = read * read * channels, out_width * outputs
     v_plane, y_plane = v_size // (n * n), y_size // (n * n)

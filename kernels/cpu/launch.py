@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Collection
 from ctypes import addressof, c_char
 from functools import cached_property
+from threading import Lock
 from types import FunctionType
 from typing import Any
 
@@ -21,7 +22,7 @@ from numba.core.ccallback import CFunc
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.compiled import Cache, load_routines
+from tinygen.kernels.cpu.compiled import cache_of, load_routines
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
@@ -56,7 +57,7 @@ class task:
         load_routines(self.function)
         signature = (types.intp, types.intp, types.intp), types.void
         compiled: Any = CFunc(self.function, signature, {}, {"fastmath": self.fastmath, "error_model": "numpy"})
-        compiled._cache = Cache(self.function)
+        compiled._cache = cache_of(self.function)
         compiled.compile()
         self.kept = compiled
         return compiled.address  # type: ignore[no-any-return]
@@ -85,7 +86,25 @@ def _launch_here(address, block):
 
 
 for _function in (_launch, _launch_here):
-    _function._cache = Cache(_function.py_func)
+    _function._cache = cache_of(_function.py_func)
+
+
+_turn = Lock()
+
+
+def _in_turn(address: int, block: int, parts: int) -> None:
+    """`_launch`, one Python thread at a time; from the second time on at once, where the threading layer allows that.
+
+    Numba's own work queue, which is there where no OpenMP is, ends a process of which two threads ask for it together.
+    """
+    global _parallel
+    with _turn:
+        _launch(address, block, parts)
+        if numba.threading_layer() != "workqueue":
+            _parallel = _launch
+
+
+_parallel: Any = _in_turn
 
 
 def _address(x: NDArray[Any]) -> int:
@@ -128,7 +147,7 @@ def launch(work: task, parts: int, *arguments: NDArray[Any] | Tables | int) -> N
     if parts == 1:  # no parallel region: it would wake every thread
         _launch_here(work.address, start)
     else:
-        _launch(work.address, start, parts)
+        _parallel(work.address, start, parts)
 
 
 def _slot(builder: Any, args: Any, place: int) -> Any:

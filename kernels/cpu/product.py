@@ -1,5 +1,5 @@
 """The matrix product on the CPU. It exists for the company it keeps: OpenBLAS's threads beside the kernels' slow
-both many times (20 times was measured; openblas.py says why). Large float32 products run here, on the same threads as
+both many times (openblas.py says why, and what measures it). Large float32 products run here, on the same threads as
 every other kernel; small ones and float64 go to NumPy, whose OpenBLAS does them on the calling thread.
 
 A product is one launch, for which nothing is made ready: every thread has rows and columns of C of its own, and packs

@@ -4,6 +4,9 @@ LLVM's vector types become one Numba type, `vector`, with the operators + - * / 
 below (called from compiled code only). LLVM lowers any lane count on any processor, so `LANES` decides speed,
 never correctness; it is chosen at import, from the processor Numba compiles for. A memory operand is an array
 and an index: elements counted from the array's first, in memory order, unchecked (C-contiguous, any rank).
+
+An `@intrinsic` is asked with the types of its arguments, when a caller is compiled, and answers with its signature and
+`build`, which writes its instructions (LLVM's, by `builder`) in the place of the call; None refuses the types.
 Held by tests/kernels/test_simd.py, lane by lane against NumPy.
 """
 
@@ -31,8 +34,11 @@ _LEVELS = {"generic": "", "x86-64": "", "x86-64-v2": "", "x86-64-v3": "+avx", "x
 
 
 def _features() -> frozenset[str]:
-    """The instruction sets that Numba will compile for, as LLVM names them: NUMBA_CPU_NAME's where that is a level."""
-    text = config.CPU_FEATURES or _LEVELS.get(config.CPU_NAME)
+    """The instruction sets that Numba will compile for, as LLVM names them: NUMBA_CPU_NAME's where that is a level.
+
+    Of another name, what NUMBA_CPU_FEATURES says, or else this processor's.
+    """
+    text = config.CPU_FEATURES or _LEVELS.get(config.CPU_NAME, config.CPU_FEATURES)
     if text is None:
         text = get_host_cpu_features()
     return frozenset(word[1:] for word in text.split(",") if word.startswith("+"))

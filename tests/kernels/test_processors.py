@@ -59,3 +59,31 @@ def test_kernels_run_in_a_process_forked_off_after_they_have_run_here():
         found = pool.map_async(_convolved, range(2)).get(timeout=60)
     assert found == pytest.approx(expected, rel=1e-6)
     assert _convolved(0) == expected[0]
+
+
+THREADS = """
+import threading
+import numpy as np
+import numba
+from tinygen.kernels.cpu import rectifier
+x = np.random.default_rng(0).normal(size=(64, 4096)).astype(np.float32)
+wrong = []
+def work():
+    for _ in range(200):
+        if not (rectifier.relu(x) == np.maximum(x, 0)).all():
+            wrong.append(1)
+threads = [threading.Thread(target=work) for _ in range(4)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(numba.threading_layer(), len(wrong))
+"""
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_python_threads_may_call_kernels_at_the_same_time(layer):
+    """Numba's own work queue, what is left where there is no OpenMP, would end the process."""
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=False)
+    if "could be loaded" in done.stderr:
+        pytest.skip(f"Numba finds no {layer} here")
+    assert done.stdout.split() == [layer, "0"], done.stderr[-1000:]
