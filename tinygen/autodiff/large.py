@@ -61,8 +61,7 @@ def _operation(op: Primitive) -> Chain | None:
     """The chain of one step that is `op`; None where it gives no numbers, or has a kernel of its own."""
     if not isinstance(op.scalar, str) or not op.rules or op.name in kernels.NAMES:
         return None
-    (result,) = lowered(expression(op.name, *map(argument, range(op.arity))))
-    return None if result.name == ARGUMENT else Chain(op.name, (result,))
+    return Chain(op.name, lowered(expression(op.name, *map(argument, range(op.arity)))))
 
 
 class Plan(NamedTuple):
