@@ -13,16 +13,14 @@ import numpy as np
 from ..definitions import normalisation as definition
 from ..definitions.shapes import check_shape
 from .launch import launch
-from .normalisation_pixels import WIDTH, padded
+from .normalisation_pixels import WIDTH
 from .normalisation_rows import norm_rows_backward_task, norm_rows_task
 from .normalisation_sweeps import (
-    affine_task,
-    combine_task,
     group_norm_backward_task,
     group_norm_task,
-    merge_moments_task,
-    merge_products_task,
+    input_gradient_task,
     moments_task,
+    normalise_task,
     products_task,
 )
 from .rows_copied import in_order
@@ -102,9 +100,8 @@ def batch_norm(
     parts = min(thread_count(x.size, _SERIAL), len(source))
     moments = np.empty((parts, 2, fold * c))
     launch(moments_task, parts, source, moments, *source.shape)
-    k = np.zeros((3, padded.py_func(fold * c)), np.float32)
-    launch(merge_moments_task, 1, moments, weight, bias, np.array([eps]), mean, rstd, k, parts, *source.shape)
-    launch(affine_task, parts, source, result, k, np.array([negative_slope], np.float32), *source.shape)
+    numbers = (np.array([eps]), np.array([negative_slope], np.float32))
+    launch(normalise_task, parts, source, result, moments, weight, bias, *numbers, mean, rstd, *source.shape)
     return y, mean, rstd
 
 
@@ -138,9 +135,8 @@ def batch_norm_backward(
     launch(products_task, parts, cotangent, source, mean, sums, signs, result, slope, *source.shape, int(rectified))
     if rectified:
         cotangent = result
-    k = np.zeros((4, padded.py_func(fold * c)), np.float32)
-    launch(merge_products_task, 1, sums, weight, mean, rstd, dweight, dbias, k, parts, *source.shape)
-    launch(combine_task, parts, cotangent, source, result, k, *source.shape)
+    arrays = (cotangent, source, result, sums, weight, mean, rstd, dweight, dbias)
+    launch(input_gradient_task, parts, *arrays, *source.shape)
     return dx, dweight, dbias
 
 

@@ -150,44 +150,46 @@ def moments_task(block, part, parts):
 
 
 @task
-def merge_moments_task(block, part, parts):
-    """mean and rstd (C,) from the runs' moments (runs, 2, width); the affine map k (mean, scale, offset). Arguments:
-    moments, weight, bias (C,), eps (1,), mean, rstd, k; runs, pixels, width."""
-    moments, weight, bias, eps = doubles(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)[0]
-    mean, rstd, k = floats(block, 4), floats(block, 5), floats(block, 6)
-    runs, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
-    channels, n = len(mean), padded(width)
+def normalise_task(block, part, parts):
+    """y = the affine map of a run of pixels, negative values times a slope. Every thread merges the moments of all the
+    runs for itself: that takes less than another launch. Arguments: x, y (pixels, width), moments (parts, 2, width),
+    weight, bias (C,), eps, slope (1,), mean, rstd (C,); pixels, width."""
+    x, y, moments, weight, bias = (
+        floats(block, 0),
+        floats(block, 1),
+        doubles(block, 2),
+        floats(block, 3),
+        floats(block, 4),
+    )
+    eps, slope, mean, rstd = doubles(block, 5)[0], floats(block, 6), floats(block, 7), floats(block, 8)
+    pixels, width = integer(block, 9), integer(block, 10)
+    channels = len(weight)
     count = pixels * (width // channels)
+    k = np.zeros((3, padded(width)), np.float32)  # mean, scale, offset
     for c in range(channels):
         centre, spread = 0.0, 0.0
-        for i in range(runs):
-            run = pixels * (i + 1) // runs - pixels * i // runs
+        for i in range(parts):
+            run = pixels * (i + 1) // parts - pixels * i // parts
             for f in range(c, width, channels):
                 centre += moments[2 * i * width + f] * run
         centre /= count
-        for i in range(runs):
-            run = pixels * (i + 1) // runs - pixels * i // runs
+        for i in range(parts):
+            run = pixels * (i + 1) // parts - pixels * i // parts
             for f in range(c, width, channels):
                 d = moments[2 * i * width + f] - centre
                 spread += moments[(2 * i + 1) * width + f] + run * d * d
         r = 1 / np.sqrt(spread / count + eps)
-        mean[c] = centre
-        rstd[c] = r
-        remainder = centre - mean[c]
+        rounded = np.float32(centre)
+        if part == 0:
+            mean[c] = rounded
+            rstd[c] = r
+        remainder = centre - rounded
         for f in range(c, width, channels):
-            k[f] = mean[c]
-            k[n + f] = weight[c] * r
-            k[2 * n + f] = bias[c] - remainder * weight[c] * r
-
-
-@task
-def affine_task(block, part, parts):
-    """y = (x - k[0]) k[1] + k[2] on a run of pixels, negative values times a slope. Arguments: x, y (pixels, width), k,
-    slope (1,); pixels, width."""
-    x, y, k, slope = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    pixels, width = integer(block, 4), integer(block, 5)
-    first, last, n = pixels * part // parts, pixels * (part + 1) // parts, padded(width)
-    affine(x, y, first * width, last - first, width, k[:n], k[n : 2 * n], k[2 * n :], 0, slope)
+            k[0, f] = rounded
+            k[1, f] = weight[c] * r
+            k[2, f] = bias[c] - remainder * weight[c] * r
+    first, last = pixels * part // parts, pixels * (part + 1) // parts
+    affine(x, y, first * width, last - first, width, k[0], k[1], k[2], 0, slope)
 
 
 @task
@@ -211,34 +213,30 @@ def products_task(block, part, parts):
 
 
 @task
-def merge_products_task(block, part, parts):
-    """dweight and dbias (C,) from the runs' sums (runs, 2, width); dx's coefficients k (mean, of_g, of_x, offset).
-    Arguments: sums, weight, mean, rstd, dweight, dbias (C,), k; runs, pixels, width."""
-    sums, weight, mean, rstd = doubles(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    dweight, dbias, k = floats(block, 4), floats(block, 5), floats(block, 6)
-    runs, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
-    channels, n = len(mean), padded(width)
+def input_gradient_task(block, part, parts):
+    """dx = h k[1] + (x - k[0]) k[2] + k[3] on a run of pixels; dweight and dbias. Every thread merges the sums of all
+    the runs for itself. Arguments: h, x, dx (pixels, width), sums (parts, 2, width), weight, mean, rstd, dweight, dbias
+    (C,); pixels, width."""
+    h, x, dx, sums = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
+    weight, mean, rstd = floats(block, 4), floats(block, 5), floats(block, 6)
+    dweight, dbias = floats(block, 7), floats(block, 8)
+    pixels, width = integer(block, 9), integer(block, 10)
+    channels = len(weight)
     count = pixels * (width // channels)
+    k = np.zeros((4, padded(width)), np.float32)
     for c in range(channels):
         s, q, r = 0.0, 0.0, np.float64(rstd[c])
-        for i in range(runs):
+        for i in range(parts):
             for f in range(c, width, channels):
                 s += sums[2 * i * width + f]
                 q += sums[(2 * i + 1) * width + f]
-        dweight[c] = q * r
-        dbias[c] = s
+        if part == 0:
+            dweight[c] = q * r
+            dbias[c] = s
         for f in range(c, width, channels):
-            k[f] = mean[c]
-            k[n + f] = weight[c] * r
-            k[2 * n + f] = -weight[c] * r * r * r * q / count
-            k[3 * n + f] = -weight[c] * r * s / count
-
-
-@task
-def combine_task(block, part, parts):
-    """dx = g k[1] + (x - k[0]) k[2] + k[3] on a run. Arguments: g, x, dx (pixels, width), k; pixels, width."""
-    g, x, dx, k = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    pixels, width = integer(block, 4), integer(block, 5)
-    first, last, n = pixels * part // parts, pixels * (part + 1) // parts, padded(width)
-    of_g, of_x, offset = k[n : 2 * n], k[2 * n : 3 * n], k[3 * n :]
-    combine(g, x, dx, first * width, last - first, width, k[:n], of_g, of_x, offset)
+            k[0, f] = mean[c]
+            k[1, f] = weight[c] * r
+            k[2, f] = -weight[c] * r * r * r * q / count
+            k[3, f] = -weight[c] * r * s / count
+    first, last = pixels * part // parts, pixels * (part + 1) // parts
+    combine(h, x, dx, first * width, last - first, width, k[0], k[1], k[2], k[3])

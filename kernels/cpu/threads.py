@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 config: Any = numba.core.config
+_parallel: Any = numba.np.ufunc.parallel
 
 # Waiting OpenMP threads spin by default, which slows every launch many times as soon as another process wants a core.
 # They sleep here; GNU's spin for some microseconds first, which is quicker while the machine is quiet. The library
@@ -31,10 +32,18 @@ _forked = False
 def _in_child() -> None:
     """OpenMP's threads do not survive a fork, and its library ends a child that asks for them."""
     global _forked
-    _forked = getattr(numba.np.ufunc.parallel, "_is_initialized", True)
+    _forked = getattr(_parallel, "_is_initialized", True)
 
 
 os.register_at_fork(after_in_child=_in_child)
+
+
+def _number() -> int:
+    """Numba's threads, without the two locks under which it asks each time whether it has started them."""
+    try:
+        return _parallel._get_num_threads()  # type: ignore[no-any-return]
+    except AttributeError:  # it has not
+        return numba.get_num_threads()
 
 
 def thread_count(work: int | None = None, least: int = 1) -> int:
@@ -46,7 +55,7 @@ def thread_count(work: int | None = None, least: int = 1) -> int:
     """
     if _forked or (work is not None and work < 2 * least):
         return 1
-    threads = numba.get_num_threads()
+    threads = _number()
     return threads if work is None else max(1, min(threads, work // least))
 
 

@@ -24,6 +24,8 @@ def pair(name: str, value: Any, least: int) -> Pair:
     Raises:
         ValueError: not one int or two, or below `least`.
     """
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and min(value) >= least:
+        return value  # as a layer has made it
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(isinstance(v, int) or hasattr(v, "__index__") for v in both):
         raise ValueError(f"{name} is an int or a pair of ints, not {value!r}")
