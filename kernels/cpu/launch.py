@@ -116,8 +116,8 @@ class Tables:
         self.entries = _entries(arguments)
 
 
-def _entries(arguments: "tuple[NDArray[Any] | Tables | int, ...]") -> list[int]:
-    """Two numbers for each argument: address and size of an array; a number and 0."""
+def _entries(arguments: tuple[Any, ...]) -> list[int]:
+    """Two numbers for each argument of `launch`: address and size of an array; a number and 0."""
     found: list[int] = []
     for a in arguments:  # half of what a launch costs
         kind = type(a)
@@ -127,7 +127,7 @@ def _entries(arguments: "tuple[NDArray[Any] | Tables | int, ...]") -> list[int]:
             found += a.entries
         elif kind is ndarray or isinstance(a, ndarray):
             try:
-                found += (addressof(_from_buffer(a)), a.size)  # type: ignore[arg-type]
+                found += (addressof(_from_buffer(a)), a.size)
             except (TypeError, ValueError):  # not to be written to; no entries; not in C order
                 found += (a.__array_interface__["data"][0], a.size)  # four times as slow
         else:
