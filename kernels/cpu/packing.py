@@ -171,10 +171,10 @@ def turn(x, start, stride, rows, columns, out, to, out_stride):
             for i in range(rows):
                 out[to + j * out_stride + i] = x[start + i * stride + j]
         return
-    for row in range(0, rows, LANES):
-        i = min(row, rows - LANES)  # the last tiles overlap those before them
-        for column in range(0, columns, LANES):
-            j = min(column, columns - LANES)
+    for column in range(0, columns, LANES):
+        j = min(column, columns - LANES)  # the last tiles overlap those before them
+        for row in range(0, rows, LANES):
+            i = min(row, rows - LANES)
             transpose_tile(x, start + i * stride + j, stride, out, to + j * out_stride + i, out_stride)
 
 

@@ -142,8 +142,8 @@ def _product(a: Array, b: Array, bias: Array | None) -> Array:
     (rows, depth), columns = a.shape, b.shape[1]
     out = np.empty((rows, columns), np.float32)
     a_by_columns, b_by_columns = not _by(1, a), not _by(1, b)
-    # What is computed is C^T; to write that by columns takes twice as long as to transpose what is packed.
-    turned = b_by_columns and not a_by_columns and rows * (depth + 2 * columns) < depth * columns
+    # What is computed then is C^T: fewer elements are transposed, those of A and of C, than B has.
+    turned = b_by_columns and not a_by_columns and rows * (depth + columns) < depth * columns
     if turned:
         a, b, rows, columns = b.T, a, columns, rows
     else:

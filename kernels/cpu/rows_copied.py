@@ -10,7 +10,7 @@ import numpy as np
 from ..definitions.arithmetic import LARGE
 from .compiled import njit
 from .launch import floats, integer, launch, task
-from .packing import load_vector, store_vector, transpose_tile
+from .packing import load_vector, store_vector, turn
 from .simd import FASTMATH, LANES, vload, vstore
 from .threads import thread_count
 
@@ -74,16 +74,8 @@ def _in_order(block, part, parts):
         if column_step == 1:
             for r in range(rows):
                 copy_floats(x, start + r * row_step, y, to + r * columns, columns)
-        elif columns >= LANES:
-            for i in range(0, rows, LANES):
-                r = min(i, rows - LANES)  # the last tiles overlap those before them
-                for j in range(0, columns, LANES):
-                    c = min(j, columns - LANES)
-                    transpose_tile(x, start + c * column_step + r, column_step, y, to + r * columns + c, columns)
         else:
-            for c in range(columns):
-                for r in range(rows):
-                    y[to + r * columns + c] = x[start + r + c * column_step]
+            turn(x, start, column_step, columns, rows, y, to, columns)
 
 
 def _axes(x: Array) -> tuple[list[int], list[int]]:
