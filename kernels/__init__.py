@@ -7,6 +7,7 @@ definitions, for tests and doubt.
 """
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -85,6 +86,10 @@ def load(name: str, version: str) -> Callable[..., Any]:
     """
     if version != "definition" and NAMES[name] not in (IN_CUDA if version == "cuda" else IN_CPU):
         version = "definition"
+    return _imported(name, version)
+
+
+def _imported(name: str, version: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(f"{__name__}.{FOLDERS[version]}.{NAMES[name]}"), name)
 
 
@@ -104,9 +109,32 @@ def choose(array: Any) -> str:
 
 
 def _kernel(name: str) -> Callable[..., Any]:
-    def call(first: Any, *args: Any, **kwargs: Any) -> Any:
-        return load(name, choose(first))(first, *args, **kwargs)
+    """What `tinygen.kernels.<name>` is until it is called: then a function with the arguments of the definition takes
+    its place, which hands them on as they are. To gather them up and spread them out again takes longer than what a
+    kernel does to a tiny array."""
 
+    def first(*args: Any, **kwargs: Any) -> Any:
+        globals()[name] = call = _with_the_arguments_of(_imported(name, "definition"), name)
+        return call(*args, **kwargs)
+
+    return _named(first, name)
+
+
+def _with_the_arguments_of(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
+    parameters = inspect.signature(definition).parameters.values()
+    plain = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    given = ", ".join([*plain, *(["*"] if keywords else []), *keywords])
+    passed = ", ".join([*plain, *(f"{k}={k}" for k in keywords)])
+    scope: dict[str, Any] = {}
+    exec(f"def call({given}): return load({name!r}, choose({plain[0]}))({passed})", globals(), scope)
+    call = scope["call"]
+    call.__defaults__ = tuple([p.default for p in parameters if p.name in plain and p.default is not p.empty])
+    call.__kwdefaults__ = {p.name: p.default for p in parameters if p.name in keywords and p.default is not p.empty}
+    return _named(call, name)
+
+
+def _named(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"Kernel `{name}`; see kernels/definitions/{NAMES[name]}.py for what it computes."
     return call

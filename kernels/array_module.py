@@ -79,6 +79,14 @@ _error, _IGNORED = _error_state()
 _set, _reset = _error.set, _error.reset
 
 
+def run_quietly() -> Callable[..., Any]:
+    """`run(f, *args)` is f(*args) without warnings of poles: in a context of its own, which takes a third of the time
+    of setting the variable and setting it back. Not to be entered twice, by two threads or from within."""
+    context = contextvars.Context()
+    context.run(_set, _IGNORED)
+    return context.run
+
+
 class quietly:
     """As `quiet`, for a block in which many operations run."""
 
@@ -102,4 +110,5 @@ def quiet(forward: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _reset(before)
 
+    silent.loud = forward  # type: ignore[attr-defined]
     return silent

@@ -46,10 +46,12 @@ def join(first: Array, others: Sequence[Array], axis: int) -> Array:
     """`first` and `others`, of equal sizes but along `axis`, behind one another; laid out in memory as `first`."""
     arrays = [first, *others]
     axis %= first.ndim
+    if sum([x.size for x in arrays]) < LARGE:
+        return definition.join(first, others, axis)
     order = in_memory(first)
     place = order.index(axis)
     distances = [_distance(x, order, place) if x.dtype == np.float32 else None for x in arrays]
-    if sum(x.size for x in arrays) < LARGE or None in distances:
+    if None in distances:
         return definition.join(first, others, axis)
     out = definition.joined(arrays, axis)
     rows, width = _rows(out, order, place)
