@@ -301,7 +301,7 @@ def _no_copies_from_the_host(cupy: Any) -> Iterator[None]:
 
 _HERE = Path(__file__).parent
 _PLUMBING = {"capture.py", "device.py", "tensor.py", "random.py", "launch.py"}
-_PLUMBING |= {"primitive.py", "operators.py", "arguments.py"}
+_PLUMBING |= {"call.py", "settled.py", "primitive.py", "operators.py", "arguments.py"}
 
 
 def _explained(error: Exception, cupy: Any) -> Exception:

@@ -1,4 +1,4 @@
-"""`a * b` is `multiply(a, b)` by a shorter way: the same values, the same nodes, the same errors."""
+"""`a * b` is `multiply(a, b)`: the same values, the same nodes, the same errors; and leaves others their side."""
 
 import itertools
 import operator
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen.autodiff.primitive import REGISTRY
 from tinygen.kernels.definitions.arithmetic import LARGE
 
 PAIRS = {
@@ -108,21 +107,3 @@ def test_an_operator_watches_an_array_that_others_hold():
     held[0] = 7.0
     with pytest.raises(tg.MutationError, match="multiply"):
         y.sum().backward()
-
-
-@pytest.mark.parametrize("name", [name for name, op in REGISTRY.items() if op._of_one])
-def test_a_function_of_one_argument_gives_the_value_and_the_node_of_the_general_way(name, monkeypatch):
-    op = REGISTRY[name]
-    for x in tensors():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of arguments outside of a domain
-            short = op(x)
-            monkeypatch.setattr(op, "_of_one", False)
-            general = op(x)
-            monkeypatch.setattr(op, "_of_one", True)
-        np.testing.assert_array_equal(np.asarray(short, np.float64), np.asarray(general, np.float64))
-        assert (short.dtype, place(short)) == (general.dtype, place(general))
-
-
-def test_functions_of_one_argument_go_the_shorter_way():
-    assert {"exp", "log", "tanh", "sqrt", "negative", "relu"} <= {name for name, op in REGISTRY.items() if op._of_one}

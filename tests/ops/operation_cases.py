@@ -189,8 +189,11 @@ CASES: list[Case] = [
     case(red.logsumexp, real(2, 3), 1),
     case(red._cumulative_sum, real(2, 3), 1),
     # products
-    case(linalg._matmul, real(2, 3), real(3, 2)),
-    case(linalg._matmul, real(2, 1, 2, 3), real(4, 3, 1)),
+    case(linalg.matmul, real(2, 3), real(3, 2)),
+    case(linalg.matmul, real(2, 1, 2, 3), real(4, 3, 1)),
+    case(linalg.matmul, real(3), real(3)),
+    case(linalg.matmul, real(3), real(2, 3, 4)),
+    case(linalg.matmul, real(2, 4, 3), real(3)),
     case(linear.linear, real(2, 3), real(4, 3), real(4)),
     case(linear.linear, real(2, 1, 3), real(4, 3)),
     case(linear.linear, real(3), real(4, 3), real(4)),

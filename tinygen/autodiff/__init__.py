@@ -1,19 +1,21 @@
 """The tape, operations on it, and reverse mode. To be read in this order:
 
     primitive.py            what an operation is: a forward on arrays, beside it one vjp per argument, on tensors
+    call.py                 how it is called: asks what it is given, computes, records
     tape.py                 what is recorded: a node per value
     backward.py             reverse mode: one pass over the nodes, the youngest first
     transforms.py           functions of functions: vjp, jvp, jacobian, hessian
 
 What makes it safe:
 
-    arguments.py            what an operation may be given, and what it makes of it
+    settled.py              what an operation does where it is given something unusual
+    arguments.py            what it may be given, and what it makes of it
     guard.py                an array that changed after it was recorded is found
     anomaly.py              the first NaN or infinity is named
 
 What saves time and memory:
 
-    operators.py            the shortest way from `a * b` to a node
+    operators.py            `a * b` and `a.tanh()` as calls with nothing in between
     room.py                 gradients that may be written over
     tracing.py, fusion.py   a chain of operations as one pass over memory
     large.py                the same for the arithmetic on one large array

@@ -10,6 +10,7 @@ from typing import Any
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import xp
 
+watched: list[bool] = []  # not empty while anomalies are looked for in some thread: what others ask first
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
@@ -26,9 +27,11 @@ def detect_anomaly() -> Iterator[None]:
     """
     before = mode.anomaly
     mode.anomaly = True
+    watched.append(True)
     try:
         yield
     finally:
+        watched.pop()
         mode.anomaly = before
 
 

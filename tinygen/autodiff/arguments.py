@@ -40,7 +40,7 @@ def arrays_in(values: Iterable[Any]) -> list[Any]:
 def array_argument(value: Any) -> Any:
     """What a forward that is not elementwise sees in place of a number, of nested numbers, or of a list of tensors."""
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) or hasattr(v, "dtype") for v in value):
-        return [asarray(v) for v in value]
+        return [v._data if isinstance(v, Tensor) else asarray(v) for v in value]
     return value if value is None else asarray(value)
 
 

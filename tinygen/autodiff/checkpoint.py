@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygen.autodiff.backward import backpropagate
+from tinygen.autodiff.call import note
 from tinygen.autodiff.mixed_precision import mixed_precision
-from tinygen.autodiff.primitive import Primitive, joint, recorded
+from tinygen.autodiff.primitive import Primitive, joint
 from tinygen.autodiff.tape import Node, mode, now, reachable, recording
 from tinygen.autodiff.transforms import alias
 from tinygen.kernels.array_module import xp
@@ -68,5 +69,6 @@ def checkpoint(fn: Callable[..., Tensor], *args: Any) -> Tensor:
     outside = [n for n in reachable([y._node], stop_before=start) if n.time < start and n not in own]
     result = Tensor(y._data)
     parents = tuple(a._node if isinstance(a, Tensor) else None for a in args) + tuple(outside)
-    result._node = recorded(_checkpoint, (parents,), (fn, args, outside, y._data), y._data)
+    result._node = Node(_checkpoint, (parents,), (fn, args, outside, y._data), y._data)
+    note(result._node)
     return result

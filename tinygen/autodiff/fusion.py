@@ -29,7 +29,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.arguments import promoted, retained
-from tinygen.autodiff.primitive import REGISTRY, Primitive, recorded, registered
+from tinygen.autodiff.primitive import REGISTRY, Primitive, registered
 from tinygen.autodiff.tape import Node, mode, recording
 from tinygen.autodiff.tracing import apply, gradients, lowered, replayed, tracing
 from tinygen.kernels.array_module import xp
@@ -97,7 +97,7 @@ class Fused(Primitive):
         self.tensor_positions = tuple(range(self.arity))
         self.slots = ["derivative", "values", "shape"]  # of a node
         self.rules = (
-            self._rule(self.names, lambda g, derivative, values, shape: self._vjp(g, derivative, values, shape)),
+            self._rule(self.names, lambda g, derivative, values, shape: self._vjp(g, derivative, values, shape), False),
         )
         self._derivatives: dict[tuple[bool, ...], Derivative] = {}
 
@@ -133,7 +133,7 @@ class Fused(Primitive):
             found = self._derivatives[wanted] = Derivative(self, wanted)
         return found
 
-    def _arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
+    def arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
         return raw if _of_one_dtype(raw) in (float32, float64) else promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
@@ -155,15 +155,10 @@ class Fused(Primitive):
         """The arrays that the chain depends on."""
         return [a for i in self.chain.reads if type(a := raw[i]) is np.ndarray or is_array(a)]
 
-    def _record(self, args: tuple[Any, ...], raw: list[Any], out: Any, extra: Any) -> Node | None:
-        nodes = tuple([a._node if isinstance(a, Tensor) else None for a in args])
-        wanted = tuple([node is not None for node in nodes])
-        if True not in wanted:
-            return None
-        derivative = self.derivative(wanted)
+    def retains(self, nodes: tuple[Any, ...], args: tuple[Any, ...], raw: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
+        derivative = self.derivative(tuple([node is not None for node in nodes]))
         values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
-        shape = _together(self._read(raw)) if self.total else out.shape
-        return recorded(self, (nodes,), (derivative, values, shape), out)
+        return derivative, values, _together(self._read(raw)) if self.total else out.shape
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         beside = self._beside(shape) if self.total else shape

@@ -31,11 +31,10 @@ def forward(op: Primitive, raw: Sequence[Any]) -> Array:
 def gradients(op: Primitive, rules: Sequence[Rule], g: Array, saved: Sequence[Any]) -> list[Array]:
     """What the vjps of `rules`, nothing but arithmetic, make of the large gradient `g` at a node of `op` that retains
     `saved`: all in one pass."""
-    values = [g, *[value._data if isinstance(value, Tensor) else value for value in saved]]  # as `COTANGENT` is -1
+    values = [value._data if isinstance(value, Tensor) else value for value in saved]
     plan = _vjps(op, tuple([rule.arguments[0] for rule in rules]))
-    read = [values[slot + 1] for slot in plan.reads]
-    if not plan.reads or not _fits(read):
-        return [rule.vjp(*[values[slot + 1] for slot in rule.reads]) for rule in rules]
+    if plan is None or not _fits(read := [g, *[values[slot] for slot in plan.reads]]):
+        return [rule.vjp(g, *[values[slot] for slot in rule.reads]) for rule in rules]
     made = _run(plan.chain, read) if plan.chain else ()
     return [g if place is None else made[place] for place in plan.places]
 
@@ -65,8 +64,9 @@ def _operation(op: Primitive) -> Chain | None:
 
 
 class Plan(NamedTuple):
-    """How several vjps run as one chain: the slots of a node that it reads; for each vjp which of its outputs is the
-    gradient, None where that is the cotangent as it came. The chain is None where it has no outputs."""
+    """How several vjps run as one chain: the slots of a node that it reads after the cotangent; for each vjp which of
+    its outputs is the gradient, None where that is the cotangent as it came. The chain is None where it has no
+    outputs."""
 
     reads: tuple[int, ...]
     places: tuple[int | None, ...]
@@ -74,15 +74,15 @@ class Plan(NamedTuple):
 
 
 @cache
-def _vjps(op: Primitive, differentiated: tuple[str, ...]) -> Plan:
-    """The plan for the vjps of `op` at the arguments `differentiated`; it reads nothing where `op` is a user's."""
+def _vjps(op: Primitive, differentiated: tuple[str, ...]) -> Plan | None:
+    """The plan for the vjps of `op` at the arguments `differentiated`; None where `op` is a user's."""
     if REGISTRY.get(op.name) is not op:
-        return Plan((), (), None)
+        return None
     rules = [rule for rule in op.rules if rule.arguments[0] in differentiated]
     reads = tuple(sorted({slot for rule in rules for slot in rule.reads}))
-    symbols = {slot: Tensor(argument(i)) for i, slot in enumerate(reads)}
+    symbols = {slot: Tensor(argument(i)) for i, slot in enumerate(reads, 1)}
     with tracing():
-        results = [rule.vjp(*[symbols[slot] for slot in rule.reads])._data for rule in rules]
+        results = [rule.vjp(Tensor(argument(0)), *[symbols[slot] for slot in rule.reads])._data for rule in rules]
     lower = lowered(*results)
     made = tuple(dict.fromkeys(e for e in lower if e.name != ARGUMENT))
     places = tuple([made.index(e) if e in made else None for e in lower])

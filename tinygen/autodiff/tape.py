@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import ContextDecorator
 from typing import Any
 
+from tinygen.kernels.array_module import run_quietly
+
 _clock = itertools.count()
 _tick = _clock.__next__
 
@@ -26,6 +28,9 @@ class Mode(threading.local):
     tracer: Any = None  # what notes operations on symbols, while there are any: see fusion.py
     room: Any = None  # the gradient that the vjp now to run may write over: see room.py
     mixed = False  # whether layers compute with bfloat16 copies: see mixed_precision.py
+
+    def __init__(self) -> None:
+        self.quietly = run_quietly()  # calls a function of arrays at whose poles nobody is warned
 
 
 mode = Mode()

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands, same_arithmetic
-from tinygen.autodiff.primitive import Kept, operation
+from tinygen.autodiff.primitive import operation
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import xp
 from tinygen.ops import reduction
@@ -46,53 +46,60 @@ def floating(who: str, x: Any) -> None:
 
 
 def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
+    if g.ndim < b.ndim or b.ndim == 1:
+        row, column = g.ndim < b.ndim, b.ndim == 1
+        made = matmul(_matrix(g, row, column), reshape(b, (1, -1)) if column else matrix_transpose(b))
+        return reshape(made, (*made.shape[:-2], made.shape[-1])) if row else made
     if mode.recording:
-        return _matmul(g, matrix_transpose(b))
+        return matmul(g, matrix_transpose(b))
     return Tensor(kernels.matmul(g._data, b._data.swapaxes(-1, -2)))  # type: ignore[attr-defined]
 
 
-def _matmul_b(g: Tensor, a: Tensor, by_columns: bool) -> Tensor:
+def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
     """a^T g, laid out in memory as `b`: what adds it to a weight in place then reads both in one order."""
-    if not mode.recording:
-        if by_columns:
-            return Tensor(kernels.matmul(g._data.swapaxes(-1, -2), a._data).swapaxes(-1, -2))  # type: ignore[attr-defined]
-        return Tensor(kernels.matmul(a._data.swapaxes(-1, -2), g._data))  # type: ignore[attr-defined]
+    if g.ndim < a.ndim or a.ndim == 1:
+        row, column = a.ndim == 1, g.ndim < a.ndim
+        made = matmul(reshape(a, (-1, 1)) if row else matrix_transpose(a), _matrix(g, row, column))
+        return reshape(made, made.shape[:-1]) if column else made
+    by_columns = len(b_strides) == 2 and b_strides[0] < b_strides[1]
+    if mode.recording:
+        return matrix_transpose(matmul(matrix_transpose(g), a)) if by_columns else matmul(matrix_transpose(a), g)
     if by_columns:
-        return matrix_transpose(_matmul(matrix_transpose(g), a))
-    return _matmul(matrix_transpose(a), g)
+        return Tensor(kernels.matmul(g._data.swapaxes(-1, -2), a._data).swapaxes(-1, -2))  # type: ignore[attr-defined]
+    return Tensor(kernels.matmul(a._data.swapaxes(-1, -2), g._data))  # type: ignore[attr-defined]
 
 
-@operation(a=_matmul_a, b=_matmul_b, name="matmul")
-def _matmul(a: Any, b: Any) -> Any:
-    by_columns = b.ndim == 2 and b.strides[0] < b.strides[1]
-    return Kept(kernels.matmul(a, b), by_columns=by_columns)  # type: ignore[attr-defined]
+def _matrix(g: Any, row: bool, column: bool) -> Any:
+    """The cotangent of a product with a vector, as a matrix: the vector was its `row`, its `column`, or both."""
+    shape = (*g.shape, 1) if column else g.shape
+    return reshape(g, (*shape[:-1], 1, shape[-1]) if row else shape)
 
 
-def matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
+@operation(a=_matmul_a, b=_matmul_b)
+def matmul(a: Any, b: Any) -> Any:
     """The matrix product over the last two axes, broadcast over the others; 1-D arguments are vectors.
 
     Raises:
         ValueError: inner sizes that differ, or a number in place of an array.
         TypeError: dtypes that differ.
     """
-    a, b = as_tensor(a), as_tensor(b)
     of_a, of_b = a.shape, b.shape
     if not of_a or not of_b or of_a[-1] != of_b[-2 if len(of_b) > 1 else 0]:
         raise ValueError(
-            f"matmul: shapes {a.shape} and {b.shape} do not fit together: the last size of the first must equal "
+            f"shapes {of_a} and {of_b} do not fit together: the last size of the first must equal "
             "the second last of the second"
         )
     if a.dtype is not b.dtype:
         a, b = operands("matmul", a, b)
-    left = reshape(a, (1, -1)) if len(of_a) == 1 else a
-    right = reshape(b, (-1, 1)) if len(of_b) == 1 else b
+    row, column = len(of_a) == 1, len(of_b) == 1
     try:
-        y = _matmul(left, right)
+        if not (row or column):
+            return kernels.matmul(a, b)  # type: ignore[attr-defined]
+        y = kernels.matmul(a.reshape(1, -1) if row else a, b.reshape(-1, 1) if column else b)  # type: ignore[attr-defined]
     except ValueError:
-        raise ValueError(f"matmul: the leading sizes of {a.shape} and {b.shape} do not broadcast together") from None
-    if len(of_a) == 1:
-        y = reshape(y, (*y.shape[:-2], y.shape[-1]))
-    return reshape(y, y.shape[:-1]) if len(of_b) == 1 else y
+        raise ValueError(f"the leading sizes of {of_a} and {of_b} do not broadcast together") from None
+    lead = y.shape[: -1 - row] if column else (*y.shape[:-2], y.shape[-1])
+    return y.reshape(lead)
 
 
 # -- einsum --------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinygen.autodiff.operators import operators
+from tinygen.autodiff.operators import method, operator
 from tinygen.ops import comparison as c
 from tinygen.ops import elementwise as e
 from tinygen.ops import indexing, linalg, reduction
@@ -74,15 +74,14 @@ def transposed(self: Tensor) -> Tensor:
 
 
 for _name, _function in BINARY.items():
-    for _method, _own in zip(operators(_function), (f"__{_name}__", f"__r{_name}__")):
-        setattr(Tensor, _own, _method)
+    operator(f"__{_name}__", _function)
+    operator(f"__r{_name}__", _function, reflected=True)
 for _name, _function in COMPARISONS.items():
-    setattr(Tensor, f"__{_name}__", operators(_function)[0])
+    operator(f"__{_name}__", _function)
 for _name, _function in UNARY.items():
-    setattr(Tensor, f"__{_name}__", lambda self, function=_function: function(self))
+    method(f"__{_name}__", _function)
 for _function in METHODS:
-    _name = getattr(_function, "name", _function.__name__)
-    setattr(Tensor, _name, lambda self, *args, function=_function, **kwargs: function(self, *args, **kwargs))
+    method(getattr(_function, "name", _function.__name__), _function)
 Tensor.reshape = reshape  # type: ignore[method-assign]
 Tensor.permute = permute  # type: ignore[method-assign]
 Tensor.transpose = lambda self, axis0, axis1: m.swapaxes(self, axis0, axis1)  # type: ignore[method-assign]

@@ -48,7 +48,12 @@ def _axes(ndim: int, axis: Axis) -> tuple[int, ...]:
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape after a reduction over `axis` that keeps the reduced dimensions as 1."""
-    axes = axes_of(len(shape), axis)
+    return _kept(shape, tuple(axis) if isinstance(axis, list) else axis)
+
+
+@lru_cache(maxsize=4096)
+def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    axes = _axes(len(shape), axis)
     return tuple([1 if i in axes else n for i, n in enumerate(shape)])
 
 
@@ -58,7 +63,7 @@ def count(shape: tuple[int, ...], axis: Axis) -> int:
 
 
 def _checked(x: Any, axis: Axis) -> Any:
-    return None if axis is None else axes_of(x.ndim, axis)
+    return None if axis is None else _axes(x.ndim, tuple(axis) if type(axis) is list else axis)
 
 
 def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:

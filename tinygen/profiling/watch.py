@@ -30,7 +30,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff import backward
 from tinygen.autodiff.fusion import Fused
-from tinygen.autodiff.primitive import COTANGENT, Kept, Primitive, Rule
+from tinygen.autodiff.primitive import Kept, Primitive, Rule
 from tinygen.autodiff.tape import Node, mode
 from tinygen.capture import Captured
 from tinygen.kernels.array_module import xp
@@ -220,7 +220,7 @@ class Watch:
             self.own += clock() - entered
             try:
                 if rule.arithmetic and not mode.recording:
-                    saved = [g if slot == COTANGENT else node.saved[slot] for slot in rule.reads]
+                    saved = [g, *(node.saved[slot] for slot in rule.reads)]
                     raw = tuple(value._data if isinstance(value, Tensor) else value for value in saved)
                     price = lambda result, _: cost_of_arithmetic(result, raw)
                     return self._timed("gradient", made, (node, rule, g, several), {}, price)

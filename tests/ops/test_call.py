@@ -1,0 +1,140 @@
+"""A call written for what is usual gives what the general way gives: values, nodes and errors; and it can be read."""
+
+import traceback
+import warnings
+
+import numpy as np
+import pytest
+from operation_cases import BINARY, CASES, UNARY, operation_named, real
+
+import tinygen as tg
+from tinygen.autodiff import anomaly
+from tinygen.autodiff.call import text, written
+from tinygen.autodiff.primitive import REGISTRY, primitive
+from tinygen.tensor import Tensor
+
+OF_ARRAYS = [case for case in CASES if case.fn is REGISTRY.get(case.name)]
+
+
+def tracked(arguments, which=True):
+    """The floating arrays among the arguments as tensors, of which those at `which` carry a gradient."""
+    return [
+        tg.tensor(a, requires_grad=which is True or i in which)
+        if isinstance(a, np.ndarray) and a.dtype.kind == "f"
+        else a
+        for i, a in enumerate(arguments)
+    ]
+
+
+def found(op, arguments):
+    """The value, and what the node holds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        y = op(*arguments)
+    node = y._node
+    if node is None:
+        return y, None
+    return y, (node.op, node.parents, node.shape, node.dtype, list(node.retained))
+
+
+def in_general(op, arguments):
+    """The same by the way that nothing usual takes."""
+    anomaly.watched.append(True)
+    try:
+        return found(op, arguments)
+    finally:
+        anomaly.watched.pop()
+
+
+def alike(op, arguments):
+    (y, node), (general, general_node) = found(op, arguments), in_general(op, arguments)
+    assert type(y._data) is type(general._data) is np.ndarray
+    assert y.dtype == general.dtype
+    np.testing.assert_array_equal(y, general)
+    assert node == general_node
+    if node is not None:
+        same = zip(y._node.retained.values(), general._node.retained.values())
+        assert all(
+            a is b or np.array_equal(a, b, equal_nan=True) for a, b in same if isinstance(a, Tensor | np.ndarray)
+        )
+    return node is not None
+
+
+@pytest.mark.parametrize("case", OF_ARRAYS, ids=lambda case: case.name)
+def test_operations(case):
+    assert alike(case.fn, tracked(case.arguments))
+    assert not alike(case.fn, tracked(case.arguments, ()))
+    for i in case.fn.tensor_positions:
+        alike(case.fn, tracked(case.arguments, (i,)))  # what only the others' vjps ask for is not retained
+    with tg.no_grad():
+        assert not alike(case.fn, tracked(case.arguments))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [*UNARY, *BINARY])
+def test_functions_of_numbers(name, dtype):
+    op = operation_named(name)
+    intervals = [UNARY[name]] if name in UNARY else BINARY[name]
+    for shape in ((), (2, 3)):
+        arrays = [real(*shape, low=low, high=high).astype(dtype) for low, high in intervals]
+        assert alike(op, tracked(arrays))
+        for i in range(len(arrays) * (len(arrays) > 1)):
+            assert alike(op, tracked([*arrays[:i], 0.75, *arrays[i + 1 :]]))
+            assert alike(op, tracked(arrays, (i,)))
+    assert not alike(op, [0.75] * len(intervals))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("tanh", [real(2, 3)]),
+        ("multiply", [real(2, 3), real(3)]),
+        ("multiply", [real(2, 3), 2.0]),
+        ("power", [2, real(2, 3)]),
+        ("clip", [real(2, 3), None, 1.0]),
+        ("matmul", [real(2, 3), real(3, 4)]),
+        ("linear", [real(2, 3), real(4, 3), real(4)]),
+        ("sum", [real(2, 3), (0, 1), True]),
+        ("reshape", [real(2, 3), (3, 2)]),
+        ("_getitem", [real(2, 3), slice(1)]),
+    ],
+)
+def test_what_is_usual_is_asked_nothing_more(name, arguments):
+    """Or all the rest would be in vain, and nothing would show it but the time."""
+
+    def settled(op, args):
+        raise AssertionError(f"{op.name} of {args} is unusual")
+
+    call = written(REGISTRY[name])
+    call.__globals__["settled"] = settled
+    assert call(*tracked(arguments))._node is not None
+    with pytest.raises(AssertionError, match="is unusual"):
+        call(*([[1.0, 2.0]] * len(arguments)))
+
+
+def test_arguments_keep_their_names_and_defaults():
+    op = tg.primitive(result=lambda g, mode: g * mode)(lambda result, mode=2.0: result * mode)  # as in the text itself
+    x = tg.tensor([1.0], requires_grad=True)
+    assert op(result=x).tolist() == [2]
+    assert op(x, mode=3.0).tolist() == [3]
+    assert tg.grad(op(x, 5.0).sum(), x)[0].tolist() == [5]
+
+
+def test_a_traceback_shows_the_text():
+    @tg.primitive
+    def broken(x):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken") as caught:
+        broken(tg.ones(2))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "out = forward(array0)" in shown
+    assert "out = forward(array0)" in text(broken)
+    assert "in broken" in shown
+
+
+def test_a_call_is_written_for_its_operation_alone():
+    double, triple = (primitive(lambda x, n=n: x * n) for n in (2, 3))
+    assert double(tg.ones(1)).item() == 2
+    assert triple(tg.ones(1)).item() == 3
+    assert double(tg.ones(1)).item() == 2
