@@ -26,7 +26,7 @@ from tinygen.kernels.cpu.threads import scratch, thread_count
 Array = NDArray[Any]
 FLOAT = np.dtype(np.float32)
 QUIET = 1 << 18  # multiply-adds up to which OpenBLAS does not start threads
-SMALL = 1 << 20  # ... up to which OpenBLAS is as fast
+SMALL = 1 << 19  # ... from which the kernel here is faster, on one thread too
 WAKING = 5 << 19  # ... that are worth a thread's waking
 PANEL = WIDEST * LANES  # columns in a panel of B
 BAND = 512  # rows of A at a time, at most: what is turned of them is in a cache, and B is packed anew for each
@@ -184,7 +184,7 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     if size <= QUIET:
         return _with(bias, a @ b)
     single = a.dtype == b.dtype == FLOAT
-    fits = single and b.ndim == 2 and a.ndim >= 2 and size > SMALL and a.shape[-1] == b.shape[0]
+    fits = single and b.ndim == 2 and a.ndim >= 2 and size >= SMALL and a.shape[-1] == b.shape[0]
     if not fits or b.shape[1] == 1 or a.size == a.shape[-1]:  # with a vector memory is the limit: one thread reaches it
         with one_blas_thread():
             return _with(bias, a @ b)

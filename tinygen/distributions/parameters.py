@@ -7,7 +7,7 @@ import numpy as np
 from tinygen import ops
 from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.kernels.capture import capturing
-from tinygen.tensor import ArrayLike, Tensor, asarray, float32
+from tinygen.tensor import ArrayLike, Tensor, asarray, float32, float64
 
 
 def of_one_dtype(*values: ArrayLike) -> tuple[Tensor, ...]:
@@ -15,6 +15,9 @@ def of_one_dtype(*values: ArrayLike) -> tuple[Tensor, ...]:
 
     bfloat16 becomes float32, so that densities, divergences and draws are float32 whatever the network gave.
     """
+    kinds = {v.dtype if isinstance(v, Tensor) else None for v in values}
+    if kinds == {float32} or kinds == {float64}:
+        return values  # type: ignore[return-value]
     found = [arithmetic(v.dtype) for v in values if hasattr(v, "dtype") and v.dtype.kind in "fV"]
     dtype = np.result_type(*found) if found else float32
     return tuple(as_dtype(v, dtype) for v in values)
