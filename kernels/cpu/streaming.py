@@ -32,9 +32,15 @@ def cached() -> int:
 def past_caches(arrays: list[np.ndarray], results: list[np.ndarray]) -> bool:
     """Whether `results`, computed entry by entry from `arrays`, are too large for the caches, and lie so that they can
     be stored past them."""
-    if sum([a.nbytes for a in (*arrays, *results)]) <= 0.75 * cached():  # where glibc's memcpy begins to
+    limit = 0.75 * cached()  # where glibc's memcpy begins to
+    if sum([a.nbytes for a in (*arrays, *results)]) <= limit:
         return False
-    return all(y.__array_interface__["data"][0] % _BYTES == 0 for y in results)
+    sizes = {_place(a): a.nbytes for a in (*arrays, *results)}  # what is read twice counts once
+    return sum(sizes.values()) > limit and all(_place(y) % _BYTES == 0 for y in results)
+
+
+def _place(a: np.ndarray) -> int:
+    return a.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 @intrinsic

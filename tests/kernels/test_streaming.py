@@ -78,11 +78,12 @@ def test_it_is_done_where_rows_are_whole_vectors_or_one_piece(monkeypatch):
 def test_small_arrays_and_odd_addresses_stay_in_the_caches():
     limit = streaming.cached()
     assert limit >= 1 << 15
-    third = np.empty(limit // 12 + 64, np.float32)
-    third = third[(-third.ctypes.data) % 64 // 4 :][: limit // 12]
+    whole = np.empty(limit // 4 + 64, np.float32)
+    third, other, result = whole[(-whole.ctypes.data) % 64 // 4 :][: limit // 192 * 48].reshape(3, -1)
     assert not streaming.past_caches([third], [third])
-    assert streaming.past_caches([third, third], [third])
-    assert not streaming.past_caches([third, third], [third[1:]])
+    assert streaming.past_caches([third, other], [result])
+    assert not streaming.past_caches([third, third], [result])
+    assert not streaming.past_caches([third, other], [result[1:]])
 
 
 @task
