@@ -21,6 +21,7 @@ from tinygen.kernels.expression import Chain, argument, parse
 Draw = Callable[[np.random.Generator], tuple[Any, ...]]
 DRAWS = 12  # shapes a kernel
 UNIT = 2.0**-24
+SLOPES = (1.0, 0.0, 0.25)  # of the rectifier behind a kernel; 1 is none
 
 BOUNDS = {
     "conv2d": 40,
@@ -101,7 +102,7 @@ def _convolution(rng: np.random.Generator, name: str, c: int, k: int, kernel: in
     x, g = normal(rng, n, c * groups, *side), normal(rng, n, k * groups, *out)
     w, geometry = normal(rng, k * groups, c, kernel, kernel), ((stride, stride), padding, (1, 1), groups)
     if name == "conv2d":
-        return x, w, normal(rng, k * groups), *geometry
+        return x, w, normal(rng, k * groups), *geometry, rng.choice(SLOPES)
     if name == "conv2d_input_grad":
         return g, w, normal(rng, c * groups), tuple(side), *geometry
     return x, g, (kernel, kernel), *geometry
@@ -155,12 +156,18 @@ def _(rng, name):
     last: tuple[Any, ...] = (0.1,)
     if name.startswith("group"):
         middle, last = (groups,), (0.1, bool(rng.integers(2)))
+    if name.startswith("batch"):
+        last = (0.1, rng.choice(SLOPES))
     x, offsets = 2 * normal(rng, *shape) + 1, () if name.startswith("rms") else (bias,)
     if not name.endswith("_backward"):
         return x, *middle, weight, *offsets, *last
-    _, *statistics = exactly(name.removesuffix("_backward"), x, *middle, weight, *offsets, *last)
+    y, *seen = (
+        a.astype(np.float32) for a in exactly(name.removesuffix("_backward"), x, *middle, weight, *offsets, *last)
+    )
     offsets = (bias,) if name.startswith("group") else ()
-    return normal(rng, *shape), x, *middle, weight, *offsets, *(s.astype(np.float32) for s in statistics), *last[1:]
+    if name.startswith("batch"):
+        seen.append(y)
+    return normal(rng, *shape), x, *middle, weight, *offsets, *seen, *last[1:]
 
 
 @case(*kernels.MODULES["softmax"])
