@@ -71,6 +71,18 @@ def test_matmul_is_the_matrix_product(kernels, m, k, n, left, right):
     assert (np.abs(got - want) <= 1e-6 * (np.abs(a) @ np.abs(b))).all()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 6, 7])
+@pytest.mark.parametrize(("left", "right"), [("rows", "rows"), ("rows", "columns"), ("columns", "rows")])
+@pytest.mark.parametrize(("m", "k", "n"), [(128, 300, 90), (9, 1100, 1200), (1200, 30, 70), (3, 2000, 200)])
+def test_however_many_threads_share_a_product_each_entry_is_computed(m, k, n, left, right, threads, monkeypatch):
+    monkeypatch.setattr(cpu, "thread_count", lambda *work: threads)
+    rng = np.random.default_rng(m)
+    a = LAYOUTS[left](rng.standard_normal((m, k)).astype(np.float32))
+    b = LAYOUTS[right](rng.standard_normal((k, n)).astype(np.float32))
+    got, want = cpu.matmul(a, b, np.ones(n, np.float32)), a.astype(np.float64) @ b + 1.0
+    assert (np.abs(got - want) <= 1e-6 * (np.abs(a) @ np.abs(b) + 1.0)).all()
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
