@@ -30,9 +30,9 @@ from tinygen.bench.steps import SAMPLING, STEPS
 DISTURBED = 1 / 12
 """Share of a sample's time that something else may run."""
 ROUNDING, KINKS = 1e-4, 1e-2
-"""How far values and gradients may differ: those of operations, and those of training steps and samples, where sums of
-float32 in another order flip the sign of entries that are rectified afterwards, and inverse flows magnify rounding.
-Measured beside PyTorch and JAX: 3e-5 at most, and 2e-3."""
+"""How far values and gradients may differ: those of operations; and those of training steps and samples, where sums of
+float32 in another order flip the sign of entries that are rectified afterwards, or the level that a pixel is rounded
+to. Measured beside PyTorch and JAX: 3e-5 at most, and 2e-3."""
 ENTRY = 5
 """Tolerances that a single entry may be off by, relative to the greatest."""
 ATTEMPTS = 4

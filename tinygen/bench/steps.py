@@ -191,6 +191,9 @@ SAMPLING = {
         lambda model, n, rng: model.sample(n, rng),
         lambda rng, n: {"z": _normal(rng, n, math.prod(SHAPE))},
     ),
+    "DCGAN sampling": Sampling(
+        "DCGAN", lambda model, n, rng: model.sample(n, rng), lambda rng, n: {"latent": _uniform(rng, n, 64)}
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """DCGAN in JAX, both players: tinygen/gan/networks.py and the non-saturating game of tinygen/gan/losses.py."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -11,7 +13,12 @@ def norm(p: Arrays, name: str, x: Array) -> Array:
     return F.batch_norm(x, None, None, p[f"{name}.weight"], p[f"{name}.bias"])
 
 
-def generator(p: Arrays, z: Array) -> Array:
+def norm_of_evaluation(p: Arrays, name: str, x: Array) -> Array:
+    scale = p[f"{name}.weight"] * lax.rsqrt(p[f"{name}.running_var"] + 1e-5)
+    return (x - p[f"{name}.running_mean"]) * scale + p[f"{name}.bias"]
+
+
+def generator(p: Arrays, z: Array, norm: Callable[[Arrays, str, Array], Array] = norm) -> Array:
     """Latents (N, 64) to images (N, 28, 28, 1) in [-1, 1]."""
     h = dense(p, "generator.inward", z).reshape(len(z), 128, 7, 7).transpose(0, 2, 3, 1)
     for i in range(2):
@@ -37,3 +44,8 @@ def discriminator_loss(p: Arrays, batch: Arrays, noise: Arrays) -> tuple[Array, 
 def generator_loss(p: Arrays, batch: Arrays, noise: Arrays) -> tuple[Array, None]:
     made = generator(p, 2 * noise["latent of the generator"] - 1)
     return F.softplus(-discriminator(p, made)).mean(), None
+
+
+def sample(p: Arrays, noise: Arrays) -> Array:
+    """Images in [-1, 1]."""
+    return generator(p, 2 * noise["latent"] - 1, norm_of_evaluation)

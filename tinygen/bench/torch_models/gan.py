@@ -52,3 +52,8 @@ class DCGAN(nn.Module):
     def generator_loss(self, batch: dict[str, Tensor], noise: dict[str, Tensor]) -> Tensor:
         made = torch.tanh(self.generator(2 * noise["latent of the generator"] - 1))
         return F.softplus(-self.discriminator(made)).mean()
+
+    @torch.no_grad()
+    def sample(self, noise: dict[str, Tensor]) -> Tensor:
+        """Images in [-1, 1]."""
+        return torch.tanh(self.generator(2 * noise["latent"] - 1))
