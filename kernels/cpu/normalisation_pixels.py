@@ -266,4 +266,5 @@ def combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset):
 
 @njit(**OPTIONS)
 def padded(channels):
+    """`channels` rounded up to a multiple of `WIDTH`."""
     return (channels + WIDTH - 1) // WIDTH * WIDTH

@@ -12,7 +12,7 @@ from numba import types
 
 from .compiled import njit, routine
 from .gemm import fetch as fetch_line
-from .gemm import panel_width
+from .gemm import panel_width, round_up
 from .simd import (
     FASTMATH,
     FLOATS,
@@ -100,10 +100,7 @@ def store_vector(x, at, left, value):
         vstore_first(x, at, value, left)
 
 
-@njit(fastmath=FASTMATH)
-def whole_vectors(columns):
-    """`columns` rounded up to a multiple of LANES."""
-    return -(-columns // LANES) * LANES
+whole_vectors = njit()(round_up)  # for compiled code
 
 
 @routine("f n n n n f", FASTMATH)
