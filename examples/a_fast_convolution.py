@@ -136,8 +136,10 @@ print(f"{TILE} outputs of 3 taps: {points} products for {3 * TILE}; in two dimen
 # In two dimensions the matrices stand on both sides, and 36 products take the place of 144. With many channels those
 # products are 36 products of matrices (tiles x C) (C x K), which the same microkernel does; the transforms are
 # additions of vectors of channels. convolution_winograd.py takes 49 tiles at a time, so that what is transformed never
-# leaves the second-level cache; convolution_tiles.py cuts them. The rate below counts the FLOP of the definition: it
-# may exceed the ceiling, for not all are done. Results are rectified as they are written: a slope of 1 leaves them.
+# leaves the second-level cache; convolution_tiles.py cuts them. B^T goes down the columns of an image as it is read,
+# then along its rows, and what the next row of tiles needs is fetched from memory meanwhile. The rate below counts the
+# FLOP of the definition: it may exceed the ceiling, for not all are done. Results are rectified as they are written: a
+# slope of 1 leaves them.
 
 # %%
 winograd_plan = tiles.plan(N, x.shape[1:], (SIDE, SIDE, K), 3, axis, axis)

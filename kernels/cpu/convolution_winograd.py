@@ -7,7 +7,8 @@ With S components read and T written along each axis, in the names of convolutio
     source tiles  V[x] = B^T d B   (tiles, S S C)      U[x] = G g G^T   (S S C, K)      x = 1 ... n^2
     products      M[x] = V[x] U[x] (tiles, K)          outputs A^T M A
 
-a few tiles at a time, so that V and M stay in the second-level cache. The weight gradient is the transpose:
+a few tiles at a time, so that V and M stay in the second-level cache; what the next row of tiles reads and writes is
+fetched from memory while this one is transformed. The weight gradient is the transpose:
 G^T (sum over tiles V[x]^T (A dy A^T)[x]) G. Where 4 does not divide the outputs, the last tiles have 3 along an axis
 and need fewer products: see convolution_tiles.py. Held by tests/kernels/test_convolution.py, the error bound too.
 """
@@ -127,7 +128,7 @@ def _source_tiles(x, lines, v, image, here, band, tiles, geometry, down, across,
                 for q in range(read):
                     at = (tiles[tile + 1] * read + across + q) * channels
                     to = (((tiles[tile + 4] * here + i) * read + p) * read + q) * channels
-                    for r in range(n):
+                    for r in range(n - (tiles[tile + 2] < TILE)):  # short tiles do without the last line
                         for c in range(0, channels, LANES):
                             _along(lines, at + r * line + c, read * channels, 0, n, 0, v, to + r * n * plane + c, plane)
 
