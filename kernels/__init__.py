@@ -24,6 +24,7 @@ __all__ = ["PRECISIONS", "choose", "current_precision", "implementation", "load"
 # module (of the same name in definitions/ and, where there is one, in cpu/ and in cuda/) -> the kernels it holds
 MODULES = {
     "convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
+    "doubling": ("double_taps", "undouble_taps"),
     "product": ("matmul",),
     "arithmetic": ("add_to",),
     "joining": ("join", "split", "in_order"),

@@ -127,13 +127,15 @@ def conv2d_input_grad(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    negative_slope: float = 1.0,
 ) -> Array:
-    """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W)."""
+    """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W), rectified."""
     if g.dtype != np.float32 or g.size == 0 or w.size == 0:
-        return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups)
+        return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups, negative_slope)
     bias_shape = None if bias is None else bias.shape
     convolve = _backward(g.shape, w.shape, bias_shape, input_size, (stride, padding, dilation), groups)
-    return convolve(nhwc(g), np.ascontiguousarray(w, dtype=np.float32), bias, 1.0).transpose(0, 3, 1, 2)
+    x = convolve(nhwc(g), np.ascontiguousarray(w, dtype=np.float32), bias, negative_slope)
+    return x.transpose(0, 3, 1, 2)
 
 
 def conv2d_weight_grad(

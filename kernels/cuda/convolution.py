@@ -45,12 +45,13 @@ def conv2d_input_grad(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    negative_slope: float = 1.0,
 ) -> Array:
-    """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W)."""
+    """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W), rectified."""
     geometry, channels = (stride, padding, dilation), w.shape[1] * groups
     bias_shape = None if bias is None else bias.shape
     check((g.shape[0], channels, *input_size), w.shape, g.shape, bias_shape, channels, groups, geometry)
-    return _convolve(g, w, bias, input_size, channels, geometry, groups, True)
+    return _convolve(g, w, bias, input_size, channels, geometry, groups, True, float(negative_slope))
 
 
 def conv2d_weight_grad(
@@ -95,7 +96,7 @@ def _convolve(
     geometry: Any,
     groups: int,
     is_gradient: bool,
-    slope: float = 1.0,
+    slope: float,
 ) -> Array:
     """The target (N, channels, *size) of the source x: a convolution or, if `is_gradient`, the gradient of one."""
     x, kernel_size = channels_last(x, x.dtype), w.shape[2:]

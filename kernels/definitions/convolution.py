@@ -117,10 +117,12 @@ def conv2d_input_grad(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    negative_slope: float = 1.0,
 ) -> Array:
     """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W).
 
-    `input_size` (H, W) is any size whose convolution gives at least (OH, OW); bias has shape (C,).
+    `input_size` (H, W) is any size whose convolution gives at least (OH, OW); bias has shape (C,). What comes out
+    negative is multiplied by `negative_slope`.
     """
     n, k = g.shape[0], w.shape[0]
     shape = (n, w.shape[1] * groups, *input_size)
@@ -134,7 +136,8 @@ def conv2d_input_grad(
         padded[pixels] += (w[..., i, j].swapaxes(-1, -2) @ g).reshape(n, groups, w.shape[2], *size)
     x = padded.reshape(n, shape[1], high, wide)
     x = x[:, :, padding[0] : padding[0] + input_size[0], padding[1] : padding[1] + input_size[1]]
-    return x.copy() if bias is None else x + bias.astype(g.dtype, copy=False)[:, None, None]
+    x = x.copy() if bias is None else x + bias.astype(g.dtype, copy=False)[:, None, None]
+    return rectified(x, negative_slope)
 
 
 @rounded_once

@@ -211,11 +211,16 @@ def test_cuda_in_float64():
     ],
 )
 def test_a_rectifier_behind_the_convolution(case, slope):
-    x, w, bias, _, _ = case.arrays(np.float32)
-    y = cpu.conv2d(x, w, bias, *case.geometry, case.groups)
-    for module, tolerance in ((cpu, 0), (definition, 1e-5 * np.abs(y).max())):
-        found = module.conv2d(x, w, bias, *case.geometry, case.groups, slope)
-        np.testing.assert_allclose(found, np.where(y > 0, y, np.float32(slope) * y), rtol=0, atol=tolerance)
+    x, w, bias, bias_of_x, g = case.arrays(np.float32)
+    forward = lambda module, *slope: module.conv2d(x, w, bias, *case.geometry, case.groups, *slope)
+    adjoint = lambda module, *slope: module.conv2d_input_grad(
+        g, w, bias_of_x, case.image, *case.geometry, case.groups, *slope
+    )
+    for run in (forward, adjoint):
+        y = run(cpu)
+        for module, tolerance in ((cpu, 0), (definition, 1e-5 * np.abs(y).max())):
+            found = run(module, slope)
+            np.testing.assert_allclose(found, np.where(y > 0, y, np.float32(slope) * y), rtol=0, atol=tolerance)
     bias[1] = -np.inf
     for module in (cpu, definition):
         found = module.conv2d(x, w, bias, *case.geometry, case.groups, slope)

@@ -30,6 +30,8 @@ BOUNDS = {
     "conv2d, in tiles": 150,
     "conv2d_input_grad, in tiles": 150,
     "conv2d_weight_grad, in tiles": 150,
+    "double_taps": 2,
+    "undouble_taps": 2,
     "matmul": 50,
     "attention": 25,
     "attention_backward": 400,
@@ -225,6 +227,12 @@ def _(rng, name):
 def _(rng, name):
     x = numbers(rng)
     return x, x > 1, normal(rng, *x.shape)
+
+
+@case("double_taps", "undouble_taps")
+def _(rng, name):
+    side = 3 if name == "double_taps" else 4
+    return (normal(rng, *sizes(rng, 60, 90), side, side),)
 
 
 @case("add_to")

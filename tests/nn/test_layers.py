@@ -202,6 +202,37 @@ def test_pooling_in_either_memory_layout(layout):
     assert (y._data.strides[1] == 8) == (layout == "channels last")
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+@pytest.mark.parametrize(("channels", "kernel"), [(3, (3, 3)), (2, (1, 5)), (32, (3, 3))])
+@pytest.mark.parametrize("slope", [1.0, 0.2])
+def test_a_convolution_of_doubled_images_makes_none(channels, kernel, slope, dtype, tolerance):
+    """Values and all gradients are those of the two operations."""
+    layer = nn.Conv2d(channels, 32, kernel, padding=(kernel[0] // 2, kernel[1] // 2), dtype=dtype)
+    image = RNG.normal(size=(2, channels, 7, 6)).astype(dtype)
+    cotangent = RNG.normal(size=(2, 32, 14, 12)).astype(dtype)
+
+    def results(apply):
+        x = tg.tensor(image, requires_grad=True)
+        y = apply(x)
+        return [y.detach(), *tg.grad(y, [x, layer.weight, layer.bias], cotangent)]
+
+    found = results(lambda x: layer(x, slope, doubled=True))
+    for a, b in zip(found, results(lambda x: layer(F.interpolate(x, scale_factor=2), slope)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b.numpy()).max())
+
+
+def test_what_cannot_be_doubled_is_said():
+    x = tg.ones(1, 2, 4, 4)
+    with pytest.raises(ValueError, match=r"images are doubled for stride 1, .* padding \(1, 1\), .* padding \(0, 0\)"):
+        nn.Conv2d(2, 2, 3)(x, doubled=True)
+    with pytest.raises(ValueError, match=r"odd in height and width, are needed, found \(2, 2, 4, 3\)"):
+        F.conv2d_doubled(x, tg.ones(2, 2, 4, 3))
+    with pytest.raises(ValueError, match=r"take images \(N, 3, H, W\), found \(1, 2, 4, 4\)"):
+        F.conv2d_doubled(x, tg.ones(2, 3, 3, 3))
+    with pytest.raises(ValueError, match="conv_transpose2d: negative_slope is from 0 to 1, not -1"):
+        F.conv_transpose2d(x, tg.ones(2, 2, 3, 3), negative_slope=-1)
+
+
 def test_enlarging_repeats_and_its_adjoint_sums():
     x = RNG.normal(size=(2, 3, 4, 5))
     np.testing.assert_array_equal(F.interpolate(x, scale_factor=2), x.repeat(2, 2).repeat(2, 3))

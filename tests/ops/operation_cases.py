@@ -16,6 +16,7 @@ from tinygen.kernels.definitions.pooling import windows
 from tinygen.ops import (
     attention,
     convolution,
+    doubling,
     elementwise,
     gate,
     indexing,
@@ -268,6 +269,15 @@ for _stride, _padding, _dilation, _groups, _size in _GEOMETRIES:
         case(convolution._conv2d, _x, _w, real(2), *_rest),
         case(convolution._conv2d, _x, _w, None, *_rest),
         case(convolution._conv_transpose2d, real(*_out), _w, real(2), _size, *_rest),
+        case(
+            convolution._rectified,
+            real(2, 3, 3, 2),
+            real(3, 2, 3, 3),
+            real(2),
+            fn=lambda x, w, b: convolution.conv_transpose2d(x, w, b, stride=2, negative_slope=0.2),
+        ),
+        case(doubling._doubled_taps, real(3, 2, 3, 1)),
+        case(doubling._undoubled_taps, real(2, 3, 4, 4)),
         case(convolution._conv2d_weight, _x, real(*_out), (3, 2), *_rest),
     ]
 

@@ -9,7 +9,6 @@ from math import prod
 
 from tinygen import nn
 from tinygen.nets.classes import with_planes
-from tinygen.nn import functional as F
 from tinygen.ops.elementwise import silu
 from tinygen.ops.manipulation import concat
 from tinygen.random import Generator
@@ -77,5 +76,5 @@ class ConvDecoder(nn.Module):
             z = concat([z, cond], axis=1)
         h = silu(self.inward(z)).reshape(z.shape[0], *self.start)
         for layer in self.up:
-            h = silu(layer(F.interpolate(h, scale_factor=2, mode="nearest")))
+            h = silu(layer(h, doubled=True))
         return self.outward(h)

@@ -139,5 +139,5 @@ class UNet(nn.Module):
             if isinstance(layer, ResidualBlock):
                 h = layer(concat([h, left.pop()], axis=1), time)
             else:
-                h = layer(F.interpolate(h, scale_factor=2, mode="nearest"))
+                h = layer(h, doubled=True)
         return self.outward(self.norm(h))

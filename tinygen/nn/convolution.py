@@ -79,10 +79,26 @@ class Conv2d(_Convolution):
         self.bias = Parameter(empty(out_channels, dtype=dtype)) if bias else None
         fan_in_initialise(self.weight, self.bias, init.generator(rng))
 
-    def forward(self, x: Tensor, negative_slope: float = 1.0) -> Tensor:
-        """The convolution of x; with a `negative_slope` below 1, leaky_relu of it in the same kernel."""
+    def forward(self, x: Tensor, negative_slope: float = 1.0, doubled: bool = False) -> Tensor:
+        """The convolution of x or, if `doubled`, of x doubled in height and width by nearest neighbour; with a
+        `negative_slope` below 1, leaky_relu of it in the same kernel.
+
+        Raises:
+            ValueError: `doubled`, and the layer would not keep the size of its images.
+        """
+        if doubled:
+            self._check_doubled()
+            return F.conv2d_doubled(x, self.weight, self.bias, negative_slope)
         geometry = (self.stride, self.padding, self.dilation, self.groups)
         return F.conv2d(x, self.weight, self.bias, *geometry, negative_slope)
+
+    def _check_doubled(self) -> None:
+        same = tuple(k // 2 for k in self.kernel_size)
+        if (self.stride, self.dilation, self.groups) != ((1, 1), (1, 1), 1) or self.padding != same:
+            raise ValueError(
+                f"Conv2d: images are doubled for stride 1, dilation 1, groups 1, padding {same}, half of the kernel; "
+                f"found stride {self.stride}, dilation {self.dilation}, groups {self.groups}, padding {self.padding}"
+            )
 
 
 class ConvTranspose2d(_Convolution):

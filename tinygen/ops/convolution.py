@@ -75,9 +75,18 @@ def _rectified(x: Any, negative_slope: float) -> Any:
     name="conv_transpose2d",
 )
 def _conv_transpose2d(
-    x: Any, w: Any, bias: Any, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: Any,
+    w: Any,
+    bias: Any,
+    size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    negative_slope: float = 1.0,
 ) -> Any:
-    return kernels.conv2d_input_grad(x, w, bias, size, stride, padding, dilation, groups)  # type: ignore[attr-defined]
+    geometry = (stride, padding, dilation, groups)
+    return kernels.conv2d_input_grad(x, w, bias, size, *geometry, negative_slope)  # type: ignore[attr-defined]
 
 
 @operation(
@@ -103,6 +112,11 @@ def _images(who: str, x: Tensor, w: Tensor, bias: Tensor | None, channels: int, 
         )
     if bias is not None and bias.shape != (out,):
         raise ValueError(f"{who}: bias has shape {bias.shape}, {out} output channels need ({out},)")
+
+
+def _check_slope(who: str, negative_slope: float) -> None:
+    if not 0 <= negative_slope <= 1:
+        raise ValueError(f"{who}: negative_slope is from 0 to 1, not {negative_slope}")
 
 
 def conv2d(
@@ -143,8 +157,7 @@ def conv2d(
             raise ValueError(
                 f"conv2d: a filter that spans {span} does not fit an image of size {x.shape[2 + i]} with padding {p[i]}"
             )
-    if not 0 <= negative_slope <= 1:
-        raise ValueError(f"conv2d: negative_slope is from 0 to 1, not {negative_slope}")
+    _check_slope("conv2d", negative_slope)
     y = _conv2d(*operands("conv2d", x, w, b), s, p, d, int(groups), float(negative_slope))
     return y if negative_slope == 1 else _rectified(y, float(negative_slope))
 
@@ -158,6 +171,7 @@ def conv_transpose2d(
     output_padding: int | Pair = 0,
     groups: int = 1,
     dilation: int | Pair = 1,
+    negative_slope: float = 1.0,
 ) -> Tensor:
     """The adjoint of `conv2d` in its images, as PyTorch's conv_transpose2d.
 
@@ -166,6 +180,7 @@ def conv_transpose2d(
         w: filters (C, K / groups, KH, KW).
         bias: (K,), or None.
         output_padding: rows and columns added at the far ends, below the stride or the dilation.
+        negative_slope: as `conv2d`.
 
     Returns:
         (N, K, OH, OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1.
@@ -188,5 +203,7 @@ def conv_transpose2d(
         size.append((x.shape[2 + i] - 1) * s[i] - 2 * p[i] + d[i] * (w.shape[2 + i] - 1) + extra[i] + 1)
         if size[i] < 1:
             raise ValueError(f"conv_transpose2d: the output would have size {size[i]}; lower the padding {p[i]}")
+    _check_slope("conv_transpose2d", negative_slope)
     operated = operands("conv_transpose2d", x, w, b)
-    return _conv_transpose2d(*operated, (size[0], size[1]), s, p, d, int(groups))
+    y = _conv_transpose2d(*operated, (size[0], size[1]), s, p, d, int(groups), float(negative_slope))
+    return y if negative_slope == 1 else _rectified(y, float(negative_slope))

@@ -5,7 +5,6 @@ On the way up, nearest-neighbour doubling and a convolution stand for the transp
 """
 
 from tinygen import nn
-from tinygen.nn import functional as F
 from tinygen.ops.elementwise import relu
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
@@ -56,5 +55,5 @@ class GridDecoder(nn.Module):
             h = block(h)
         h = relu(h)
         for layer in self.up:
-            h = layer(F.interpolate(h, scale_factor=2, mode="nearest"), negative_slope=0.0)
+            h = layer(h, negative_slope=0.0, doubled=True)
         return self.outward(h)

@@ -6,6 +6,7 @@ from tinygen.nn.functional.normalisation import batch_norm, group_norm, instance
 from tinygen.nn.functional.resize import interpolate
 from tinygen.ops.attention import scaled_dot_product_attention
 from tinygen.ops.convolution import conv2d, conv_transpose2d
+from tinygen.ops.doubling import conv2d_doubled
 from tinygen.ops.elementwise import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from tinygen.ops.pooling import avg_pool2d, max_pool2d
 from tinygen.ops.softmax import log_softmax, softmax
@@ -15,6 +16,7 @@ __all__ = [
     "batch_norm",
     "binary_cross_entropy_with_logits",
     "conv2d",
+    "conv2d_doubled",
     "conv_transpose2d",
     "cross_entropy",
     "dropout",
