@@ -316,8 +316,8 @@ MUTANTS = [
     Mutant(
         "the transposed convolution pads in one direction only",
         "tinygen/ops/convolution.py",
-        "return _conv_transpose2d(*operated, (size[0], size[1]), s, p, d, int(groups))",
-        "return _conv_transpose2d(*operated, (size[0], size[1]), s, (p[0], 0), d, int(groups))",
+        "y = _conv_transpose2d(*operated, (size[0], size[1]), s, p, d,",
+        "y = _conv_transpose2d(*operated, (size[0], size[1]), s, (p[0], 0), d,",
         "engine.convolution_adjoint",
     ),
     Mutant(

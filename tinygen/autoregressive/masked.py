@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from tinygen import nn
-from tinygen.nn import functional as F
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 
@@ -43,5 +42,5 @@ class MaskedConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2, rng=rng)
         self.register_buffer("mask", Tensor(raster_mask(kernel_size, kernel_size, mask == "B")), persistent=False)
 
-    def forward(self, x: Tensor, negative_slope: float = 1.0) -> Tensor:
-        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding, negative_slope=negative_slope)
+    def filters(self) -> Tensor:
+        return self.weight * self.mask

@@ -88,9 +88,13 @@ class Conv2d(_Convolution):
         """
         if doubled:
             self._check_doubled()
-            return F.conv2d_doubled(x, self.weight, self.bias, negative_slope)
+            return F.conv2d_doubled(x, self.filters(), self.bias, negative_slope)
         geometry = (self.stride, self.padding, self.dilation, self.groups)
-        return F.conv2d(x, self.weight, self.bias, *geometry, negative_slope)
+        return F.conv2d(x, self.filters(), self.bias, *geometry, negative_slope)
+
+    def filters(self) -> Tensor:
+        """What x is convolved with: the weight, unless a subclass has it otherwise."""
+        return self.weight
 
     def _check_doubled(self) -> None:
         same = tuple(k // 2 for k in self.kernel_size)
