@@ -1,5 +1,6 @@
-"""A call written for what is usual gives what the general way gives: values, nodes and errors; and it can be read."""
+"""What is written out for an operation gives what the general way gives: values, nodes, errors and gradients."""
 
+import importlib
 import traceback
 import warnings
 
@@ -12,6 +13,8 @@ from tinygen.autodiff import anomaly
 from tinygen.autodiff.call import text, written
 from tinygen.autodiff.primitive import REGISTRY, primitive
 from tinygen.tensor import Tensor
+
+backward = importlib.import_module("tinygen.autodiff.backward")
 
 OF_ARRAYS = [case for case in CASES if case.fn is REGISTRY.get(case.name)]
 
@@ -53,6 +56,9 @@ def alike(op, arguments):
     np.testing.assert_array_equal(y, general)
     assert node == general_node
     if node is not None:
+        used = [rule for rule, parent in zip(op.rules, y._node.parents) if parent is not None]
+        asked = {op.slots[slot] for rule in used for slot in rule.reads}
+        assert op.retains or set(y._node.retained) <= asked, "what only the other vjps ask for is retained"
         same = zip(y._node.retained.values(), general._node.retained.values())
         assert all(
             a is b or np.array_equal(a, b, equal_nan=True) for a, b in same if isinstance(a, Tensor | np.ndarray)
@@ -65,9 +71,46 @@ def test_operations(case):
     assert alike(case.fn, tracked(case.arguments))
     assert not alike(case.fn, tracked(case.arguments, ()))
     for i in case.fn.tensor_positions:
-        alike(case.fn, tracked(case.arguments, (i,)))  # what only the others' vjps ask for is not retained
+        alike(case.fn, tracked(case.arguments, (i,)))
     with tg.no_grad():
         assert not alike(case.fn, tracked(case.arguments))
+
+
+def gradients_alike(op, arguments, monkeypatch):
+    """Those by the function that is written out, and those by the loop that goes from rule to rule."""
+    tensors = [a for a in arguments if isinstance(a, Tensor)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        y = op(*arguments)
+        g = np.random.default_rng(0).uniform(0.5, 1.5, y.shape).astype(y.dtype)
+        short = tg.grad(y, tensors, g, allow_unused=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(backward, "WRITTEN_BELOW", 0)
+            general = tg.grad(y, tensors, g, allow_unused=True)
+    for a, b, x in zip(short, general, tensors):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert type(a._data) is np.ndarray
+            assert (a.shape, a.dtype) == (b.shape, b.dtype) == (x.shape, x.dtype)
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", OF_ARRAYS, ids=lambda case: case.name)
+def test_gradients_of_operations(case, monkeypatch):
+    gradients_alike(case.fn, tracked(case.arguments), monkeypatch)
+
+
+@pytest.mark.parametrize("name", [*UNARY, *BINARY])
+def test_gradients_of_functions_of_numbers(name, monkeypatch):
+    op = operation_named(name)
+    intervals = [UNARY[name]] if name in UNARY else BINARY[name]
+    for shape in ((), (2, 3)):
+        arrays = [real(*shape, low=low, high=high).astype(np.float32) for low, high in intervals]
+        gradients_alike(op, tracked(arrays), monkeypatch)
+        if len(arrays) > 1:
+            x = tg.tensor(arrays[0], requires_grad=True)
+            gradients_alike(lambda x: op(x, x), [x], monkeypatch)
+            gradients_alike(lambda x: op(x, 0.75), [x], monkeypatch)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -94,6 +137,7 @@ def test_functions_of_numbers(name, dtype):
         ("clip", [real(2, 3), None, 1.0]),
         ("matmul", [real(2, 3), real(3, 4)]),
         ("linear", [real(2, 3), real(4, 3), real(4)]),
+        ("linear", [real(2, 3), real(4, 3), None]),
         ("sum", [real(2, 3), (0, 1), True]),
         ("reshape", [real(2, 3), (3, 2)]),
         ("_getitem", [real(2, 3), slice(1)]),

@@ -15,6 +15,8 @@ What makes it safe:
 
 What saves time and memory:
 
+    pull.py                 the gradients of a small array, rule by rule, written out as a call is
+    written.py              ... and how: from a text to a function
     operators.py            `a * b` and `a.tanh()` as calls with nothing in between
     room.py                 gradients that may be written over
     tracing.py, fusion.py   a chain of operations as one pass over memory

@@ -6,7 +6,7 @@ asked for is not run; broadcasting is undone here, once, for every operation. Th
 own computation is recorded; else they are bare arrays, and a vjp that is nothing but arithmetic runs on these.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -16,7 +16,8 @@ from tinygen import kernels
 from tinygen.autodiff import anomaly, guard, large
 from tinygen.autodiff.arguments import arrays_in
 from tinygen.autodiff.fusion import Fused
-from tinygen.autodiff.primitive import REGISTRY, Rule
+from tinygen.autodiff.primitive import REGISTRY, Primitive, Rule
+from tinygen.autodiff.pull import pull
 from tinygen.autodiff.room import alone, offer
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
@@ -266,9 +267,34 @@ def _sweep(
             offer(g if g.size >= LARGE and alone(g, 1) else None)
         if live or careful or op.chooses:
             _pull_through_masks(node, g, table, needed, live)
+        elif g.size < WRITTEN_BELOW and type(g) in _BARE:
+            (op.pull or _written(op))(node, g, table.add, needed)
         else:
             _pull(node, g, table, needed)
     return result
+
+
+WRITTEN_BELOW = LARGE  # the size of gradients from which on the loop in `_pull` costs nothing worth mentioning
+
+
+def _written(op: Primitive) -> Callable[..., None]:
+    """`_pull` written out for `op`, for bare gradients that are not large; from now on it has it."""
+    op.pull = pull(op, together=_pull_together, unwrapped=_unwrapped)
+    return op.pull
+
+
+def _pull_together(
+    node: Node, rule: Rule, parents: tuple[Node | None, ...], g: Any, add: Callable[..., None], needed: set[Node]
+) -> None:
+    """Adds what one vjp makes for several `parents`."""
+    if needed.isdisjoint(parents):
+        return
+    made = _made(node, rule, g, True)[::-1]
+    for p in parents:
+        if p in needed:
+            add(p, made.pop(), node.op.name)
+        else:
+            made.pop()
 
 
 def _pull(node: Node, g: Any, table: _Table, needed: set[Node]) -> None:
@@ -284,13 +310,8 @@ def _pull(node: Node, g: Any, table: _Table, needed: set[Node]) -> None:
     for rule, parent in zip(op.rules, node.parents):
         if parent in needed:
             table.add(parent, _made(node, rule, g, False), op.name)
-        elif type(parent) is tuple and not needed.isdisjoint(parent):
-            made = _made(node, rule, g, True)[::-1]
-            for p in parent:
-                if p in needed:
-                    table.add(p, made.pop(), op.name)
-                else:
-                    made.pop()
+        elif type(parent) is tuple:
+            _pull_together(node, rule, parent, g, table.add, needed)
 
 
 def _pull_through_masks(node: Node, g: Any, table: _Table, needed: set[Node], live: dict[Node, Any]) -> None:

@@ -40,11 +40,7 @@ Held by tests/ops/test_call.py: the same values, nodes and errors, whatever is u
 """
 
 import inspect
-import linecache
 from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
-from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +49,7 @@ from tinygen.autodiff import anomaly, guard
 from tinygen.autodiff.arguments import NUMBERS, arrays_in, retained
 from tinygen.autodiff.settled import settled
 from tinygen.autodiff.tape import Node, mode
+from tinygen.autodiff.written import function
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.tensor import Tensor, float32, float64
 
@@ -248,7 +245,7 @@ def note(node: Node) -> None:
         node.line = anomaly.calling_line()
 
 
-# -- from text to function -----------------------------------------------------------------------------------
+# -- the function --------------------------------------------------------------------------------------------
 
 _NAMES = {
     **{f.__name__: f for f in (settled, retained, explain, check_kept, is_operand, shape, note)},
@@ -262,20 +259,8 @@ _NAMES = {
 }
 
 
-@cache
-def _compiled(source: str) -> CodeType:
-    here = Path(__file__)  # tracebacks are told of a file of this name, in a folder of its own
-    file = str(here.with_name(str(len(linecache.cache))) / here.name)
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    found: dict[str, Any] = {}
-    exec(compile(source, file, "exec"), found)
-    return found["call"].__code__
-
-
 def written(op: "Primitive", order: Sequence[int] | None = None, operator: bool = False) -> Callable[..., Any]:
     """The function of `text`."""
-    code = _compiled(text(op, order, operator))
     names = tuple([op.names[i] for i in order or range(op.arity)])
-    code = code.replace(co_name=op.name, co_qualname=op.name, co_varnames=(*names, *code.co_varnames[op.arity :]))
     defaults = tuple([default for default in op.defaults if default is not REQUIRED])
-    return FunctionType(code, {**_NAMES, "op": op}, op.name, defaults)
+    return function(text(op, order, operator), __file__, op.name, {**_NAMES, "op": op}, names, defaults)

@@ -69,6 +69,7 @@ class Primitive:
     scalar: Any = None  # the formula for one entry: see `operation`
     overwrites = False  # whether its vjp may write over the cotangent, where that is offered (room.py)
     function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
+    pull: Any = None  # how its gradients are computed (pull.py), once they have been
     retains: Any = None  # what a node retains, where that is not what the rules name (fusion.py)
 
     def __init__(
