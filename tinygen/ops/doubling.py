@@ -19,13 +19,13 @@ from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
 
-@operation(w=lambda g: _undoubled_taps(g), name="doubled_taps")
+@operation(w=lambda g: _undoubled_taps(g), name="double_taps")
 def _doubled_taps(w: Any) -> Any:
     """v (C, K, KH + 1, KW + 1) for w (K, C, KH, KW)."""
     return kernels.double_taps(w)  # type: ignore[attr-defined]
 
 
-@operation(v=lambda g: _doubled_taps(g), name="undoubled_taps")
+@operation(v=lambda g: _doubled_taps(g), name="undouble_taps")
 def _undoubled_taps(v: Any) -> Any:
     """The adjoint: (K, C, KH, KW) for v (C, K, KH + 1, KW + 1)."""
     return kernels.undouble_taps(v)  # type: ignore[attr-defined]

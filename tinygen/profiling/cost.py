@@ -151,7 +151,7 @@ PER_ENTRY: dict[str, int] = {
     **dict.fromkeys(("sum", "max", "min", "any", "all", "argmax", "argmin", "count_nonzero", "cumulative_sum"), 1),
     **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min", "add_to", "scale_all", "scatter_add"), 1),
     **dict.fromkeys(("sum_windows", "max_windows", "max_pool2d", "place_chosen", "add_rows"), 1),
-    **dict.fromkeys(("vector_norm", "sum_of_squares", "gradient_norm"), 2),
+    **dict.fromkeys(("vector_norm", "sum_of_squares", "gradient_norm", "double_taps", "undouble_taps"), 2),
     "squared_distance": 3,
     **dict.fromkeys(("adam_update", "adam_update_all"), 14),
     **dict.fromkeys(("ema_update", "ema_update_all"), 3),
