@@ -6,6 +6,7 @@ reductions are the definition's, which is NumPy's: on one thread. Held by tests/
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,8 @@ def _as_matrices(shape: Sizes, steps: Sizes, axes: Sizes) -> tuple[Sizes, Sizes,
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum over `axis`, a tuple of non-negative axes (None: all)."""
     if x.size < LARGE:
-        return np.add.reduce(x, axis, None, None, keepdims)  # what x.sum() calls, by way of Python
+        add: Any = np.add.reduce  # what x.sum() calls, by way of Python
+        return add(x, axis, None, None, keepdims)
     axes = tuple(range(x.ndim)) if axis is None else axis
     found = _as_matrices(x.shape, x.strides, axes) if x.dtype == np.float32 else None
     if found is None:

@@ -25,6 +25,8 @@ class _Problem:
     def __init__(self, q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, scale: float) -> None:
         self.dtype, self.lead = q.dtype, q.shape[:-2]
         self.batch, (self.queries, d), (self.keys, e) = prod(self.lead), q.shape[-2:], v.shape[-2:]
+        self.mask: Array | None
+        strides: tuple[int, ...]
         self.mask, strides = (None, (0, 0, 0)) if mask is None else self._mask(mask)
         self.options = (self.queries, self.keys, d, e, float(scale), int(is_causal), *strides)
 

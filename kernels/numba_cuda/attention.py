@@ -9,12 +9,14 @@ import math
 from math import prod
 from typing import Any
 
-from numba import cuda, float64
+import numba.cuda
+from numba import float64
 
 from ..array_module import xp
 from ..definitions import attention as definition
 
 Array = Any
+cuda: Any = numba.cuda  # whose annotations are not those of its device functions
 
 ROWS = 32  # queries of a block, and its threads
 TILE = 16  # keys that pass by at a time

@@ -9,12 +9,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from numba import cuda, float64
+import numba.cuda
+from numba import float64
 
 from ..array_module import xp
 from ..definitions.normalisation import check_trailing
 
 Array = Any
+cuda: Any = numba.cuda  # whose annotations are not those of its device functions
 
 THREADS = 64  # of a block: a power of two, so that they can be halved down to one
 
