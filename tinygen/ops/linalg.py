@@ -46,8 +46,8 @@ def floating(who: str, x: Any) -> None:
 
 
 def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
-    if g.ndim < b.ndim or b.ndim == 1:
-        row, column = g.ndim < b.ndim, b.ndim == 1
+    row, column = g._data.ndim < b._data.ndim, b._data.ndim == 1  # which of the two were vectors
+    if row or column:
         made = matmul(_matrix(g, row, column), reshape(b, (1, -1)) if column else matrix_transpose(b))
         return reshape(made, (*made.shape[:-2], made.shape[-1])) if row else made
     if mode.recording:
@@ -57,8 +57,8 @@ def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
 
 def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
     """a^T g, laid out in memory as `b`: what adds it to a weight in place then reads both in one order."""
-    if g.ndim < a.ndim or a.ndim == 1:
-        row, column = a.ndim == 1, g.ndim < a.ndim
+    row, column = a._data.ndim == 1, g._data.ndim < a._data.ndim
+    if row or column:
         made = matmul(reshape(a, (-1, 1)) if row else matrix_transpose(a), _matrix(g, row, column))
         return reshape(made, made.shape[:-1]) if column else made
     by_columns = len(b_strides) == 2 and b_strides[0] < b_strides[1]

@@ -66,9 +66,15 @@ def _checked(x: Any, axis: Axis) -> Any:
     return None if axis is None else _axes(x.ndim, tuple(axis) if type(axis) is list else axis)
 
 
+@lru_cache(maxsize=4096)
+def _spread(shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...], bool]:
+    """The shape of a sum's cotangent beside what was added up, and whether that is large."""
+    return _kept(shape, axis), math.prod(shape) >= LARGE
+
+
 def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
-    kept = kept_shape(x_shape, axis)
-    if mode.recording or math.prod(x_shape) >= LARGE:
+    kept, large = _spread(x_shape, tuple(axis) if type(axis) is list else axis)
+    if mode.recording or large:
         return broadcast_to(g.reshape(kept), x_shape)
     repeated = xp(g._data).empty(x_shape, g.dtype)
     repeated[...] = g._data.reshape(kept)  # of few, sooner done than a view that repeats them
