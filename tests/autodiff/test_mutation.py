@@ -424,3 +424,11 @@ def test_the_checksum_sees_one_bit_and_two_entries_that_trade_places(size):
     a[0], a[-1] = a[-1], a[0]
     assert checksum(a) != before
     assert checksum(np.zeros(size)) != checksum(np.ones(size))
+
+
+def test_axes_and_places_may_be_numpys_numbers():
+    x = tg.tensor(np.arange(6.0).reshape(1, 2, 3), requires_grad=True)
+    axes = tuple(np.argsort([1, 2, 0]))
+    (tg.permute_dims(x, axes) * 2).sum().backward()
+    x[np.int64(0), np.int64(1)].sum().backward()
+    assert np.array_equal(x.grad.numpy(), [[[2, 2, 2], [3, 3, 3]]])

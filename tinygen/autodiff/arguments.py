@@ -58,7 +58,7 @@ def retained(argument: Any, raw: Any) -> Any:
     if isinstance(raw, tuple):
         for part in raw:
             retained(part, part)  # an index that holds arrays
-    elif hasattr(raw, "dtype") and hasattr(raw, "base"):
+    elif hasattr(raw, "dtype") and hasattr(raw, "base") and not isinstance(raw, np.generic):  # which nobody can change
         if raw is argument:
             guard.expose(raw)
         return Tensor(raw)
