@@ -113,9 +113,9 @@ def batch_norm(
     axes = (0, *range(2, x.ndim))
     per_channel = (-1,) + (1,) * (x.ndim - 2)
     x_hat, mean, rstd = _standardise(_wide(x), axes, eps)
-    y = rectified(_affine(x_hat, weight, bias, per_channel), negative_slope)
+    y = rectified(_affine(x_hat, weight, bias, per_channel).astype(x.dtype), negative_slope)
     real = arithmetic(x.dtype)
-    return y.astype(x.dtype), mean.reshape(-1).astype(real), rstd.reshape(-1).astype(real)
+    return y, mean.reshape(-1).astype(real), rstd.reshape(-1).astype(real)
 
 
 def batch_norm_backward(
