@@ -22,7 +22,7 @@ from numba.np.arrayobj import make_array, populate_array
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.compiled import cache_of, load_routines
+from tinygen.kernels.cpu.compiled import cache_of, load_routines, uncollected
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
@@ -55,11 +55,12 @@ class task:
     @cached_property
     def address(self) -> int:
         """Where the machine code is."""
-        load_routines(self.function)
         signature = (types.intp, types.intp, types.intp), types.void
         compiled: Any = CFunc(self.function, signature, {}, {"fastmath": self.fastmath, "error_model": "numpy"})
         compiled._cache = cache_of(self.function)
-        compiled.compile()
+        with uncollected():
+            load_routines(self.function)
+            compiled.compile()
         self.kept = compiled
         return compiled.address  # type: ignore[no-any-return]
 

@@ -20,7 +20,7 @@ _parallel: Any = numba.np.ufunc.parallel
 # They sleep here; GNU's spin for some microseconds first, which is quicker while the machine is quiet. The library
 # reads this when it is loaded, so it must be said before the first launch.
 if not ({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys()):
-    os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="2000")
+    os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="6000")
 
 if not ({"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & os.environ.keys()):
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]

@@ -1,5 +1,6 @@
 """What only compiled code calls: one version for all literals, none for Python; routines, one for all callers."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import sys
 import numba
 import numpy as np
 import pytest
+from numba.core import types
+from numba.extending import intrinsic
 
 from tinygen.kernels.cpu import compiled
 from tinygen.kernels.cpu.compiled import Cache, njit, routine
@@ -61,6 +64,28 @@ def test_one_version_serves_all_literals_and_what_is_none():
     caller(x, 5)
     assert x.tolist() == [1, 1, 6]
     assert len(added.overloads) == 1
+
+
+def test_the_collector_rests_while_a_task_is_compiled():
+    seen = []
+
+    @intrinsic
+    def asks(typing, value):
+        seen.append(gc.isenabled())
+        return types.none(value), lambda context, builder, signature, args: context.get_dummy_value()
+
+    def work(block, part, parts):
+        asks(part)
+
+    launch(task(work), 1)
+    assert set(seen) == {False}
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        launch(task(work), 1)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_what_has_no_wrapper_is_not_called_from_python():
