@@ -23,6 +23,7 @@ Sizes = tuple[int, ...]
 
 _LONG = 1024  # columns from which on NumPy, which adds row to row, is as fast
 _FEW = 16  # columns below which many small matrices are NumPy's, too
+_add: Any = np.add.reduce  # what x.sum() calls, by way of Python
 
 
 @lru_cache(maxsize=512)
@@ -46,8 +47,7 @@ def _as_matrices(shape: Sizes, steps: Sizes, axes: Sizes) -> tuple[Sizes, Sizes,
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum over `axis`, a tuple of non-negative axes (None: all)."""
     if x.size < LARGE:
-        add: Any = np.add.reduce  # what x.sum() calls, by way of Python
-        return add(x, axis, None, None, keepdims)
+        return _add(x, axis, None, None, keepdims)
     axes = tuple(range(x.ndim)) if axis is None else axis
     found = _as_matrices(x.shape, x.strides, axes) if x.dtype == np.float32 else None
     if found is None:

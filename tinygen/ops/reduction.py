@@ -84,7 +84,8 @@ def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
 @operation(x=_sum_vjp, moves=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
-    return kernels.reduce_sum(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
+    axes = axis if axis is None else _axes(x.ndim, tuple(axis) if type(axis) is list else axis)  # as `_checked`
+    return kernels.reduce_sum(x, axes, keepdims)  # type: ignore[attr-defined]
 
 
 def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
