@@ -30,9 +30,11 @@ def arrays_in(values: Iterable[Any]) -> list[Any]:
     for value in values:
         if isinstance(value, Tensor):
             found.append(value._data)
-        elif isinstance(value, list | tuple):
+        elif type(value) in NUMBERS:  # most are
+            continue
+        elif isinstance(value, (list, tuple)):
             found += arrays_in(value)
-        elif value is not None and hasattr(value, "dtype") and hasattr(value, "base"):
+        elif hasattr(value, "dtype") and hasattr(value, "base"):
             found.append(value)
     return found
 

@@ -197,7 +197,7 @@ def changed(array: Any, time: int, stamp: int | None) -> bool:
         return True
     if stamp is not None:
         return checksum(array) != stamp
-    if capturing():
+    if capturing() or not (key in exposed or key in _altered):
         return False
     # Recorded before any user held it: it was then what it was when it was next exposed.
     exposures = [*_altered.get(key, (None, ()))[1], *([exposed[key][1]] if key in exposed else [])]

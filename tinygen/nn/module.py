@@ -84,8 +84,8 @@ class Module:
             for name, value in own(module):
                 if not once or id(value) not in seen:
                     seen.add(id(value))
-                    yield _join(path, name), value
-            stack.extend([(_join(path, name), child) for name, child in module.named_children()][::-1])
+                    yield path + name, value
+            stack.extend([(f"{path}{name}.", child) for name, child in module.named_children()][::-1])
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """The parameters with their paths; a shared one is listed once."""

@@ -90,16 +90,15 @@ def batch_norm(
     weight: Any,
     bias: Any,
     eps: float,
-    running_mean: Any = None,
-    running_var: Any = None,
-    momentum: float = 0.1,
+    running: tuple[Any, Any, float] | None = None,
     negative_slope: float = 1.0,
 ) -> Any:
-    """Batch normalisation of x (N, C, ...) in training, negative results times a slope, fused. The running statistics,
-    where given, move in place towards the batch's by `momentum`; the running variance takes the unbiased one, as in
-    PyTorch."""
+    """Batch normalisation of x (N, C, ...) in training, negative results times a slope, fused. `running`, where given,
+    holds a mean and a variance, which move in place towards the batch's, and by how much; the variance takes the
+    unbiased one, as in PyTorch."""
     y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope)  # type: ignore[attr-defined]
-    if running_mean is not None:
+    if running is not None:
+        running_mean, running_var, momentum = running
         n = x.size // x.shape[1]
         var = 1.0 / (rstd * rstd) - eps
         running_mean += momentum * (mean - running_mean)

@@ -85,7 +85,8 @@ def batch_norm(
         return rectified(batch_norm_of_all(x, weight, bias, eps, mean, var, momentum), negative_slope)
     if x.size == x.shape[1]:
         raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {x.shape}")
-    return ops.batch_norm(x, weight, bias, eps, mean, var, momentum, float(negative_slope))
+    running = None if mean is None or var is None else (mean._data, var._data, momentum)
+    return ops.batch_norm(x, weight, bias, eps, running, float(negative_slope))
 
 
 def group_norm(
