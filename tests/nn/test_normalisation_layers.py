@@ -111,6 +111,8 @@ def test_what_does_not_fit_is_said_in_one_line():
         nn.BatchNorm2d(4)(x)
     with pytest.raises(ValueError, match="out of training it needs running_mean"):
         F.batch_norm(x, None, None)
+    with pytest.raises(ValueError, match="running_mean and running_var come together, found running_mean alone"):
+        F.batch_norm(x, tg.zeros(6), None, training=True)
     with pytest.raises(ValueError, match="num_groups=4 must divide the 6 channels"):
         F.group_norm(x, 4)
     with pytest.raises(ValueError, match="num_groups=4 must divide num_channels=6"):

@@ -68,8 +68,8 @@ def batch_norm(
             normalisation, .2 leaky_relu(..., .2) of it, 1 the normalisation itself.
 
     Raises:
-        ValueError: shapes that do not fit, one value per channel in training, no statistics out of training, a slope
-            that is not from 0 to 1.
+        ValueError: shapes that do not fit, one value per channel in training, one of the running statistics without
+            the other, neither out of training, a slope that is not from 0 to 1.
         TypeError: dtypes that differ.
     """
     x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
@@ -77,6 +77,9 @@ def batch_norm(
     _per_channel("batch_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
     if not 0 <= negative_slope <= 1:
         raise ValueError(f"batch_norm: negative_slope is from 0 to 1, not {negative_slope}")
+    if (mean is None) != (var is None):
+        alone = "running_mean" if var is None else "running_var"
+        raise ValueError(f"batch_norm: running_mean and running_var come together, found {alone} alone")
     if not training:
         if mean is None or var is None:
             raise ValueError("batch_norm: out of training it needs running_mean and running_var")
@@ -85,7 +88,7 @@ def batch_norm(
         return rectified(batch_norm_of_all(x, weight, bias, eps, mean, var, momentum), negative_slope)
     if x.size == x.shape[1]:
         raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {x.shape}")
-    running = None if mean is None or var is None else (mean._data, var._data, momentum)
+    running = (mean._data, var._data, momentum) if mean is not None and var is not None else None
     return ops.batch_norm(x, weight, bias, eps, running, float(negative_slope))
 
 
