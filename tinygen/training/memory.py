@@ -4,11 +4,11 @@ glibc's malloc returns large blocks at once, so every step would fault in the sa
 to keep them it faults in none, and nothing is left that a pool of arrays of our own would save. Of a training step on
 one thread, without and with `keep_memory` (tests/training/page_faults.py):
 
-    DDPM      8548 faults, 335 ms       2 faults, 340 ms
-    RealNVP  16014 faults, 289 ms       3 faults, 223 ms
-    DCGAN     5033 faults,  58 ms       1 fault,   40 ms
-    VQ-VAE    1781 faults,  75 ms       0 faults,  66 ms
-    VAE          0 faults,  10 ms       0 faults,   9 ms
+    DDPM      8477 faults, 259 ms       2 faults, 237 ms
+    RealNVP   3392 faults, 186 ms       2 faults, 176 ms
+    DCGAN     7056 faults,  43 ms       0 faults,  33 ms
+    VQ-VAE       1 fault,   45 ms       1 fault,   48 ms
+    VAE          0 faults,   5 ms       0 faults,   5 ms
 
 The peak stays what it is. Nothing happens with another allocator.
 Held by tests/training/test_memory.py, which counts the faults and looks at what the system is given back.
