@@ -11,6 +11,7 @@ What else it prints goes to standard error. An error is an answer too: {"error":
 case that the library has nothing for. The first line, unasked, is what the library says of itself.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -59,6 +60,7 @@ class Cases:
         """The run of `case`, as it was built where nothing was timed since."""
         if case != self.case or self.warm:
             self.run = None
+            gc.collect()  # a model's parts know each other; while it is there so are the arrays it was given
             self.case, self.run, self.warm = case, build(self.backend, case), False
         return self.run
 
