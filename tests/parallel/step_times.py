@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from mpi_runs import TINYGEN, command, environment
+from mpi_runs import TINYGEN, command, environment, mpirun
 
 FEW = 5
 SMALL = ["--pictures", "1", "--batch-size", "64"]
@@ -35,6 +35,8 @@ def of_a_step(ranks: int, steps: int, *options: str) -> float:
 
 
 if __name__ == "__main__":
+    if mpirun() is None:
+        raise SystemExit("no mpirun and mpi4py: pip install tinygen[mpi]")
     data = sys.argv[1:] or ["digits"]  # or mnist, where it is
     for name, (steps, options) in MODELS.items():
         for which in data:
