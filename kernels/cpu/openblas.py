@@ -2,11 +2,11 @@
 
 Its threads spin while they wait, as OpenMP's do by default. Where a parallel `np.matmul` comes between kernels, each
 then finds the cores taken by the other's waiting threads, and both take 12 to 16 times as long as apart. The kernels'
-threads therefore fall asleep after some microseconds (threads.py), whoever calls them: a product and a kernel in turn
-take 1.6 to 2.2 times as long as apart on a quiet machine. Where other processes want the cores, OpenBLAS's threads
-still wait for one another. So the kernels call it within `one_blas_thread()`, where in turn is as fast as apart, and
-so does training as a whole, whatever its models and metrics do with NumPy; code that alternates the two by itself can
-do the same. `python tests/kernels/beside_openblas.py` measures each way. Held by tests/kernels/test_openblas.py.
+threads therefore fall asleep soon (threads.py), whoever calls them: a product and a kernel in turn take 1.6 to 2.2
+times as long as apart on a quiet machine. Where other processes want the cores, OpenBLAS's threads still wait for one
+another. So the kernels call it within `one_blas_thread()`, where in turn is as fast as apart, and so does training as a
+whole, whatever its models and metrics do with NumPy; code that alternates the two by itself can do the same. `python
+tests/kernels/beside_openblas.py` measures each way. Held by tests/kernels/test_openblas.py.
 """
 
 import ctypes

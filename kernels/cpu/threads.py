@@ -17,7 +17,7 @@ config: Any = numba.core.config
 _parallel: Any = numba.np.ufunc.parallel
 
 # Waiting OpenMP threads spin by default, which slows every launch many times as soon as another process wants a core.
-# They sleep here; GNU's spin for some microseconds first, which is quicker while the machine is quiet. The library
+# They sleep here; GNU's spin briefly first, which is quicker while the machine is quiet. The library
 # reads this when it is loaded, so it must be said before the first launch.
 if not ({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys()):
     os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="6000")
