@@ -177,7 +177,8 @@ def _with(bias: Array | None, c: Array) -> Array:
 def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     """a @ b as NumPy has it: (..., M, K) @ (..., K, N) -> (..., M, N), plus bias (N,) or none."""
     if a.ndim == 2 == b.ndim and a.size * b.shape[1] <= QUIET:
-        return _with(bias, a.dot(b))  # the same numbers as a @ b, which takes twice as long over small matrices
+        c = a.dot(b)  # the same numbers as a @ b, which takes twice as long over small matrices
+        return c if bias is None else _with(bias, c)
     if a.shape[-1:] == (1,) and a.ndim > 1 < b.ndim and b.shape[-2] == 1:
         return _with(bias, a * b)  # the same numbers; NumPy's product takes twenty times as long over it
     size = a.size * (b.shape[-1] if b.ndim > 1 else 1)  # multiply-adds

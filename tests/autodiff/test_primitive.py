@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen.autodiff.primitive import REGISTRY, Kept
+from tinygen.autodiff.primitive import REGISTRY, Kept, either
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.testing import gradcheck
 
@@ -190,6 +190,19 @@ def test_none_in_place_of_a_tensor_is_named(operation):
 )
 def test_vjps_that_run_on_bare_arrays_only_add_subtract_multiply_and_divide(vjp, is_arithmetic):
     assert tg.primitive(x=vjp)(lambda x: x).rules[0].arithmetic is is_arithmetic
+
+
+def test_the_two_forms_of_a_vjp_ask_for_the_same():
+    with pytest.raises(TypeError, match=r"ask for the same, in one order; found \('g', 'x'\) and \('g', 'y'\)"):
+        either(lambda g, x: g * x, lambda g, y: g * y)
+
+
+def test_of_two_forms_one_is_for_gradients_that_are_recorded():
+    doubled = tg.primitive(x=either(lambda g: g * 2.0, lambda g: 3.0 * g))(lambda x: 2.0 * x)
+    x = tg.ones((2,), requires_grad=True)
+    g = tg.ones((2,))
+    np.testing.assert_array_equal(tg.grad(doubled(x), x, g, create_graph=True)[0], [2, 2])
+    np.testing.assert_array_equal(tg.grad(doubled(x), x, g)[0], [3, 3])
 
 
 @pytest.mark.parametrize("n", [3, LARGE])

@@ -181,15 +181,15 @@ MUTANTS = [
     Mutant(
         "broadcasting in where giving a gradient of the wrong shape",
         "tinygen/autodiff/backward.py",
-        "            g = sum_to(g, node.shape)",
-        '            g = g if who == "where" else sum_to(g, node.shape)',
+        "                g = sum_to(g, node.shape)",
+        '                g = g if who == "where" else sum_to(g, node.shape)',
         "engine.broadcast_gradients",
     ),
     Mutant(
         "broadcasting in clip giving a gradient of the wrong shape",
         "tinygen/autodiff/backward.py",
-        "            g = sum_to(g, node.shape)",
-        '            g = g if who == "clip" else sum_to(g, node.shape)',
+        "                g = sum_to(g, node.shape)",
+        '                g = g if who == "clip" else sum_to(g, node.shape)',
         "engine.broadcast_gradients",
     ),
     Mutant(

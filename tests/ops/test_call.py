@@ -87,12 +87,14 @@ def gradients_alike(op, arguments, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(backward, "WRITTEN_BELOW", 0)
             general = tg.grad(y, tensors, g, allow_unused=True)
-    for a, b, x in zip(short, general, tensors):
-        assert (a is None) == (b is None)
+        recorded = tg.grad(y, tensors, g, create_graph=True, allow_unused=True)
+    for a, b, c, x in zip(short, general, recorded, tensors):
+        assert (a is None) == (b is None) == (c is None)
         if a is not None:
             assert type(a._data) is np.ndarray
             assert (a.shape, a.dtype) == (b.shape, b.dtype) == (x.shape, x.dtype)
             np.testing.assert_array_equal(a, b)
+            np.testing.assert_allclose(a, c, rtol=1e-4, atol=1e-5)  # the two forms of a vjp, see `either`
 
 
 @pytest.mark.parametrize("case", OF_ARRAYS, ids=lambda case: case.name)

@@ -7,6 +7,7 @@ own computation is recorded; else they are bare arrays, and a vjp that is nothin
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from sys import getrefcount
 from typing import Any
 
@@ -32,18 +33,26 @@ class MutationError(RuntimeError):
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     """The adjoint of broadcasting from `shape`, of a tensor or an array: sums over the axes that were added or
-    repeated."""
-    extra = g.ndim - len(shape)
-    axes = (*range(extra), *[i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1])
+    repeated.
+
+    Raises:
+        ValueError: nothing of `shape` is broadcast to the shape of `g`.
+    """
+    axes, kept = _repeated(g.shape, shape)
     if axes:
-        g = g.sum(axis=axes, keepdims=True) if isinstance(g, Tensor) else kernels.reduce_sum(g, axes, True)  # type: ignore[attr-defined]
+        g = g.sum(axis=axes, keepdims=kept) if isinstance(g, Tensor) else kernels.reduce_sum(g, axes, kept)  # type: ignore[attr-defined]
     return g.reshape(shape) if g.shape != shape else g
 
 
-def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    if shape == target[len(target) - len(shape) :]:
-        return True
-    return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(target)))
+@lru_cache(maxsize=4096)
+def _repeated(target: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+    """The axes of `target` that broadcasting from `shape` adds or repeats, and whether a sum over them has to keep
+    them, as those of size 1 that they come from."""
+    extra = len(target) - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, target[extra:])):
+        raise ValueError(f"shape {shape} is not broadcast to {target}")
+    repeated = tuple([i + extra for i, n in enumerate(shape) if n == 1 and target[i + extra] != 1])
+    return (*range(extra), *repeated), bool(repeated)
 
 
 class _Table:
@@ -58,9 +67,11 @@ class _Table:
         if g is None:
             return
         if g.shape != node.shape:
-            if not _broadcasts(node.shape, g.shape):
-                raise ValueError(f"{who}: a vjp gave shape {g.shape} for an argument of shape {node.shape}")
-            g = sum_to(g, node.shape)
+            try:
+                g = sum_to(g, node.shape)
+            except ValueError:
+                text = f"{who}: a vjp gave shape {g.shape} for an argument of shape {node.shape}"
+                raise ValueError(text) from None
         if g.dtype is not node.dtype and g.dtype != node.dtype:
             g = g.astype(node.dtype)
         if not node.shape and type(g) is ndarray and (g.dtype is float32 or g.dtype is float64):
@@ -104,19 +115,19 @@ def _made(node: Node, rule: Rule, g: Any, several: bool) -> Any:
     """What the vjp of `rule` makes of the gradient `g` at `node`: a gradient, a tensor or an array as `g` is, or a list
     where there are `several`; None where there is none."""
     kind = type(g)
-    if not rule.arithmetic or kind not in _BARE:
+    if rule.of_arrays is None or kind is Tensor or (rule.arithmetic and kind not in _BARE):
         return _made_of_tensors(node, rule, g, several)
-    single = kind is not ndarray
-    if not single and g.size >= LARGE:
+    single = kind is not ndarray and rule.arithmetic
+    if rule.arithmetic and not single and g.size >= LARGE:
         return large.gradients(node.op, (rule,), g, node.saved)[0]
     saved = node.saved
-    values = [g]
+    values = [g if rule.arithmetic else _array(g)]
     for slot in rule.reads:
         value = saved[slot]
         if isinstance(value, Tensor):
             value = value._data
         values.append(value[()] if single and type(value) is ndarray else value)  # scalars beside a scalar
-    return rule.vjp(*values)
+    return rule.of_arrays(*values)
 
 
 _BARE = frozenset([ndarray, float32.type, float64.type])
@@ -242,7 +253,9 @@ def backpropagate(
             found = _sweep(order, table, wanted, needed, stop_before)
     finally:
         mode.recording, mode.backward = before
-    return found if recorded else {node: Tensor(_array(g)) for node, g in found.items()}
+    if recorded:
+        return found
+    return {node: Tensor(asarray(g) if isinstance(g, generic) else g) for node, g in found.items()}
 
 
 def _sweep(
@@ -363,7 +376,7 @@ def _unaliased(gradients: list[Tensor | None], seed: Tensor) -> list[Tensor | No
             array = g._data
             buffer = array if array.base is None else guard.buffer_of(array)
             if id(buffer) in taken or buffer.size != array.size or guard.shared(buffer):
-                g = REGISTRY["positive"](g)  # a copy
+                g = Tensor(array.copy("K")) if g._node is None else REGISTRY["positive"](g)
                 buffer = g._data
             taken.add(id(buffer))
         fresh.append(g)
@@ -393,22 +406,21 @@ def grad(
         ValueError: an input without gradient, an unused input, or a `grad_output` of another shape.
         MutationError: an array that the gradient needs changed after it was recorded.
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    for i, x in enumerate(inputs):
+    nodes: list[Node] = []
+    for i, x in enumerate((inputs,) if isinstance(inputs, Tensor) else inputs):
         if not isinstance(x, Tensor):
             raise TypeError(f"input {i} is {type(x).__name__}, not a tensor")
         if x._node is None:
             raise ValueError(f"input {i} has requires_grad=False: its gradient was not recorded")
+        nodes.append(x._node)
     if allow_unused and isinstance(output, Tensor) and output._node is None:
-        return (None,) * len(inputs)  # type: ignore[return-value]
+        return (None,) * len(nodes)  # type: ignore[return-value]
     node, seed = _seed(output, grad_output)
-    nodes = [x._node for x in inputs]
-    found = backpropagate(node, seed, nodes, create_graph)  # type: ignore[arg-type]
-    gradients = [found.get(n) for n in nodes]  # type: ignore[arg-type]
-    if not allow_unused:
-        for i, g in enumerate(gradients):
-            if g is None:
-                raise ValueError(f"the output does not depend on input {i}: pass allow_unused=True to get None")
+    found = backpropagate(node, seed, nodes, create_graph)
+    gradients = [found.get(n) for n in nodes]
+    for i, g in enumerate(gradients):
+        if g is None and not allow_unused:
+            raise ValueError(f"the output does not depend on input {i}: pass allow_unused=True to get None")
     return tuple(_unaliased(gradients, seed))  # type: ignore[arg-type]
 
 

@@ -26,19 +26,21 @@ from tinygen.autodiff.arguments import array_argument, number
 from tinygen.autodiff.call import Kept, written
 from tinygen.tensor import Tensor
 
-__all__ = ["REGISTRY", "Joint", "Kept", "Primitive", "Rule", "joint", "operation", "primitive"]
+__all__ = ["REGISTRY", "Joint", "Kept", "Primitive", "Rule", "either", "joint", "operation", "primitive"]
 
 REGISTRY: dict[str, "Primitive"] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A vjp: the arguments it serves; the names it asks for, of which the first is `g`, and the slots of a node where
-    the others are; whether it gives one gradient and no list, and whether it is nothing but + - * / of these."""
+    """A vjp: the arguments it serves; the function of tensors, and that of arrays where there is one; the names it asks
+    for, of which the first is `g`, and the slots of a node where the others are; whether it gives one gradient and no
+    list, and whether it is nothing but + - * / of these, which arrays can be given as well."""
 
     arguments: tuple[str, ...]
     positions: tuple[int, ...]
     vjp: Callable[..., Any]
+    of_arrays: Callable[..., Any] | None
     names: tuple[str, ...]
     reads: tuple[int, ...]
     single: bool
@@ -61,6 +63,25 @@ def joint(vjp: Callable[..., Any], *arguments: str) -> Joint:
     if len(arguments) < 2:
         raise TypeError("joint serves two arguments or more; for one, write argument=vjp")
     return Joint(vjp, arguments)
+
+
+class Either(NamedTuple):
+    """One vjp in two forms: see `either`."""
+
+    of_tensors: Callable[..., Any]
+    of_arrays: Callable[..., Any]
+
+
+def either(of_tensors: Callable[..., Any], of_arrays: Callable[..., Any]) -> Either:
+    """A vjp made of operations, for gradients that are recorded; and as a kernel on raw arrays, for those that are not.
+
+    Raises:
+        TypeError: they ask for different things.
+    """
+    asked, other = (tuple(inspect.signature(form).parameters) for form in (of_tensors, of_arrays))
+    if asked != other:
+        raise TypeError(f"both forms of a vjp ask for the same, in one order; found {asked} and {other}")
+    return Either(of_tensors, of_arrays)
 
 
 class Primitive:
@@ -101,16 +122,19 @@ class Primitive:
         self.tensor_positions = tuple(i for rule in rules for i in rule.positions)
         self.keeps = tuple(name for name in self.slots if not self._is_given(name))  # by the forward, for vjps
 
-    def _rule(self, arguments: tuple[str, ...], vjp: Callable[..., Any], single: bool) -> Rule:
+    def _rule(self, arguments: tuple[str, ...], vjp: Callable[..., Any] | Either, single: bool) -> Rule:
         for argument in arguments:
             if argument not in self.names:
                 raise TypeError(f"{self.name}: a vjp is given for {argument!r}, not one of the arguments {self.names}")
+        vjp, of_arrays = vjp if isinstance(vjp, Either) else (vjp, None)
         names = tuple(inspect.signature(vjp).parameters)
-        arithmetic = single and _is_arithmetic(vjp)
+        arithmetic = single and of_arrays is None and _is_arithmetic(vjp)
         if names[:1] != ("g",):
+            of_arrays = of_arrays and _cotangent_first(of_arrays, names)[0]
             vjp, names = _cotangent_first(vjp, names)
         positions = tuple(self.names.index(a) for a in arguments)
-        return Rule(arguments, positions, vjp, names, tuple(map(self._slot, names[1:])), single, arithmetic)
+        reads = tuple(map(self._slot, names[1:]))
+        return Rule(arguments, positions, vjp, vjp if arithmetic else of_arrays, names, reads, single, arithmetic)
 
     def _slot(self, name: str) -> int:
         """The slot of what a vjp asks for under `name`."""

@@ -15,7 +15,7 @@ as the call is (call.py). For the product a b, both of whose vjps are nothing bu
             add(parent0, vjp0(g, v1), name)
         ...
 
-and for one that is more than arithmetic, and is given tensors:
+(one that has a form for arrays, see `either`, is given no scalars); and for one that is given tensors:
 
             made = vjp0(Tensor(asarray(g) if one else g), saved[1])
             add(parent0, made._data if isinstance(made, Tensor) else unwrapped(node, made, False), name)
@@ -52,12 +52,14 @@ def _of_rule(op: Primitive, k: int, rule: Rule) -> str:
     if parent{k} is not None:
         together(node, rule{k}, parent{k}, g, add, needed)
 """
-    if rule.arithmetic:
+    together = f"elif type(parent{k}) is tuple: together(node, rule{k}, parent{k}, g, add, needed)"
+    if rule.of_arrays is not None:
         values = "".join(f", v{slot}" for slot in rule.reads)
         return f"""
     if parent{k} in needed:
-{"".join(map(_bare, rule.reads))}
-        add(parent{k}, vjp{k}(g{values}), name)
+{"".join(_bare(slot, rule.arithmetic) for slot in rule.reads)}
+        add(parent{k}, vjp{k}({"g" if rule.arithmetic else "asarray(g) if one else g"}{values}), name)
+    {"" if op.elementwise else together}
 """
     y = f"y = Tensor(saved[{op.output}]); y._node = node" if op.output in rule.reads else ""
     values = "".join(", y" if slot == op.output else f", saved[{slot}]" for slot in rule.reads)
@@ -67,21 +69,21 @@ def _of_rule(op: Primitive, k: int, rule: Rule) -> str:
         made = vjp{k}(Tensor(asarray(g) if one else g){values})
         add(parent{k}, made._data if isinstance(made, Tensor) else unwrapped(node, made, False), name)
         del made
-    {"" if op.elementwise else f"elif type(parent{k}) is tuple: together(node, rule{k}, parent{k}, g, add, needed)"}
+    {"" if op.elementwise else together}
 """
 
 
-def _bare(slot: int) -> str:
+def _bare(slot: int, arithmetic: bool) -> str:
     return f"""
         v{slot} = saved[{slot}]
         if isinstance(v{slot}, Tensor): v{slot} = v{slot}._data
-        if one and type(v{slot}) is ndarray: v{slot} = v{slot}[()]
+        {f"if one and type(v{slot}) is ndarray: v{slot} = v{slot}[()]" if arithmetic else ""}
 """
 
 
 def pull(op: Primitive, **scope: Any) -> Callable[..., None]:
     """The function of `text`, with the names in `scope`."""
     rules = {f"rule{k}": rule for k, rule in enumerate(op.rules)}
-    vjps = {f"vjp{k}": rule.vjp for k, rule in enumerate(op.rules)}
+    vjps = {f"vjp{k}": rule.of_arrays or rule.vjp for k, rule in enumerate(op.rules)}
     known: dict[str, Any] = {"Tensor": Tensor, "ndarray": np.ndarray, "asarray": np.asarray, "name": op.name}
     return function(text(op), __file__, f"pull_{op.name}", {**known, **rules, **vjps, **scope})

@@ -11,8 +11,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands, same_arithmetic
-from tinygen.autodiff.primitive import operation
-from tinygen.autodiff.tape import mode
+from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import xp
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
@@ -50,9 +49,13 @@ def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
     if row or column:
         made = matmul(_matrix(g, row, column), reshape(b, (1, -1)) if column else matrix_transpose(b))
         return reshape(made, (*made.shape[:-2], made.shape[-1])) if row else made
-    if mode.recording:
-        return matmul(g, matrix_transpose(b))
-    return Tensor(kernels.matmul(g._data, b._data.swapaxes(-1, -2)))  # type: ignore[attr-defined]
+    return matmul(g, matrix_transpose(b))
+
+
+def _gradient_a(g: Any, b: Any) -> Any:
+    if b.ndim == 1 or g.ndim < b.ndim:
+        return _matmul_a(Tensor(g), Tensor(b))._data
+    return kernels.matmul(g, b.T if b.ndim == 2 else b.swapaxes(-1, -2))  # type: ignore[attr-defined]
 
 
 def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
@@ -62,11 +65,15 @@ def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
         made = matmul(reshape(a, (-1, 1)) if row else matrix_transpose(a), _matrix(g, row, column))
         return reshape(made, made.shape[:-1]) if column else made
     by_columns = len(b_strides) == 2 and b_strides[0] < b_strides[1]
-    if mode.recording:
-        return matrix_transpose(matmul(matrix_transpose(g), a)) if by_columns else matmul(matrix_transpose(a), g)
-    if by_columns:
-        return Tensor(kernels.matmul(g._data.swapaxes(-1, -2), a._data).swapaxes(-1, -2))  # type: ignore[attr-defined]
-    return Tensor(kernels.matmul(a._data.swapaxes(-1, -2), g._data))  # type: ignore[attr-defined]
+    return matrix_transpose(matmul(matrix_transpose(g), a)) if by_columns else matmul(matrix_transpose(a), g)
+
+
+def _gradient_b(g: Any, a: Any, b_strides: tuple[int, ...]) -> Any:
+    if a.ndim == 1 or g.ndim < a.ndim:
+        return _matmul_b(Tensor(g), Tensor(a), b_strides)._data
+    if len(b_strides) == 2 and b_strides[0] < b_strides[1]:
+        return kernels.matmul(g.swapaxes(-1, -2), a).swapaxes(-1, -2)  # type: ignore[attr-defined]
+    return kernels.matmul(a.T if a.ndim == 2 else a.swapaxes(-1, -2), g)  # type: ignore[attr-defined]
 
 
 def _matrix(g: Any, row: bool, column: bool) -> Any:
@@ -75,7 +82,7 @@ def _matrix(g: Any, row: bool, column: bool) -> Any:
     return reshape(g, (*shape[:-1], 1, shape[-1]) if row else shape)
 
 
-@operation(a=_matmul_a, b=_matmul_b)
+@operation(a=either(_matmul_a, _gradient_a), b=either(_matmul_b, _gradient_b))
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product over the last two axes, broadcast over the others; 1-D arguments are vectors.
 
@@ -84,6 +91,8 @@ def matmul(a: Any, b: Any) -> Any:
         TypeError: dtypes that differ.
     """
     of_a, of_b = a.shape, b.shape
+    if len(of_a) == 2 == len(of_b) and of_a[1] == of_b[0] and a.dtype is b.dtype:  # nearly always
+        return kernels.matmul(a, b)  # type: ignore[attr-defined]
     if not of_a or not of_b or of_a[-1] != of_b[-2 if len(of_b) > 1 else 0]:
         raise ValueError(
             f"shapes {of_a} and {of_b} do not fit together: the last size of the first must equal "

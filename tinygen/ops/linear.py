@@ -8,11 +8,9 @@ import math
 from typing import Any
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import operation
-from tinygen.autodiff.tape import mode
+from tinygen.autodiff.primitive import either, operation
 from tinygen.ops.linalg import matmul
 from tinygen.ops.manipulation import matrix_transpose
-from tinygen.tensor import Tensor
 
 
 def _rows(x: Any) -> Any:
@@ -20,20 +18,21 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def _x_vjp(g: Tensor, w: Tensor) -> Tensor:
-    if mode.recording:
-        return matmul(g, w)
-    rows = kernels.matmul(_rows(g._data), w._data)  # type: ignore[attr-defined]
-    return Tensor(rows if g.ndim == 2 else rows.reshape(*g.shape[:-1], w.shape[1]))
+def _x_gradient(g: Any, w: Any) -> Any:
+    rows = kernels.matmul(_rows(g), w)  # type: ignore[attr-defined]
+    return rows if g.ndim == 2 else rows.reshape(*g.shape[:-1], w.shape[1])
 
 
-def _w_vjp(g: Tensor, x: Tensor) -> Tensor:
-    if mode.recording:
-        return matmul(matrix_transpose(_rows(g)), _rows(x))
-    return Tensor(kernels.matmul(_rows(g._data).T, _rows(x._data)))  # type: ignore[attr-defined]
+def _w_gradient(g: Any, x: Any) -> Any:
+    return kernels.matmul(_rows(g).T, _rows(x))  # type: ignore[attr-defined]
 
 
-@operation(x=_x_vjp, w=_w_vjp, bias=lambda g: g, name="linear")  # the sum over rows: broadcasting undone
+@operation(
+    x=either(lambda g, w: matmul(g, w), _x_gradient),
+    w=either(lambda g, x: matmul(matrix_transpose(_rows(g)), _rows(x)), _w_gradient),
+    bias=lambda g: g,  # the sum over rows: broadcasting undone
+    name="linear",
+)
 def linear(x: Any, w: Any, bias: Any = None) -> Any:
     """x w^T + bias for x (..., I), w (O, I), bias (O,) or None: (..., O)."""
     y = kernels.matmul(_rows(x), w.T, bias)  # type: ignore[attr-defined]

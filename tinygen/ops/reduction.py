@@ -11,8 +11,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import as_dtype
-from tinygen.autodiff.primitive import Primitive, operation
-from tinygen.autodiff.tape import mode
+from tinygen.autodiff.primitive import Primitive, either, operation
 from tinygen.kernels.array_module import arithmetic, quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.ops.comparison import isinf
@@ -73,15 +72,19 @@ def _spread(shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...], bool]:
 
 
 def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
+    return broadcast_to(g.reshape(kept_shape(x_shape, axis)), x_shape)
+
+
+def _spread_out(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     kept, large = _spread(x_shape, tuple(axis) if type(axis) is list else axis)
-    if mode.recording or large:
-        return broadcast_to(g.reshape(kept), x_shape)
-    repeated = xp(g._data).empty(x_shape, g.dtype)
-    repeated[...] = g._data.reshape(kept)  # of few, sooner done than a view that repeats them
-    return Tensor(repeated)
+    if large:
+        return xp(g).broadcast_to(g.reshape(kept), x_shape)
+    repeated = xp(g).empty(x_shape, g.dtype)
+    repeated[...] = g.reshape(kept)  # of few, sooner done than a view that repeats them
+    return repeated
 
 
-@operation(x=_sum_vjp, moves=True)
+@operation(x=either(_sum_vjp, _spread_out), moves=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
     axes = axis if axis is None else _axes(x.ndim, tuple(axis) if type(axis) is list else axis)  # as `_checked`

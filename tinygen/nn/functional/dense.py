@@ -35,13 +35,14 @@ def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
     """
     x, w = as_tensor(x), as_tensor(w)
     b = None if bias is None else as_tensor(bias)
-    if not x.ndim or w.ndim != 2 or x.shape[-1] != w.shape[1]:
+    of_x, of_w = x.shape, w.shape
+    if not of_x or len(of_w) != 2 or of_x[-1] != of_w[1]:
         raise ValueError(
-            f"linear: x of shape {x.shape} and a weight of shape {w.shape} do not fit: the last size of x must equal "
+            f"linear: x of shape {of_x} and a weight of shape {of_w} do not fit: the last size of x must equal "
             "the last of the weight (out, in)"
         )
-    if b is not None and b.shape != w.shape[:1]:
-        raise ValueError(f"linear: bias has shape {b.shape}, {w.shape[0]} outputs need ({w.shape[0]},)")
+    if b is not None and b.shape != of_w[:1]:
+        raise ValueError(f"linear: bias has shape {b.shape}, {of_w[0]} outputs need ({of_w[0]},)")
     return affine(*operands("linear", x, w, b))
 
 
