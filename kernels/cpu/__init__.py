@@ -10,6 +10,7 @@ To be read in this order:
     simd.py                          a vector of floats as a value; how many lanes, by the processor
     compiled.py                      what compiled code calls, compiled for that alone
     launch.py, threads.py            one compiled function on every thread
+      arguments.py                     ... and what it is told, read out of Python's objects
     openblas.py                      what else has threads
     rectifier.py                     the shortest kernel: one sweep over memory; what it loads with is in packing.py
     elementwise.py                   sweeps with polynomials

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
 from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply, round_up
-from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
+from tinygen.kernels.cpu.launch import Arguments, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.packing import pack_transposed
 from tinygen.kernels.cpu.rectifier import lowered
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, vfill, vload, vstore, vwhere_less, vzero
@@ -50,7 +50,7 @@ class Plan:
 
     images: int  # in a unit of work
     cols: int  # floats of `cols`
-    tables: Tables
+    tables: Arguments
 
 
 @lru_cache(maxsize=256)
@@ -77,7 +77,7 @@ def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:
     return Plan(
         images,
         before + rows * pitch + max(0, w.base) + w.span + cells,
-        Tables(
+        (
             np.zeros(BLOCK, np.float32),
             np.array(geometry, np.intp),  # the scalars the compiled loop needs
             np.array(phases, np.intp),  # rows of: phase, cells, of rows and columns; taps from, to of rows, of columns

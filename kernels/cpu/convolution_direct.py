@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
 from tinygen.kernels.cpu.gemm import DEPTH, accumulate_far, multiply_far, panel_width, round_up
-from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, several, task
+from tinygen.kernels.cpu.launch import Arguments, floats, integer, integers, launch, several, task
 from tinygen.kernels.cpu.rectifier import rectify
 from tinygen.kernels.cpu.simd import FASTMATH
 from tinygen.kernels.cpu.threads import scratch, thread_count
@@ -46,14 +46,14 @@ class Plan:
     tap_rows: NDArray[np.intp]  # offset in the source of each row of the weights: of each tap and channel
 
     @cached_property
-    def of_product(self) -> Tables:
+    def of_product(self) -> Arguments:
         """What `gather` reads."""
-        return Tables(self.geometry, self.phases, self.runs, self.tap_rows, self.source, self.target, self.dense)
+        return self.geometry, self.phases, self.runs, self.tap_rows, self.source, self.target, self.dense
 
     @cached_property
-    def of_sums(self) -> Tables:
+    def of_sums(self) -> Arguments:
         """What `gather_weights` reads."""
-        return Tables(self.geometry, self.source, self.tap_rows)
+        return self.geometry, self.source, self.tap_rows
 
 
 def _runs(offsets: list[int], length: int) -> list[int]:

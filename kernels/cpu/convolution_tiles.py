@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.convolution_layout import Axis, Image, Pair
 from tinygen.kernels.cpu.cook_toom import TILE
 from tinygen.kernels.cpu.gemm import DEPTH
-from tinygen.kernels.cpu.launch import Tables
+from tinygen.kernels.cpu.launch import Arguments
 from tinygen.kernels.cpu.simd import LANES
 
 TILES = 49  # taken at a time
@@ -75,14 +75,14 @@ class Plan:
     zeros: NDArray[np.float32]  # what sums of products begin with
 
     @cached_property
-    def of_product(self) -> Tables:
+    def of_product(self) -> Arguments:
         """What a convolution reads."""
-        return Tables(self.geometry, self.bands, self.tiles, self.v_table, self.m_table, self.runs, self.zeros)
+        return self.geometry, self.bands, self.tiles, self.v_table, self.m_table, self.runs, self.zeros
 
     @cached_property
-    def of_sums(self) -> Tables:
+    def of_sums(self) -> Arguments:
         """What a weight gradient reads."""
-        return Tables(self.geometry, self.bands, self.tiles, self.v_table, self.rows)
+        return self.geometry, self.bands, self.tiles, self.v_table, self.rows
 
 
 def bands_of(high: list[Pair], wide: list[Pair], band: int) -> tuple[list[int], list[int]]:

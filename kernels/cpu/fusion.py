@@ -21,7 +21,7 @@ from ..definitions import fusion as definition
 from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
 from ..loops import Loops, is_array, loops_over
 from .compiled import sources
-from .launch import Tables, launch, task
+from .launch import Arguments, launch, task
 from .simd import LANES
 from .streaming import past_caches
 from .threads import thread_count
@@ -60,9 +60,9 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
 
 
 @lru_cache(maxsize=4096)
-def _prepared(chain: Chain, loops: Loops) -> tuple[task, Tables]:
+def _prepared(chain: Chain, loops: Loops) -> tuple[task, Arguments]:
     """The function for `chain` in such loops, and what it is told of them."""
-    numbers = Tables(*loops.sizes, *(step for steps in loops.steps for step in steps[:2]))
+    numbers = *loops.sizes, *(step for steps in loops.steps for step in steps[:2])
     return compiled(chain, tuple([steps[2] == 0 for steps in loops.steps])), numbers
 
 

@@ -6,9 +6,7 @@ work. `block` is a table of the arguments, read by `floats(block, i)`, `integer(
 One parallel loop, compiled once for all tasks, calls them. A task compiles when first launched, and is cached.
 """
 
-from array import array
 from collections.abc import Collection
-from ctypes import addressof, c_char
 from functools import cached_property
 from threading import Lock
 from types import FunctionType
@@ -19,14 +17,13 @@ from llvmlite import ir
 from numba import prange, types
 from numba.core.ccallback import CFunc
 from numba.np.arrayobj import make_array, populate_array
-from numpy import ndarray
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu.arguments import ARRAY, Arguments, table
 from tinygen.kernels.cpu.compiled import cache_of, load_routines, uncollected
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
-_from_buffer = c_char.from_buffer
 njit: Any = numba.njit
 _intrinsic: Any = numba.extending.intrinsic
 
@@ -69,22 +66,24 @@ class task:
 def _call(typing: Any, address: Any, block: Any, part: Any, parts: Any) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [_INT, _INT, _INT])
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        start = builder.ptrtoint(make_array(block)(context, builder, args[1]).data, _INT)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [start, *args[2:]])
         return context.get_dummy_value()
 
     n = types.intp
-    return types.void(n, n, n, n), build
+    return types.void(n, block, n, n), build
 
 
 @njit(parallel=True)
-def _launch(address, block, parts):
+def _launch(address, arguments, array_type, parts):
+    block = table(arguments, array_type)
     for part in prange(parts):
         _call(address, block, part, parts)
 
 
 @njit
-def _launch_here(address, block):
-    _call(address, block, 0, 1)
+def _launch_here(address, arguments, array_type):
+    _call(address, table(arguments, array_type), 0, 1)
 
 
 for _function in (_launch, _launch_here):
@@ -94,14 +93,14 @@ for _function in (_launch, _launch_here):
 _turn = Lock()
 
 
-def _in_turn(address: int, block: int, parts: int) -> None:
+def _in_turn(address: int, arguments: int, array_type: int, parts: int) -> None:
     """`_launch`, one Python thread at a time; from the second time on at once, where the threading layer allows that.
 
     Numba's own work queue, which is there where no OpenMP is, ends a process of which two threads ask for it together.
     """
     global _parallel
     with _turn:
-        _launch(address, block, parts)
+        _launch(address, arguments, array_type, parts)
         if numba.threading_layer() != "workqueue":
             _parallel = _launch
 
@@ -109,45 +108,16 @@ def _in_turn(address: int, block: int, parts: int) -> None:
 _parallel: Any = _in_turn
 
 
-class Tables:
-    """Arguments that many launches share, in the place of as many: where arrays are is looked up once."""
-
-    def __init__(self, *arguments: "NDArray[Any] | int") -> None:
-        self.arguments = arguments  # kept alive
-        self.entries = _entries(arguments)
-
-
-def _entries(arguments: tuple[Any, ...]) -> list[int]:
-    """Two numbers for each argument of `launch`: address and size of an array; a number and 0."""
-    found: list[int] = []
-    for a in arguments:  # half of what a launch costs
-        kind = type(a)
-        if kind is int:
-            found += (a, 0)
-        elif kind is Tables:
-            found += a.entries
-        elif kind is ndarray or isinstance(a, ndarray):
-            try:
-                found += (addressof(_from_buffer(a)), a.size)
-            except (TypeError, ValueError):  # not to be written to; no entries; not in C order
-                found += (a.__array_interface__["data"][0], a.size)  # four times as slow
-        else:
-            found += (int(a), 0)
-    return found
-
-
-def launch(work: task, parts: int, *arguments: NDArray[Any] | Tables | int) -> None:
-    """Run `work` once for each of `parts`, in parallel.
+def launch(work: task, parts: int, *arguments: NDArray[Any] | int | Arguments) -> None:
+    """Run `work` once for each of `parts`, in parallel. A tuple of arguments stands for as many.
 
     It sees an array as flat memory from its first entry on, of one of the dtypes below and unchecked: contiguous, or
     with the distances of its rows among the other arguments.
     """
-    block = array("q", _entries(arguments))
-    start = block.buffer_info()[0]
     if parts == 1:  # no parallel region: it would wake every thread
-        _launch_here(work.address, start)
+        _launch_here(work.address, id(arguments), ARRAY)
     else:
-        _parallel(work.address, start, parts)
+        _parallel(work.address, id(arguments), ARRAY, parts)
 
 
 def _slot(builder: Any, args: Any, place: int) -> Any:

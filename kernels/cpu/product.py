@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply_far, panel_width, round_up
-from tinygen.kernels.cpu.launch import Tables, floats, integer, integers, launch, task
+from tinygen.kernels.cpu.launch import Arguments, floats, integer, integers, launch, task
 from tinygen.kernels.cpu.openblas import one_blas_thread
 from tinygen.kernels.cpu.packing import pack, pack_transposed, turn, whole_vectors
 from tinygen.kernels.cpu.rows_copied import copy_floats
@@ -114,7 +114,7 @@ def _cut(rows: int, columns: int, threads: int, a_by_columns: bool, b_by_columns
 class _Plan(NamedTuple):
     """What a product of given sizes on given threads is done with: made once, since it takes as long as a small one."""
 
-    tables: Tables
+    tables: Arguments
     zeros: Array  # a row of them
     size: int  # floats that a thread works in
 
@@ -132,9 +132,9 @@ def _plan(
     runs = np.stack([begins, np.minimum(DEPTH, depth - begins)], axis=1).reshape(-1)
     m = np.arange(most)
     c_step = rows if c_by else columns
-    tables = Tables(m * (deep if a_by else a_step), m * c_step, m * PANEL, runs)
-    numbers = Tables(rows, columns, across, size, a_step, b_step, c_step, deep, int(a_by), int(b_by), int(c_by))
-    return _Plan(Tables(tables, numbers), np.zeros(round_up(max(rows, columns)), np.float32), size)
+    tables = m * (deep if a_by else a_step), m * c_step, m * PANEL, runs
+    numbers = rows, columns, across, size, a_step, b_step, c_step, deep, int(a_by), int(b_by), int(c_by)
+    return _Plan((*tables, *numbers), np.zeros(round_up(max(rows, columns)), np.float32), size)
 
 
 def _product(a: Array, b: Array, bias: Array | None) -> Array:
