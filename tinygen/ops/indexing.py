@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff import guard
-from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import rounded_once, xp
 from tinygen.ops.elementwise import where
 from tinygen.ops.manipulation import as_tensor
@@ -26,7 +26,13 @@ def _rows(index: Any) -> Any:
     return rows if hasattr(rows, "dtype") and rows.ndim and rows.dtype.kind in "iu" else None
 
 
-@operation(x=lambda g, index, x_shape: scatter_add(g, index, x_shape), moves=True)
+@operation(
+    x=either(
+        lambda g, index, x_shape: scatter_add(g, index, x_shape),
+        lambda g, index, x_shape: scatter_add.forward(g, index, x_shape),
+    ),
+    moves=True,
+)
 def _getitem(x: Any, index: Any) -> Any:
     rows = _rows(index)
     try:
@@ -35,7 +41,10 @@ def _getitem(x: Any, index: Any) -> Any:
         raise IndexError(f"index does not fit shape {x.shape}: {error}") from None
 
 
-@operation(g=lambda g, index: _getitem(g, index), moves=True)
+@operation(
+    g=either(lambda g, index: _getitem(g, index), lambda g, index: _getitem.forward(g, index)),
+    moves=True,
+)
 def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of `shape` with the entries of `g` added at `index`; the adjoint of indexing."""
     rows = _rows(index)

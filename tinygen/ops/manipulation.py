@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.primitive import either, operation
 from tinygen.autodiff.tape import mode
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
@@ -17,27 +17,12 @@ from tinygen.tensor import ArrayLike, Tensor, as_tensor, named
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
-    return tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else (int(shape),)
+    return tuple(map(int, shape)) if isinstance(shape, tuple | list) else (int(shape),)
 
 
-@operation(x=lambda g, x_shape: reshape(g, x_shape), moves=True)
-def reshape(x: Any, shape: Any) -> Any:
-    """The same entries in another shape; one size may be -1."""
-    shape = _shape(shape)
-    try:
-        if x.size >= LARGE and not x.flags.c_contiguous:
-            return _reshape_large(x, shape)
-        return x.reshape(shape)
-    except ValueError:
-        raise ValueError(
-            f"shape {x.shape} ({x.size} entries) does not fit {shape}: the products of the sizes must be equal, "
-            "and one size at most may be -1"
-        ) from None
-
-
-def _reshape_large(x: Any, shape: tuple[int, ...]) -> Any:
-    """`reshape`, copying on every thread where it must copy."""
-    if xp(x) is np:
+def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """`reshape` of an array, copying on every thread where it must copy what is large."""
+    if x.size >= LARGE and not x.flags.c_contiguous and xp(x) is np:
         try:
             return x.reshape(shape, copy=False)
         except (TypeError, ValueError):  # it must be copied; or NumPy is 2.0, which cannot say
@@ -45,16 +30,39 @@ def _reshape_large(x: Any, shape: tuple[int, ...]) -> Any:
     return x.reshape(shape)
 
 
+@operation(
+    x=either(lambda g, x_shape: reshape(g, x_shape), lambda g, x_shape: _reshaped(g, x_shape)),
+    moves=True,
+)
+def reshape(x: Any, shape: Any) -> Any:
+    """The same entries in another shape; one size may be -1."""
+    shape = _shape(shape)
+    try:
+        return _reshaped(x, shape)
+    except ValueError:
+        raise ValueError(
+            f"shape {x.shape} ({x.size} entries) does not fit {shape}: the products of the sizes must be equal, "
+            "and one size at most may be -1"
+        ) from None
+
+
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argsort(np.asarray(axes) % len(axes))) if axes else ()
+    inverse = [0] * len(axes)
+    for i, axis in enumerate(axes):
+        inverse[axis] = i
+    return tuple(inverse)
 
 
-@operation(x=lambda g, axes: permute_dims(g, _inverse(axes)), moves=True)
+@operation(
+    x=either(lambda g, axes: permute_dims(g, _inverse(axes)), lambda g, axes: g.transpose(_inverse(axes))),
+    moves=True,
+)
 def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
     """The dimensions in the order `axes`; a view."""
-    if sorted(a % builtins.max(x.ndim, 1) for a in axes) != list(range(x.ndim)):
-        raise ValueError(f"axes {tuple(axes)} are not an order of the {x.ndim} dimensions of shape {x.shape}")
-    return x.transpose(axes)
+    try:
+        return x.transpose(axes)
+    except ValueError:
+        raise ValueError(f"axes {tuple(axes)} are not an order of the {x.ndim} dimensions of shape {x.shape}") from None
 
 
 @operation(x=lambda g: g, moves=True)
@@ -261,8 +269,9 @@ def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
 
 def matrix_transpose(x: ArrayLike) -> Tensor:
     """The last two axes exchanged."""
-    if as_tensor(x).ndim < 2:
-        raise ValueError(f"matrix_transpose: shape {as_tensor(x).shape} has fewer than 2 dimensions")
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose: shape {x.shape} has fewer than 2 dimensions")
     return swapaxes(x, -2, -1)
 
 
