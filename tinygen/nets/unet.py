@@ -53,10 +53,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, height, width = x.shape
-        qkv = self.qkv(self.norm(x)).reshape(n, 3, self.heads, c // self.heads, height * width)
-        q, k, v = (qkv[:, i].permute(0, 1, 3, 2) for i in range(3))
+        places = self.qkv(self.norm(x)).permute(0, 2, 3, 1)  # channels last, as they lie in memory
+        qkv = places.reshape(n, height * width, 3, self.heads, c // self.heads)
+        q, k, v = (qkv[:, :, i].permute(0, 2, 1, 3) for i in range(3))
         h = F.scaled_dot_product_attention(q, k, v)
-        return x + self.out(h.permute(0, 1, 3, 2).reshape(n, c, height, width))
+        return x + self.out(h.permute(0, 2, 1, 3).reshape(n, height, width, c).permute(0, 3, 1, 2))
 
 
 class UNet(nn.Module):
