@@ -183,7 +183,8 @@ def test_names_are_unique_and_inputs_the_same_each_time() -> None:
 def test_a_step_takes_exactly_the_noise_that_is_given(name: str) -> None:
     step = STEPS[name]
     given = Given(step.noise(4))
-    for loss, gradients in losses(step, step.model(), step.batch(4), given):
+    model = step.model()
+    for loss, gradients in losses(step, model, step.weights(model), step.batch(4), given):
         assert np.isfinite(float(loss))
         assert all(np.asarray(gradient).any() for gradient in gradients.values())
     with pytest.raises(StopIteration):

@@ -22,10 +22,11 @@ def measure(name: str, keep: bool) -> str:
         keep_memory()
     step = CASES[name]
     model, batch, noise = step.model(), step.batch(), step.noise()
-    optimisers = [optim.Adam(turn.parameters(model).values(), lr=step.lr) for turn in step.turns]
+    weights = step.weights(model)
+    optimisers = [optim.Adam(named.values(), lr=step.lr) for named in weights]
 
     def go() -> None:
-        for optimiser, (_, gradients) in zip(optimisers, losses(step, model, batch, Given(noise))):
+        for optimiser, (_, gradients) in zip(optimisers, losses(step, model, weights, batch, Given(noise))):
             for parameter, gradient in zip(optimiser.parameters(), gradients.values()):
                 parameter.grad = gradient
             optimiser.step()

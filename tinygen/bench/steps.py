@@ -6,7 +6,7 @@ library computes the same numbers; drawing it is an operation of its own.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from tinygen.vq.vqvae import VQVAEConfig
 SHAPE = (1, 28, 28)
 BATCH = 64
 Arrays = dict[str, np.ndarray]
+Weights = dict[str, Any]  # by name
 
 
 class Given(Generator):
@@ -58,7 +59,7 @@ class Turn:
     loss: str = "loss"
     part: str = ""
 
-    def parameters(self, model: Any) -> dict[str, Any]:
+    def parameters(self, model: Any) -> Weights:
         """The weights by name, of a model of either library."""
         named = dict(model.named_parameters())
         return {name: p for name, p in named.items() if p.requires_grad and name.startswith(self.part)}
@@ -89,6 +90,10 @@ class Step:
         """n images of 256 grey levels in [-1, 1]; as many as belong in a batch when it is not said."""
         return images(n or self.examples)
 
+    def weights(self, model: Any) -> list[Weights]:
+        """Those that each turn moves, of a model of either library."""
+        return [turn.parameters(model) for turn in self.turns]
+
     def noise(self, n: int | None = None) -> Arrays:
         """What the step draws for n examples, by name."""
         return self.draw(np.random.default_rng(4), n or self.examples)
@@ -107,16 +112,18 @@ class Sampling:
         return self.draw(np.random.default_rng(5), n)
 
 
-def losses(step: Step, model: Any, batch: Any, rng: Generator) -> Any:
-    """Yields, turn by turn, the loss and its gradients by the parameters' names; no turn's graph outlives it."""
-    for turn in step.turns:
-        yield _descent(turn, model, batch, rng)
+def losses(step: Step, model: Any, weights: Sequence[Weights], batch: Any, rng: Generator) -> Any:
+    """Yields, turn by turn, the loss and its gradients by the parameters' names; no turn's graph outlives it.
+
+    `weights` are those of each turn (`Step.weights`).
+    """
+    for turn, named in zip(step.turns, weights):
+        yield _descent(turn, model, named, batch, rng)
 
 
-def _descent(turn: Turn, model: Any, batch: Any, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+def _descent(turn: Turn, model: Any, named: Weights, batch: Any, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
     found = getattr(model, turn.loss)(batch, rng)
     loss = found[0] if isinstance(found, tuple) else found
-    named = turn.parameters(model)
     return loss.detach(), dict(zip(named, grad(loss, list(named.values()))))
 
 

@@ -18,9 +18,10 @@ def main(name: str, path: str) -> None:
     noise = {key.removeprefix("noise: "): given[key] for key in given.files if key.startswith("noise: ")}
     step = STEPS[name]
     model = step.make(Generator(0))
-    optimisers = [optim.Adam(turn.parameters(model).values(), lr=step.lr) for turn in step.turns]
+    weights = step.weights(model)
+    optimisers = [optim.Adam(named.values(), lr=step.lr) for named in weights]
     descended = []
-    for optimiser, (loss, gradients) in zip(optimisers, losses(step, model, arrays, Given(noise))):
+    for optimiser, (loss, gradients) in zip(optimisers, losses(step, model, weights, arrays, Given(noise))):
         for parameter, gradient in zip(optimiser.parameters(), gradients.values()):
             parameter.grad = gradient
         optimiser.step()

@@ -123,9 +123,8 @@ class StepRun:
     def __init__(self, name: str, batch: int | None = None) -> None:
         self.step = STEPS[name]
         self.model = self.step.model().to(Form.device)
-        self.optimisers = [
-            optim.Adam(turn.parameters(self.model).values(), lr=self.step.lr) for turn in self.step.turns
-        ]
+        self.weights = self.step.weights(self.model)
+        self.optimisers = [optim.Adam(named.values(), lr=self.step.lr) for named in self.weights]
         self.move: Any = self._move
         if Form.captured:
             from tinygen.capture import capture
@@ -147,7 +146,7 @@ class StepRun:
         descended = []
         with as_asked():
             for optimiser, (loss, gradients) in zip(
-                self.optimisers, losses(self.step, self.model, batch, Given(noise))
+                self.optimisers, losses(self.step, self.model, self.weights, batch, Given(noise))
             ):
                 for parameter, gradient in zip(optimiser.parameters(), gradients.values()):
                     parameter.grad = gradient
@@ -162,7 +161,7 @@ class StepRun:
         """In float32, whatever is timed."""
         found = {}
         for turn, (loss, gradients) in zip(
-            self.step.turns, losses(self.step, self.model, self.batch, Given(self.noise))
+            self.step.turns, losses(self.step, self.model, self.weights, self.batch, Given(self.noise))
         ):
             found[turn.loss] = loss.numpy()
             found |= {n: g.numpy() for n, g in gradients.items() if n not in self.step.no_gradient}

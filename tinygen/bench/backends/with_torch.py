@@ -169,7 +169,7 @@ class StepRun:
         self.losses = self.written
         if Form.compiled:
             self.losses = [torch.compile(loss, mode=Form.compiled) for loss in self.losses]
-        self.parameters = [turn.parameters(self.model) for turn in self.step.turns]
+        self.parameters = self.step.weights(self.model)
         fused = Form.fused or None  # None leaves the choice to PyTorch, as installed
         self.optimisers = [torch.optim.Adam(named.values(), lr=self.step.lr, fused=fused) for named in self.parameters]
         self.resize(batch)
