@@ -14,6 +14,7 @@ from tinygen.autodiff.tape import Node
 from tinygen.tensor import Tensor, asarray, float32
 
 NUMBERS = (float, int, bool, type(None))
+_PLAIN = frozenset([*NUMBERS, str, slice])  # no array is in them
 
 
 def nodes_of(values: Any) -> tuple[Node | None, ...] | None:
@@ -28,10 +29,10 @@ def arrays_in(values: Iterable[Any]) -> list[Any]:
     """The raw arrays among what a node retains, inside lists and tuples too."""
     found: list[Any] = []
     for value in values:
+        if type(value) in _PLAIN:  # most are
+            continue
         if isinstance(value, Tensor):
             found.append(value._data)
-        elif type(value) in NUMBERS:  # most are
-            continue
         elif isinstance(value, (list, tuple)):
             found += arrays_in(value)
         elif hasattr(value, "dtype") and hasattr(value, "base"):
@@ -59,7 +60,8 @@ def retained(argument: Any, raw: Any) -> Any:
         return [retained(a, r) for a, r in zip(argument, raw)]
     if isinstance(raw, tuple):
         for part in raw:
-            retained(part, part)  # an index that holds arrays
+            if type(part) not in _PLAIN:
+                retained(part, part)  # an index that holds arrays
     elif hasattr(raw, "dtype") and hasattr(raw, "base") and not isinstance(raw, np.generic):  # which nobody can change
         if raw is argument:
             guard.expose(raw)
