@@ -14,7 +14,6 @@ import numpy as np
 from numba import njit
 
 from tinygen.kernels.cpu import convolution_direct as direct
-from tinygen.kernels.cpu import convolution_tiles as tiles
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.convolution_layout import forward_axis
 from tinygen.kernels.cpu.cook_toom import TILE, matrices
@@ -108,10 +107,11 @@ report("a product of matrices of 1024", 2 * 1024**3, lambda: matmul(square, squa
 
 # %%
 axis = forward_axis(3, 1, 1, 1, SIDE)
-plan = direct.plan(N, x.shape[1:], (SIDE, SIDE, K), (3, 3), 1, axis, axis)
-y = direct.convolve(x, w, None, 1.0, plan, (N, SIDE, SIDE, K), 1, False)
+plan = direct.plan(x.shape, (N, SIDE, SIDE, K), (3, 3), 1, axis, axis, negative_slope=1.0, adjoint=False)
+bias = np.zeros(K, np.float32)
+y = plan.run(x, w, bias)
 error = {"implicit product": np.abs(y.transpose(0, 3, 1, 2) - exact).max() / np.abs(exact).max()}
-report("implicit product", FLOP, lambda: direct.convolve(x, w, None, 1.0, plan, (N, SIDE, SIDE, K), 1, False))
+report("implicit product", FLOP, lambda: plan.run(x, w, bias))
 
 # %% [markdown]
 # ## Fewer multiplications
@@ -142,14 +142,10 @@ print(f"{TILE} outputs of 3 taps: {points} products for {3 * TILE}; in two dimen
 # slope of 1 leaves them.
 
 # %%
-winograd_plan = tiles.plan(N, x.shape[1:], (SIDE, SIDE, K), 3, axis, axis)
-y = winograd.convolve(x, w, None, negative_slope=1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False)
+plan = winograd.plan(x.shape, (N, SIDE, SIDE, K), (3, 3), axis, axis, negative_slope=1.0, adjoint=False)
+y = plan.run(x, w, bias)
 error["Winograd"] = np.abs(y.transpose(0, 3, 1, 2) - exact).max() / np.abs(exact).max()
-report(
-    "Winograd",
-    FLOP,
-    lambda: winograd.convolve(x, w, None, negative_slope=1.0, p=winograd_plan, shape=(N, SIDE, SIDE, K), adjoint=False),
-)
+report("Winograd", FLOP, lambda: plan.run(x, w, bias))
 
 # %% [markdown]
 # ## What it costs

@@ -22,7 +22,9 @@ To be read in this order:
     product.py                       the matrix product
     convolution.py                   which algorithm serves which shape:
       convolution_layout.py            axes, cells, phases; bands of rows with zero borders
-      convolution_direct.py            products of gathered rows: everything there is no special form for
+      convolution_plan.py              what a call is done with: found once for its shapes, then run
+      convolution_gather.py            which rows of pixels and of weights are multiplied
+      convolution_direct.py            ... products of these: everything there is no special form for
       cook_toom.py                     fewer multiplications
       convolution_tiles.py             ... on tiles of 4x4 outputs
       convolution_winograd.py          ... for kernels of 3x3, and of 4x4 at stride 2

@@ -9,7 +9,7 @@ reach others in the same tiles of 4x4. Held by tests/kernels/test_convolution.py
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,31 +21,30 @@ from tinygen.kernels.cpu import convolution_grouped as grouped
 from tinygen.kernels.cpu import convolution_tiles as tiles
 from tinygen.kernels.cpu import convolution_winograd as winograd
 from tinygen.kernels.cpu.convolution_layout import adjoint_axis, forward_axis, nhwc
+from tinygen.kernels.cpu.convolution_plan import Plan, Shape
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
 from tinygen.kernels.definitions.convolution import Pair
 
 Array = NDArray[Any]
-Shape = tuple[int, ...]
 Geometry = tuple[Pair, Pair, Pair]  # stride, padding, dilation
-Form = Callable[[Array, Array, Array | None, float], Array]  # x, w, bias, negative slope -> result, NHWC
+_FLOAT = np.dtype(np.float32)
 
 
-def _convolution(source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, adjoint: bool) -> Form:
-    """The function for an NHWC source and target: a convolution or, if `adjoint`, an input gradient."""
+def _convolution(
+    source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, negative_slope: float, adjoint: bool
+) -> Plan:
+    """From an NHWC source to a target: a convolution or, if `adjoint`, an input gradient."""
     along = adjoint_axis if adjoint else forward_axis
     h, w = (along(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, _, dilation = geometry
     channels = (source[3], target[3])
     if tiles.suits(*channels, kernel, stride, dilation, groups) and tiles.pays(*channels, kernel, h, w):
-        plan = tiles.plan(source[0], source[1:], target[1:], kernel[0], h, w)
-        return partial(winograd.convolve, p=plan, shape=target, adjoint=adjoint)
+        return winograd.plan(source, target, kernel, h, w, negative_slope, adjoint)
     if groups == 1 and columns.suits(source, target, kernel[0] * kernel[1], h, w):
-        few = columns.plan(source, target, kernel, h, w)
-        return partial(columns.convolve, p=few, shape=target, adjoint=adjoint)
-    plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
+        return columns.plan(source, target, kernel, h, w, negative_slope, adjoint)
     form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
-    return partial(form.convolve, p=plan, shape=target, groups=groups, adjoint=adjoint)
+    return form.plan(source, target, kernel, groups, h, w, negative_slope, adjoint)
 
 
 def _weight_gradient(
@@ -56,8 +55,7 @@ def _weight_gradient(
     stride, padding, dilation = geometry
     channels = (source[3], target[3])
     if tiles.suits(*channels, kernel, stride, dilation, groups) and tiles.pays(*channels, kernel, h, w):
-        plan = tiles.plan(source[0], source[1:], target[1:], kernel[0], h, w)
-        return partial(winograd.weight_grad, p=plan)
+        return winograd.weight_plan(source, target, kernel, h, w).run
     reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel))
     whole = target[1:3] == definition.output_size(source[1:3], kernel, *geometry)
     fits = stride == (1, 1) and groups == 1 and padding[0] <= reach[0] and padding[1] <= reach[1]
@@ -66,9 +64,8 @@ def _weight_gradient(
         padding = (reach[0] - padding[0], reach[1] - padding[1])
         swapped = _weight_gradient(target, source, kernel, (stride, padding, dilation), 1)
         return lambda x, g: np.ascontiguousarray(swapped(g, x).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
-    plan = direct.plan(source[0], source[1:], target[1:], kernel, groups, h, w)
     form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
-    return partial(form.weight_grad, p=plan, kernel=kernel, groups=groups)
+    return form.weight_plan(source, target, kernel, groups, h, w).run
 
 
 # What a call needs to know besides its numbers is found, and its shapes checked, once for each combination of them.
@@ -81,22 +78,47 @@ def _in_memory(shape: Shape) -> Shape:
 
 
 @lru_cache(maxsize=512)
-def _forward(x: Shape, w: Shape, bias: Shape | None, geometry: Geometry, groups: int) -> Form:
+def _forward(
+    x: Shape, w: Shape, bias: Shape | None, stride: Pair, padding: Pair, dilation: Pair, groups: int, slope: float
+) -> Plan:
+    geometry = (stride, padding, dilation)
     size = definition.check(x, w, None, bias, w[0], groups, geometry)
-    return _convolution(_in_memory(x), (x[0], *size, w[0]), w[2:], geometry, groups, False)
+    return _convolution(_in_memory(x), (x[0], *size, w[0]), (w[2], w[3]), geometry, groups, slope, False)
 
 
 @lru_cache(maxsize=512)
-def _backward(g: Shape, w: Shape, bias: Shape | None, input_size: Pair, geometry: Geometry, groups: int) -> Form:
-    n, channels = g[0], w[1] * groups
+def _backward(
+    g: Shape,
+    w: Shape,
+    bias: Shape | None,
+    input_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    slope: float,
+) -> Plan:
+    n, channels, geometry = g[0], w[1] * groups, (stride, padding, dilation)
     definition.check((n, channels, *input_size), w, g, bias, channels, groups, geometry)
-    return _convolution(_in_memory(g), (n, *input_size, channels), w[2:], geometry, groups, True)
+    return _convolution(_in_memory(g), (n, *input_size, channels), (w[2], w[3]), geometry, groups, slope, True)
 
 
 @lru_cache(maxsize=512)
-def _weights(x: Shape, g: Shape, kernel_size: Pair, geometry: Geometry, groups: int) -> Callable[[Array, Array], Array]:
+def _weights(
+    x: Shape, g: Shape, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Callable[[Array, Array], Array]:
+    geometry = (stride, padding, dilation)
     definition.check(x, (g[1], x[1] // groups, *kernel_size), g, None, g[1], groups, geometry)
     return _weight_gradient(_in_memory(x), _in_memory(g), kernel_size, geometry, groups)
+
+
+@lru_cache(maxsize=64)
+def _no_bias(channels: int) -> Array:
+    return np.zeros(channels, np.float32)
+
+
+def _of(bias: Array | None, channels: int) -> Array:
+    return _no_bias(channels) if bias is None else np.ascontiguousarray(bias, _FLOAT)
 
 
 def conv2d(
@@ -110,11 +132,11 @@ def conv2d(
     negative_slope: float = 1.0,
 ) -> Array:
     """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW); see the definition."""
-    if x.dtype != np.float32 or x.size == 0 or w.size == 0:
+    if x.dtype != _FLOAT or not x.size or not w.size:
         return definition.conv2d(x, w, bias, stride, padding, dilation, groups, negative_slope)
-    bias_shape = None if bias is None else bias.shape
-    convolve = _forward(x.shape, w.shape, bias_shape, (stride, padding, dilation), groups)
-    y = convolve(nhwc(x), np.ascontiguousarray(w, dtype=np.float32), bias, negative_slope)
+    of_bias = None if bias is None else bias.shape
+    plan = _forward(x.shape, w.shape, of_bias, stride, padding, dilation, groups, negative_slope)
+    y = plan.run(nhwc(x), np.ascontiguousarray(w, _FLOAT), _of(bias, w.shape[0]))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -130,11 +152,11 @@ def conv2d_input_grad(
     negative_slope: float = 1.0,
 ) -> Array:
     """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W), rectified."""
-    if g.dtype != np.float32 or g.size == 0 or w.size == 0:
+    if g.dtype != _FLOAT or not g.size or not w.size:
         return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups, negative_slope)
-    bias_shape = None if bias is None else bias.shape
-    convolve = _backward(g.shape, w.shape, bias_shape, input_size, (stride, padding, dilation), groups)
-    x = convolve(nhwc(g), np.ascontiguousarray(w, dtype=np.float32), bias, negative_slope)
+    of_bias = None if bias is None else bias.shape
+    plan = _backward(g.shape, w.shape, of_bias, input_size, stride, padding, dilation, groups, negative_slope)
+    x = plan.run(nhwc(g), np.ascontiguousarray(w, _FLOAT), _of(bias, plan.shape[3]))
     return x.transpose(0, 3, 1, 2)
 
 
@@ -148,6 +170,6 @@ def conv2d_weight_grad(
     groups: int = 1,
 ) -> Array:
     """Adjoint of `conv2d` in w: image x (N, C, H, W), output g (N, K, OH, OW) -> (K, C/groups, KH, KW)."""
-    if x.dtype != np.float32 or x.size == 0 or g.size == 0:
+    if x.dtype != _FLOAT or not x.size or not g.size:
         return definition.conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups)
-    return _weights(x.shape, g.shape, kernel_size, (stride, padding, dilation), groups)(nhwc(x), nhwc(g))
+    return _weights(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)(nhwc(x), nhwc(g))

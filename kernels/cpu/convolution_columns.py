@@ -9,23 +9,16 @@ The input gradient is the same with the roles of K and C exchanged; which pixels
 few images at a time, whole in one thread. Held by tests/kernels/test_convolution.py.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit
-from tinygen.kernels.cpu.convolution_layout import Array, Axis, Pair
+from tinygen.kernels.cpu.convolution_layout import Axis, Pair
+from tinygen.kernels.cpu.convolution_plan import Plan, Shape, rooms
 from tinygen.kernels.cpu.gemm import DEPTH, WIDEST, multiply, round_up
-from tinygen.kernels.cpu.launch import Arguments, floats, integer, integers, launch, several, task
+from tinygen.kernels.cpu.launch import floats, integers, several, task
 from tinygen.kernels.cpu.packing import pack_transposed
 from tinygen.kernels.cpu.rectifier import lowered
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, vfill, vload, vstore, vwhere_less, vzero
-from tinygen.kernels.cpu.threads import scratch, thread_count
-
-Shape = tuple[int, ...]
 
 BLOCK = WIDEST * LANES  # pixels transposed at a time: a panel, which stays in the first-level cache
 PIXELS = 512  # small images are taken together up to this many
@@ -42,52 +35,6 @@ def suits(source: Shape, target: Shape, taps: int, h: Axis, w: Axis) -> bool:
     rows = taps * target[3]
     columns = source[1] * source[2] * source[3] * (rows + 10) + 6 * rows * h.cells * w.cells
     return columns < h.cells * w.cells * taps * source[3] * LANES
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The tables of one convolution, for one shape of images."""
-
-    images: int  # in a unit of work
-    cols: int  # floats of `cols`
-    tables: Arguments
-
-
-@lru_cache(maxsize=256)
-def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:
-    """Tables for `source` to `target`, both NHWC."""
-    n, height, width, channels = source
-    images = min(n, max(1, PIXELS // (height * width)))
-    pitch, cells = round_up(images * height * width), round_up(w.cells)
-    rows = kernel[0] * kernel[1] * target[3]
-    before = max(0, -w.base)  # a vector of cells may see places ahead of the first pixel, or behind the last
-    phases: list[int] = []
-    taps: list[int] = []
-    for e, row_taps in enumerate(h.phases):
-        for f, column_taps in enumerate(w.phases):
-            bounds = [len(taps) // 2]
-            for (which, offsets), apart in ((row_taps, kernel[1]), (column_taps, 1)):
-                taps += [value for i, offset in zip(which, offsets) for value in (offset, i * apart * target[3])]
-                bounds.append(len(taps) // 2)
-            sizes = (-(-(target[1] - e) // h.write), -(-(target[2] - f) // w.write))
-            phases += [e, f, *sizes, bounds[0], bounds[1], bounds[1], bounds[2]]
-    column = np.arange(cells) + w.base + np.arange(w.span)[:, None]
-    begins = np.arange(0, channels, DEPTH)
-    geometry = [*source, *target[1:], images, pitch, before, h.base, w.base, h.write, w.write, cells]
-    return Plan(
-        images,
-        before + rows * pitch + max(0, w.base) + w.span + cells,
-        (
-            np.zeros(BLOCK, np.float32),
-            np.array(geometry, np.intp),  # the scalars the compiled loop needs
-            np.array(phases, np.intp),  # rows of: phase, cells, of rows and columns; taps from, to of rows, of columns
-            np.array(taps, np.intp),  # of an axis, rows of: offset of the pixel, rows of `cols` from the first
-            ((column >= 0) & (column < width)).astype(np.float32).reshape(-1),  # 1 where the image has the pixel
-            np.arange(rows) * channels,
-            np.arange(rows) * pitch,
-            np.stack([begins, np.minimum(DEPTH, channels - begins)], axis=1).reshape(-1),
-        ),
-    )
 
 
 @njit(fastmath=FASTMATH)
@@ -111,15 +58,26 @@ def _sum_taps(line, wide, start, slope, cols, at, pitch, h, height, width, taps,
 
 
 @task
+def _turn(block, part, parts):
+    """The weight as (KH KW, channels written, channels read)."""
+    w, weight, sizes = floats(block, 1), floats(block, 4), integers(block, 12)
+    taps, outputs, inputs, row_step, column_step = several(sizes, 0, 5)
+    for k in range(outputs * part // parts, outputs * (part + 1) // parts):
+        for tap in range(taps):
+            for c in range(inputs):
+                weight[(tap * outputs + k) * inputs + c] = w[k * column_step + c * row_step + tap]
+
+
+@task
 def _columns(block, part, parts):
-    x, out, weight = floats(block, 0), floats(block, 1), floats(block, 2)
-    bias, zeros = floats(block, 3), floats(block, 4)
+    """The cells of a part of the images."""
+    x, bias, out, weight = floats(block, 0), floats(block, 2), floats(block, 3), floats(block, 4)
     geometry, phases, taps, inside = integers(block, 5), integers(block, 6), integers(block, 7), floats(block, 8)
     source, target, runs = integers(block, 9), integers(block, 10), integers(block, 11)
-    cols_size, turned_size, line_size = integer(block, 15), integer(block, 16), integer(block, 17)
-    slope = vfill(floats(block, 18)[0])
-    cols, turned = floats(block, 12)[part * cols_size :], floats(block, 13)[part * turned_size :]
-    line = floats(block, 14)[part * line_size :]
+    sizes, zeros, slope = integers(block, 12), floats(block, 13), vfill(floats(block, 14)[0])
+    shared, turned_at, line_at, own = several(sizes, 5, 4)
+    cols = weight[shared + part * own :]
+    turned, line = cols[turned_at:], cols[line_at:]
     n, height, width, channels, out_height, out_width, outputs, images, pitch, before = several(geometry, 0, 10)
     top, left, write_h, write_w, cells = several(geometry, 10, 5)
     plane = height * width
@@ -149,24 +107,42 @@ def _columns(block, part, parts):
                         out[(to + v * write_w) * outputs + k] = line[v]
 
 
-def convolve(
-    x: Array,
-    w: NDArray[Any],
-    bias: NDArray[Any] | None,
-    negative_slope: float,
-    p: Plan,
-    shape: Shape,
-    adjoint: bool,
-) -> Array:
-    """NHWC source x, weight (K, C, KH, KW) -> NHWC array of `shape`, negative results times a slope."""
-    weight = np.ascontiguousarray(w.transpose(2, 3, 1, 0) if adjoint else w.transpose(2, 3, 0, 1))
-    start = np.zeros(shape[3], np.float32) if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
-    threads = thread_count(-(-x.shape[0] // p.images))
-    cols = scratch("convolution target", threads, p.cols)
-    turned = scratch("convolution source", threads, BLOCK * x.shape[3])
-    line = scratch("convolution line", threads, round_up(shape[2]))
-    out = np.empty(shape, np.float32)
-    sizes = (cols.shape[1], turned.shape[1], line.shape[1])
-    slope = np.array([negative_slope], np.float32)
-    launch(_columns, threads, x, out, weight, start, p.tables, cols, turned, line, *sizes, slope)
-    return out
+CONVOLVE = _turn.then(_columns)
+
+
+def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis, negative_slope: float, adjoint: bool) -> Plan:
+    """From an NHWC `source` to a `target`, rectified."""
+    n, height, width, channels = source
+    outputs, area = target[3], kernel[0] * kernel[1]
+    images = min(n, max(1, PIXELS // (height * width)))
+    pitch, cells, rows = round_up(images * height * width), round_up(w.cells), area * outputs
+    before = max(0, -w.base)  # a vector of cells may see places ahead of the first pixel, or behind the last
+    phases: list[int] = []
+    taps: list[int] = []
+    for e, row_taps in enumerate(h.phases):
+        for f, column_taps in enumerate(w.phases):
+            bounds = [len(taps) // 2]
+            for (which, offsets), apart in ((row_taps, kernel[1]), (column_taps, 1)):
+                taps += [value for i, offset in zip(which, offsets) for value in (offset, i * apart * outputs)]
+                bounds.append(len(taps) // 2)
+            high, wide = -(-(target[1] - e) // h.write), -(-(target[2] - f) // w.write)
+            phases += [e, f, high, wide, bounds[0], bounds[1], bounds[1], bounds[2]]
+    column = np.arange(cells) + w.base + np.arange(w.span)[:, None]
+    begins = np.arange(0, channels, DEPTH)
+    geometry = [*source, *target[1:], images, pitch, before, h.base, w.base, h.write, w.write, cells]
+    _, shared = rooms(rows * channels)
+    _, turned_at, line_at, own = rooms(before + rows * pitch + max(0, w.base) + w.span + cells, BLOCK * channels, cells)
+    steps = (outputs * area, area) if adjoint else (area, channels * area)
+    tables = (
+        np.array(geometry, np.intp),  # the scalars the compiled loop needs
+        np.array(phases, np.intp),  # rows of: phase, cells, of rows and columns; taps from, to of rows, of columns
+        np.array(taps, np.intp),  # of an axis, rows of: offset of the pixel, rows of `cols` from the first
+        ((column >= 0) & (column < width)).astype(np.float32).reshape(-1),  # 1 where the image has the pixel
+        np.arange(rows) * channels,
+        np.arange(rows) * pitch,
+        np.stack([begins, np.minimum(DEPTH, channels - begins)], axis=1).reshape(-1),
+        np.array([area, outputs, channels, *steps, shared, turned_at, line_at, own], np.intp),
+        np.zeros(BLOCK, np.float32),
+        np.array([negative_slope], np.float32),
+    )
+    return Plan(CONVOLVE, target, -(-n // images), shared, own, tables)

@@ -1,141 +1,42 @@
 """Convolution in float32 by implicit matrix products: any kernel, stride, padding, dilation, channels, groups.
 
 Each phase of the cells in convolution_layout.py is a matrix product of source pixels with the weights of its taps,
-found through tables of offsets (`gemm.multiply`): forward and input gradient are one routine. A thread copies the
-source rows it needs into a buffer with zero borders, a band of rows of one image or several small images at a time.
-The weight gradient sums over the pixels of such bands, each thread on its own; the threads' sums are added in a fixed
-order. Held by tests/kernels/test_convolution.py.
+found through tables of offsets (convolution_gather.py, `gemm.multiply`): forward and input gradient are one routine.
+The weight gradient sums over the pixels, each thread on its own; the threads' sums are added in a fixed order. Held by
+tests/kernels/test_convolution.py.
 """
 
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit
-from tinygen.kernels.cpu.convolution_layout import Array, Axis, Image, Pair, copy_band, zero_floats
-from tinygen.kernels.cpu.gemm import DEPTH, accumulate_far, multiply_far, panel_width, round_up
-from tinygen.kernels.cpu.launch import Arguments, floats, integer, integers, launch, several, task
+from tinygen.kernels.cpu.convolution_gather import PHASE, gather_of
+from tinygen.kernels.cpu.convolution_layout import Axis, Pair, copy_band, zero_floats
+from tinygen.kernels.cpu.convolution_plan import PACKED, SUMS, Plan, Shape, rooms
+from tinygen.kernels.cpu.gemm import accumulate_far, multiply_far, panel_width, round_up
+from tinygen.kernels.cpu.launch import floats, integers, several, task
 from tinygen.kernels.cpu.rectifier import rectify
 from tinygen.kernels.cpu.simd import FASTMATH
-from tinygen.kernels.cpu.threads import scratch, thread_count
-
-BUFFER = 1 << 18  # floats of source rows that a thread holds: a megabyte, the second-level cache
-CELLS = 256  # small images are taken together until there are as many cells as this
-SUMS = 1 << 26  # floats that the threads' sums for a weight gradient may take together
-PHASE = 7  # numbers in a row of `Plan.phases`
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The tables of one gather, for one shape of image."""
-
-    pieces: int  # bands of all images
-    buffer: int  # floats of source rows in a unit of work; 0 if the source is read in place
-    most: int  # cells in the largest product
-    geometry: NDArray[np.intp]  # the scalars the compiled loop needs
-    # Rows of: phase of rows, columns, start in the tables, runs from, to, rows of weights, weights from.
-    phases: NDArray[np.intp]
-    source: NDArray[np.intp]
-    target: NDArray[np.intp]
-    dense: NDArray[np.intp]
-    runs: NDArray[np.intp]
-    places: NDArray[np.intp]  # in the kernel's plane, of each phase's taps
-    tap_rows: NDArray[np.intp]  # offset in the source of each row of the weights: of each tap and channel
-
-    @cached_property
-    def of_product(self) -> Arguments:
-        """What `gather` reads."""
-        return self.geometry, self.phases, self.runs, self.tap_rows, self.source, self.target, self.dense
-
-    @cached_property
-    def of_sums(self) -> Arguments:
-        """What `gather_weights` reads."""
-        return self.geometry, self.source, self.tap_rows
-
-
-def _runs(offsets: list[int], length: int) -> list[int]:
-    """(offset, length) pairs that cover `length` elements at each offset, in order; adjacent ones joined."""
-    joined: list[list[int]] = []
-    for offset in offsets:
-        if joined and sum(joined[-1]) == offset and joined[-1][1] + length <= DEPTH:
-            joined[-1][1] += length
-        else:
-            joined += [[offset + s, min(DEPTH, length - s)] for s in range(0, length, DEPTH)]
-    return [value for pair in joined or [[0, 0]] for value in pair]
-
-
-@lru_cache(maxsize=256)
-def plan(n: int, source: Image, target: Image, kernel: Pair, groups: int, h: Axis, w: Axis) -> Plan:
-    """Tables for `n` images of `source` to `target`."""
-    height, width, channels = source
-    reach = (w.cells - 1) * w.read + w.span
-    rows = (h.cells - 1) * h.read + h.span
-    inside = w.base >= 0 and h.base >= 0 and w.base + reach <= width and h.base + rows <= height
-    row = width if inside else reach
-    band = h.cells if inside else max(1, min(h.cells, (BUFFER // (row * channels) - h.span) // h.read + 1))
-    band = min(band, max(1, 4 * CELLS // w.cells))
-    bands = -(-h.cells // band)
-    band = -(-h.cells // bands)
-    bands = -(-h.cells // band)
-    rows = (band - 1) * h.read + h.span
-    images = 1
-    if bands == 1:
-        images = min(n, -(-CELLS // (h.cells * w.cells)), max(1, BUFFER // (rows * row * channels)))
-    stride = (height * width if inside else rows * row) * channels
-    phases: list[list[int]] = []
-    runs: list[int] = []
-    places: list[int] = []
-    sources, targets, tap_rows = [], [], []
-    inputs = channels // groups
-    start = most = weights = 0
-    for e, (row_taps, row_offsets) in enumerate(h.phases):
-        for f, (column_taps, column_offsets) in enumerate(w.phases):
-            i = np.arange(min(band, -(-(target[0] - e) // h.write)))
-            j = np.arange(-(-(target[1] - f) // w.write))
-            offsets = [(a * row + b) * channels for a in row_offsets for b in column_offsets]
-            run = _runs(offsets, inputs)
-            depth = len(offsets) * inputs
-            phases.append([e, j.size, start, len(runs), len(runs) + len(run), depth, weights])
-            runs += run
-            weights += depth
-            places += [a * kernel[1] + b for a in row_taps for b in column_taps]
-            tap_rows += [offset + c for offset in offsets for c in range(inputs)]
-            image, i, j = np.ix_(np.arange(images), np.arange(i.size), j)
-            sources.append((image * stride + (i * h.read * row + j * w.read) * channels).ravel())
-            there = (i * h.write * target[1] + j * w.write + f) * target[2]
-            targets.append((image * target[0] * target[1] * target[2] + there).ravel())
-            start += sources[-1].size
-            most = max(most, sources[-1].size)
-    geometry = [bands, images, band, inside, *source, *target, row, rows, h.base, w.base, groups]
-    geometry += [h.cells, h.read, h.write]
-    padded = round_up(target[2] // groups)
-
-    def table(values: Any) -> NDArray[np.intp]:
-        return np.ascontiguousarray(values, dtype=np.intp).reshape(-1)
-
-    return Plan(
-        n * bands,
-        0 if inside else images * rows * row * channels,
-        most,
-        table(geometry),
-        table(phases),
-        table(np.concatenate(sources)),
-        table(np.concatenate(targets)),
-        np.arange(most) * padded,
-        table(runs),
-        table(places),
-        table(tap_rows),
-    )
+@njit(fastmath=FASTMATH)
+def pack_bias(bias, room, groups, outputs, padded):
+    """The bias of each group, filled up with zeros."""
+    for g in range(groups):
+        for j in range(outputs):
+            room[g * padded + j] = bias[g * outputs + j]
+        for j in range(outputs, padded):
+            room[g * padded + j] = np.float32(0)
 
 
 @task
-def _pack_weights(block, part, parts):
-    w, packed, phases, places = floats(block, 0), floats(block, 1), integers(block, 2), integers(block, 3)
-    groups, rows, columns, padded = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
-    group_step, row_step, column_step = integer(block, 8), integer(block, 9), integer(block, 10)
+def _pack(block, part, parts):
+    """The bias, and the weight of each phase and group in panels, its rows the taps' inputs."""
+    w, bias, room = floats(block, 1), floats(block, 2), floats(block, 4)
+    phases, places, sizes = integers(block, 6), integers(block, 12), integers(block, 13)
+    groups, rows, columns, padded, group_step, row_step, column_step, packed_at = several(sizes, 0, 8)
+    packed = room[packed_at:]
+    if part == 0:
+        pack_bias(bias, room, groups, columns, padded)
     for f in range(phases.size // PHASE):
         depth, first = phases[f * PHASE + 5], phases[f * PHASE + 6]
         for g in range(groups):
@@ -177,15 +78,16 @@ def fill(x, start, source, count, runs, taps, weight, w_start, out, there, targe
 
 @task
 def gather(block, part, parts):
-    x, out, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    geometry, phases, runs, tap_rows = integers(block, 4), integers(block, 5), integers(block, 6), integers(block, 7)
-    source, target, dense = integers(block, 8), integers(block, 9), integers(block, 10)
-    buffer_size, rough_size, pieces = integer(block, 13), integer(block, 14), integer(block, 15)
-    slope = floats(block, 16)
-    buffer = floats(block, 11)[part * buffer_size :]
-    rough = floats(block, 12)[part * rough_size :]
+    """The cells of all phases, a band of rows or a few images at a time."""
+    x, out, room = floats(block, 0), floats(block, 3), floats(block, 4)
+    geometry, phases, runs, tap_rows = integers(block, 5), integers(block, 6), integers(block, 7), integers(block, 8)
+    source, target, dense = integers(block, 9), integers(block, 10), integers(block, 11)
+    sizes, slope = integers(block, 13), floats(block, 14)
+    padded, packed_at, shared, own, rough_at, pieces = sizes[3], sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = several(geometry, 0, 10)
     row, rows, top, left, groups, _, read, write = several(geometry, 10, 8)
+    bias, weight, buffer = room[: groups * padded], room[packed_at:], room[shared + part * own :]
+    rough = buffer[rough_at:]
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image = piece // bands
@@ -213,53 +115,36 @@ def gather(block, part, parts):
             rectify(out, (image * out_height + first) * line, here * high * line, slope)
 
 
-def convolve(
-    x: Array,
-    w: Array,
-    bias: NDArray[Any] | None,
-    negative_slope: float,
-    p: Plan,
-    shape: tuple[int, ...],
+CONVOLVE = _pack.then(gather)
+
+
+def plan(
+    source: Shape,
+    target: Shape,
+    kernel: Pair,
     groups: int,
-    adjoint: bool,
-) -> Array:
-    """NHWC source x, weight (K, C/groups, KH, KW), bias -> NHWC array of `shape`, negative results times a slope."""
-    outputs, inputs = w.shape[0] // groups, w.shape[1]
-    row_step, column_step = w.shape[2] * w.shape[3], w.shape[1] * w.shape[2] * w.shape[3]
-    group_step = outputs * column_step
-    if adjoint:
-        outputs, inputs, row_step, column_step = inputs, outputs, column_step, row_step
-    padded = round_up(outputs)
-    packed = scratch("convolution weights", 1, groups * p.tap_rows.size * padded)
-    steps = (group_step, row_step, column_step)
-    threads = thread_count(w.size, 1 << 14)
-    launch(_pack_weights, threads, w, packed, p.phases, p.places, groups, inputs, outputs, padded, *steps)
-    start = np.zeros((groups, padded), np.float32)
-    if bias is not None:
-        start[:, :outputs] = bias.reshape(groups, outputs)
-    rough = 0 if padded == outputs else p.most * padded
-    return run_gather(gather, x, packed, start, negative_slope, p, shape, rough)
-
-
-def run_gather(
-    work: task,
-    x: Array,
-    packed: Array,
-    bias: Array,
+    h: Axis,
+    w: Axis,
     negative_slope: float,
-    p: Plan,
-    shape: tuple[int, ...],
-    rough: int = 0,
-) -> Array:
-    """`gather`, or a variant of it that fills the cells otherwise: the NHWC array of `shape`."""
-    out = np.empty(shape, np.float32)
-    threads = thread_count(p.pieces)
-    buffers = scratch("convolution source", threads, p.buffer)
-    roughs = scratch("convolution target", threads, rough)
-    sizes = (buffers.shape[1], roughs.shape[1], p.pieces)
-    slope = np.array([negative_slope], np.float32)
-    launch(work, threads, x, out, packed, bias, p.of_product, buffers, roughs, *sizes, slope)
-    return out
+    adjoint: bool,
+    work: task = CONVOLVE,
+    padded: int = 0,
+) -> Plan:
+    """From an NHWC `source` to a `target`, rectified; `work` may fill the cells otherwise, from bias and weight with
+    `padded` columns for each group."""
+    p = gather_of(source[0], source[1:], target[1:], kernel, groups, h, w)
+    inputs, outputs, taps = source[3] // groups, target[3] // groups, kernel[0] * kernel[1]
+    row_step, column_step = (outputs * taps, taps) if adjoint else (taps, inputs * taps)
+    padded = padded or round_up(outputs)
+    _, packed_at, shared = rooms(groups * padded, groups * p.tap_rows.size * padded)
+    _, rough_at, own = rooms(p.buffer, 0 if padded == outputs else p.most * padded)
+    sizes = [groups, inputs, outputs, padded, inputs * outputs * taps, row_step, column_step, packed_at]
+    sizes += [shared, own, rough_at, p.pieces]
+    tables = (
+        *(p.geometry, p.phases, p.runs, p.tap_rows, p.source, p.target),
+        *(np.arange(p.most) * padded, p.places, np.array(sizes, np.intp), np.array([negative_slope], np.float32)),
+    )
+    return Plan(work, target, max(p.pieces, groups * inputs * outputs * taps // PACKED), shared, own, tables)
 
 
 @njit(fastmath=FASTMATH)
@@ -281,13 +166,12 @@ def sum_up(x, start, source, count, taps, g, pixel, total, rough, both, groups, 
 
 @task
 def gather_weights(block, part, parts):
-    x, g, geometry = floats(block, 0), floats(block, 1), integers(block, 2)
-    source, tap_rows = integers(block, 3), integers(block, 4)
-    size, apart, buffer_size, rough_size = integer(block, 8), integer(block, 9), integer(block, 10), integer(block, 11)
-    padded, pieces = integer(block, 12), integer(block, 13)
-    total = floats(block, 5)[part * apart : part * apart + size]
-    buffer = floats(block, 6)[part * buffer_size :]
-    rough = floats(block, 7)[part * rough_size :]
+    """The sums of a part of the images."""
+    x, g, room, geometry = floats(block, 0), floats(block, 1), floats(block, 3), integers(block, 4)
+    source, tap_rows, sizes = integers(block, 5), integers(block, 6), integers(block, 8)
+    padded, size, buffer_at, rough_at, own, pieces = several(sizes, 3, 6)
+    mine = room[part * own :]
+    total, buffer, rough = mine[:size], mine[buffer_at:], mine[rough_at:]
     bands, images, band, inside, height, width, channels, out_height, out_width, out_channels = several(geometry, 0, 10)
     row, rows, top, left, groups, cells, read, _ = several(geometry, 10, 8)
     zero_floats(total, 0, size)
@@ -311,11 +195,11 @@ def gather_weights(block, part, parts):
 
 
 @task
-def _finish_weight_grad(block, part, parts):
-    sums, w, places = floats(block, 0), floats(block, 1), integers(block, 2)
-    size, copies, groups, rows = integer(block, 3), integer(block, 4), integer(block, 5), integer(block, 6)
-    columns, padded = integer(block, 7), integer(block, 8)
-    taps = places.size
+def _add_sums(block, part, parts):
+    """The weight's gradient, of what each part has summed up."""
+    w, sums, places, sizes = floats(block, 2), floats(block, 3), integers(block, 7), integers(block, 8)
+    groups, rows, columns, padded = several(sizes, 0, 4)
+    own, taps = sizes[7], places.size
     for g in range(groups):
         column = 0
         while column < padded:
@@ -326,32 +210,31 @@ def _finish_weight_grad(block, part, parts):
                     at = panel + (tap * rows + row) * width
                     for j in range(min(width, columns - column)):
                         value = sums[at + j]
-                        for other in range(1, copies):
-                            value += sums[other * size + at + j]
+                        for other in range(1, parts):
+                            value += sums[other * own + at + j]
                         w[((g * columns + column + j) * rows + row) * taps + places[tap]] = value
             column += width
 
 
-def weight_grad(x: Array, g: Array, p: Plan, kernel: Pair, groups: int) -> Array:
-    """NHWC image and output, the forward's plan -> (K, C/groups, KH, KW)."""
-    channels, columns = x.shape[3] // groups, g.shape[3] // groups
-    padded = round_up(columns)
+WEIGHT_GRADIENT = gather_weights.then(_add_sums)
+
+
+def weight_plan(
+    source: Shape,
+    target: Shape,
+    kernel: Pair,
+    groups: int,
+    h: Axis,
+    w: Axis,
+    work: task = WEIGHT_GRADIENT,
+    padded: int = 0,
+) -> Plan:
+    """The gradient in the weight of a convolution from an NHWC `source` to a `target`; see `plan`."""
+    p = gather_of(source[0], source[1:], target[1:], kernel, groups, h, w)
+    inputs, outputs = source[3] // groups, target[3] // groups
+    padded = padded or round_up(outputs)
     size = groups * p.tap_rows.size * padded
-    sums = run_gather_weights(gather_weights, x, g, p, size, padded, 0 if padded == columns else p.most * padded)
-    w = np.empty((g.shape[3], channels, *kernel), np.float32)
-    shapes = (sums.shape[1], len(sums), groups, channels, columns, padded)
-    launch(_finish_weight_grad, thread_count(w.size, 1 << 14), sums, w, p.places, *shapes)
-    return w
-
-
-def run_gather_weights(
-    work: task, x: Array, g: Array, p: Plan, size: int, padded: int = 0, rough: int = 0
-) -> NDArray[np.float32]:
-    """`gather_weights`, or a variant of it that sums up otherwise: the sums of each thread (threads, size or more)."""
-    threads = min(thread_count(p.pieces), max(1, SUMS // size))
-    sums = scratch("convolution sums", threads, size)
-    buffers = scratch("convolution source", threads, p.buffer)
-    roughs = scratch("convolution target", threads, rough)
-    sizes = (size, sums.shape[1], buffers.shape[1], roughs.shape[1], padded, p.pieces)
-    launch(work, threads, x, g, p.of_sums, sums, buffers, roughs, *sizes)
-    return sums
+    _, buffer_at, rough_at, own = rooms(size, p.buffer, 0 if padded == outputs else p.most * padded)
+    sizes = np.array([groups, inputs, outputs, padded, size, buffer_at, rough_at, own, p.pieces], np.intp)
+    tables = (p.geometry, p.source, p.tap_rows, p.places, sizes)
+    return Plan(work, (target[3], inputs, *kernel), p.pieces, 0, own, tables, max(1, SUMS // size))

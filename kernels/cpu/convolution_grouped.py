@@ -13,17 +13,17 @@ tests/kernels/test_convolution.py.
 from functools import cache
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from tinygen.kernels.cpu import convolution_direct as direct
 from tinygen.kernels.cpu.compiled import njit
-from tinygen.kernels.cpu.convolution_direct import Plan
-from tinygen.kernels.cpu.convolution_layout import Array, Pair
+from tinygen.kernels.cpu.convolution_direct import pack_bias
+from tinygen.kernels.cpu.convolution_layout import Axis, Pair
+from tinygen.kernels.cpu.convolution_plan import Plan, Shape
 from tinygen.kernels.cpu.gemm import at, clamped, load, pointers, store, vectors_at
-from tinygen.kernels.cpu.launch import task, variant
+from tinygen.kernels.cpu.launch import floats, integers, several, task, variant
 from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, llvm_call
 
 _INT = ir.IntType(64)
@@ -151,40 +151,57 @@ def _weights(x, start, source, count, taps, g, pixel, total, rough, both, groups
             _tile(x, start + vector, source, count, taps, tap, g, pixel + vector, channels, total, vector)  # type: ignore[name-defined]  # noqa: F821
 
 
+@task
+def _pack(block, part, parts):
+    """The bias; and the weight as (taps, inputs of a group, channels), or its adjoint's: (taps, outputs, channels)."""
+    w, bias, room = floats(block, 1), floats(block, 2), floats(block, 4)
+    places, sizes = integers(block, 12), integers(block, 13)
+    groups, size, _, _, group_step, row_step, column_step, packed_at = several(sizes, 0, 8)
+    channels = groups * size
+    if part == 0:
+        pack_bias(bias, room, groups, size, size)
+    for tap in range(places.size * part // parts, places.size * (part + 1) // parts):
+        for i in range(size):
+            to = packed_at + (tap * size + i) * channels
+            for c in range(channels):
+                at = c // size * group_step + i * row_step + c % size * column_step
+                room[to + c] = w[at + places[tap]]
+
+
+@task
+def _add_sums(block, part, parts):
+    """The weight's gradient, of what each part has summed up as (taps, inputs of a group, channels)."""
+    w, sums, places, sizes = floats(block, 2), floats(block, 3), integers(block, 7), integers(block, 8)
+    groups, size, own, taps = sizes[0], sizes[1], sizes[7], places.size
+    channels = groups * size
+    for c in range(channels * part // parts, channels * (part + 1) // parts):
+        for i in range(size):
+            for tap in range(taps):
+                at = (tap * size + i) * channels + c
+                value = sums[at]
+                for other in range(1, parts):
+                    value += sums[other * own + at]
+                w[(c * size + i) * taps + places[tap]] = value
+
+
 @cache
-def _task(size: int, work: task, inner: Any, name: str, tile: Any) -> task:
+def _variant(size: int, work: task, inner: Any, name: str, tile: Any) -> task:
     """`work` with `inner` for groups of `size` channels in place of the function `name`."""
     filled = njit(fastmath=FASTMATH)(variant(inner, f"{inner.__name__}_{size}", _tile=tile(size)))
     return work.variant(f"{work.function.__name__}_{size}", **{name: filled})
 
 
-def convolve(
-    x: Array,
-    w: Array,
-    bias: Any,
-    negative_slope: float,
-    p: Plan,
-    shape: tuple[int, ...],
-    groups: int,
-    adjoint: bool,
-) -> Array:
-    """NHWC source x, weight (K, C/groups, KH, KW), bias -> NHWC array of `shape`, negative results times a slope."""
-    channels, size = x.shape[3], w.shape[1]
-    inputs = (3, 1, 0, 2) if adjoint else (3, 2, 0, 1)  # taps, inputs, groups, outputs
-    planes = w.reshape(groups, size, size, -1).transpose(inputs)
-    packed = np.ascontiguousarray(planes[p.places])
-    start = np.zeros(channels, np.float32) if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
-    work = _task(size, direct.gather, _cells, "fill", _cells_tile)
-    return direct.run_gather(work, x, packed, start, negative_slope, p, shape)
+def plan(
+    source: Shape, target: Shape, kernel: Pair, groups: int, h: Axis, w: Axis, negative_slope: float, adjoint: bool
+) -> Plan:
+    """From an NHWC `source` to a `target`, rectified."""
+    size = source[3] // groups
+    work = _pack.then(_variant(size, direct.gather, _cells, "fill", _cells_tile))
+    return direct.plan(source, target, kernel, groups, h, w, negative_slope, adjoint, work, size)
 
 
-def weight_grad(x: Array, g: Array, p: Plan, kernel: Pair, groups: int) -> Array:
-    """NHWC image and output, the forward's plan -> (K, C/groups, KH, KW)."""
-    channels = x.shape[3]
-    size = channels // groups
-    work = _task(size, direct.gather_weights, _weights, "sum_up", _weights_tile)
-    sums = direct.run_gather_weights(work, x, g, p, p.tap_rows.size * channels)
-    total = sums[:, : p.tap_rows.size * channels].sum(axis=0).reshape(-1, size, channels)
-    w = np.empty((channels, size, total.shape[0]), np.float32)
-    w[:, :, p.places] = total.transpose(2, 1, 0)
-    return w.reshape(channels, size, *kernel)
+def weight_plan(source: Shape, target: Shape, kernel: Pair, groups: int, h: Axis, w: Axis) -> Plan:
+    """The gradient in the weight of a convolution from an NHWC `source` to a `target`."""
+    size = source[3] // groups
+    work = _variant(size, direct.gather_weights, _weights, "sum_up", _weights_tile).then(_add_sums)
+    return direct.weight_plan(source, target, kernel, groups, h, w, work, size)

@@ -21,6 +21,7 @@ from tinygen.kernels.cpu.simd import FASTMATH, LANES, vstore, vzero
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
 Image = tuple[int, int, int]  # height, width, channels
+_FLOAT = np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -85,4 +86,4 @@ def copy_band(x, image, height, width, channels, buffer, to, top, rows, left, ro
 def nhwc(x: NDArray[Any]) -> Array:
     """The image (N, C, H, W) as contiguous float32 (N, H, W, C): itself where it is so in memory, else a copy."""
     view = x.transpose(0, 2, 3, 1)
-    return in_order(view) if x.dtype == np.float32 else np.ascontiguousarray(view, dtype=np.float32)
+    return view if view.flags.c_contiguous and x.dtype == _FLOAT else in_order(view.astype(_FLOAT, copy=False))

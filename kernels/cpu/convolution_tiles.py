@@ -4,7 +4,7 @@ The names S, T, V, M, U are those of convolution_winograd.py. Held by tests/kern
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.convolution_layout import Axis, Image, Pair
 from tinygen.kernels.cpu.cook_toom import TILE
 from tinygen.kernels.cpu.gemm import DEPTH
-from tinygen.kernels.cpu.launch import Arguments
 from tinygen.kernels.cpu.simd import LANES
 
 TILES = 49  # taken at a time
-BAND, PLACED = 5, 5  # numbers in a row of `Plan.bands`, of `Plan.tiles`
-# Places in `Plan.geometry`: how much there is (units of work, images in one), the image, the result, the axes, where
+BAND, PLACED = 5, 5  # numbers in a row of `Tiling.bands`, of `Tiling.tiles`
+# Places in `Tiling.geometry`: how much there is (units of work, images in one), the image, the result, the axes, where
 # each component's tiles begin (two places each), and a row of tiles (its pixels, its tiles).
 UNITS, IMAGES, HEIGHT, WIDTH, CHANNELS, OUT_HEIGHT, OUT_WIDTH, OUTPUTS, READ, WRITE, TOP, LEFT = range(12)
 DOWN, ACROSS, PIXELS, WIDE = 12, 14, 16, 17
@@ -56,7 +55,7 @@ def pays(channels: int, outputs: int, kernel: Pair, h: Axis, w: Axis) -> bool:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Tiling:
     """Sizes and tables of one convolution by tiles."""
 
     taps: int
@@ -71,18 +70,6 @@ class Plan:
     v_table: NDArray[np.intp]  # where each tile's channels lie in a plane of V, and of M
     m_table: NDArray[np.intp]
     runs: NDArray[np.intp]  # of all the channels of V
-    rows: NDArray[np.intp]
-    zeros: NDArray[np.float32]  # what sums of products begin with
-
-    @cached_property
-    def of_product(self) -> Arguments:
-        """What a convolution reads."""
-        return self.geometry, self.bands, self.tiles, self.v_table, self.m_table, self.runs, self.zeros
-
-    @cached_property
-    def of_sums(self) -> Arguments:
-        """What a weight gradient reads."""
-        return self.geometry, self.bands, self.tiles, self.v_table, self.rows
 
 
 def bands_of(high: list[Pair], wide: list[Pair], band: int) -> tuple[list[int], list[int]]:
@@ -105,7 +92,7 @@ def bands_of(high: list[Pair], wide: list[Pair], band: int) -> tuple[list[int], 
 
 
 @lru_cache(maxsize=256)
-def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) -> Plan:
+def tiling_of(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) -> Tiling:
     """For `n` images of `source` to `target`."""
     read, write = h.read, h.write
     taps = kernel // max(read, write)
@@ -125,7 +112,7 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
     places = down[:, None, :, None, :, None] * kernel + across[None, :, None, :, None, :]
     sources = read * read * source[2]
     begins = np.arange(0, sources, DEPTH)
-    return Plan(
+    return Tiling(
         taps,
         (read, write),
         geometry[UNITS],
@@ -138,6 +125,4 @@ def plan(n: int, source: Image, target: Image, kernel: int, h: Axis, w: Axis) ->
         np.arange(most) * sources,
         np.arange(most) * target[2],
         np.stack([begins, np.minimum(DEPTH, sources - begins)], axis=1).reshape(-1),
-        np.arange(sources),
-        np.zeros(target[2], np.float32),
     )

@@ -16,11 +16,10 @@ and need fewer products: see convolution_tiles.py. Held by tests/kernels/test_co
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.compiled import njit, routine
-from tinygen.kernels.cpu.convolution_direct import SUMS
-from tinygen.kernels.cpu.convolution_layout import Array, zero_floats
+from tinygen.kernels.cpu.convolution_layout import Axis, Pair, zero_floats
+from tinygen.kernels.cpu.convolution_plan import PACKED, SUMS, Plan, Shape, rooms
 from tinygen.kernels.cpu.convolution_tiles import (
     ACROSS,
     BAND,
@@ -34,22 +33,27 @@ from tinygen.kernels.cpu.convolution_tiles import (
     TOP,
     UNITS,
     WIDE,
-    Plan,
+    Tiling,
+    tiling_of,
 )
 from tinygen.kernels.cpu.cook_toom import TILE, matrices, transform, transform_inside, transform_line, transform_part
 from tinygen.kernels.cpu.gemm import accumulate, multiply, place
-from tinygen.kernels.cpu.launch import floats, integer, integers, launch, several, task, variant
+from tinygen.kernels.cpu.launch import floats, integers, several, task, variant
 from tinygen.kernels.cpu.packing import transpose_tile
 from tinygen.kernels.cpu.rows_copied import copy_floats
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, vload, vstore
-from tinygen.kernels.cpu.threads import scratch, thread_count
 
 APART = 16  # floats between the planes of V, M, U: planes a power of two apart would fall on one set of the caches
 
-# In the tasks below these names stand for the transforms of one number of taps; see `_variants`.
+# In the tasks below these names stand for the transforms of one number of taps; see `_tasks`.
 _down: Any = None
 _along = _output = _weight = _gradient = _weight_back = _down
 _taps = 0
+
+
+def _block_size(taps: int) -> int:
+    """What `_block_of_taps` takes of memory: a block and a line."""
+    return rooms((taps + 1) * LANES * (LANES + 1))[-1]
 
 
 @routine("f n n n n f f", FASTMATH)
@@ -70,17 +74,12 @@ def _block_of_taps(w, start, row_step, column_step, taps, block, line):
 
 @task
 def _transform_weights(block, part, parts):
-    w, u, small, places = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
-    taps, written, rows, columns = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
-    inputs, row_step, column_step, small_size = (
-        integer(block, 8),
-        integer(block, 9),
-        integer(block, 10),
-        integer(block, 11),
-    )
+    """U, of a convolution's weight: its rows are the channels read, its columns those written."""
+    w, u, places, sizes = floats(block, 1), floats(block, 4), integers(block, 12), integers(block, 13)
+    taps, written, rows, columns, inputs, row_step, column_step, shared, own = several(sizes, 0, 9)
     n = TILE + _taps - 1
     plane = rows * columns + APART
-    mine = small[part * small_size :]
+    mine = u[shared + part * own :]
     line = mine[(taps + 1) * LANES * LANES :]
     blocks = inputs // LANES * (columns // LANES)
     for which in range(blocks * part // parts, blocks * (part + 1) // parts):
@@ -143,20 +142,20 @@ def _needed(i, j, infinity, here, band):
 
 @task
 def _forward(block, part, parts):
-    x, out, u, bias, slope = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
+    """The tiles of a part of the images, from V to the result."""
+    x, bias, out, u = floats(block, 0), floats(block, 2), floats(block, 3), floats(block, 4)
     geometry, bands, tiles = integers(block, 5), integers(block, 6), integers(block, 7)
     v_table, m_table, runs, zeros = integers(block, 8), integers(block, 9), integers(block, 10), floats(block, 11)
-    line_size, v_size, m_size = integer(block, 15), integer(block, 16), integer(block, 17)
-    lines = floats(block, 12)[part * line_size :]
-    v = floats(block, 13)[part * v_size :]
-    m = floats(block, 14)[part * m_size :]
+    sizes, slope = integers(block, 13), floats(block, 14)
+    shared, own, v_at, m_at, v_plane, m_plane = several(sizes, 7, 6)
+    lines = u[shared + part * own :]
+    v, m = lines[v_at:], lines[m_at:]
     pieces, images = several(geometry, UNITS, 2)
     channels, out_height, out_width, outputs, read, write = several(geometry, CHANNELS, 6)
     n = TILE + _taps - 1
     sources = read * read * channels
-    v_plane, m_plane = v_size // (n * n), m_size // (n * n)
     down, across = write * out_width * outputs, write * outputs
-    zero_floats(lines, 0, line_size)
+    zero_floats(lines, 0, v_at)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image, which = piece // (bands.size // BAND), piece % (bands.size // BAND) * BAND
@@ -186,20 +185,23 @@ def _forward(block, part, parts):
 
 @task
 def _weight_gradient(block, part, parts):
-    x, g, geometry, bands = floats(block, 0), floats(block, 1), integers(block, 2), integers(block, 3)
-    tiles, v_table, rows_table = integers(block, 4), integers(block, 5), integers(block, 6)
-    size, line_size, v_size, y_size = integer(block, 11), integer(block, 12), integer(block, 13), integer(block, 14)
-    total = floats(block, 7)[part * size :]
-    lines = floats(block, 8)[part * line_size :]
-    v = floats(block, 9)[part * v_size :]
-    y = floats(block, 10)[part * y_size :]
+    """The sum over the tiles of a part of the images, before G."""
+    x, g, room, geometry, bands = (
+        floats(block, 0),
+        floats(block, 1),
+        floats(block, 3),
+        integers(block, 4),
+        integers(block, 5),
+    )
+    tiles, v_table, rows_table, sizes = integers(block, 6), integers(block, 7), integers(block, 8), integers(block, 10)
+    own, lines_at, v_at, y_at, v_plane, y_plane = several(sizes, 4, 6)
+    total = room[part * own :]
+    lines, v, y = total[lines_at:], total[v_at:], total[y_at:]
     pieces, images = several(geometry, UNITS, 2)
     channels, out_height, out_width, outputs, read = several(geometry, CHANNELS, 5)
     n = TILE + _taps - 1
     sources, down = read * read * channels, out_width * outputs
-    v_plane, y_plane = v_size // (n * n), y_size // (n * n)
-    zero_floats(total, 0, n * n * (sources * outputs + APART))
-    zero_floats(lines, 0, line_size)
+    zero_floats(total, 0, v_at)
     piece, last = pieces * part // parts, pieces * (part + 1) // parts
     while piece < last:
         image, which = piece // (bands.size // BAND), piece % (bands.size // BAND) * BAND
@@ -223,13 +225,13 @@ def _weight_gradient(block, part, parts):
 
 
 @task
-def _finish_weight_gradient(block, part, parts):
-    sums, w, small, places = floats(block, 0), floats(block, 1), floats(block, 2), integers(block, 3)
-    taps, rows, columns, inputs = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
-    copies, size, small_size = integer(block, 8), integer(block, 9), integer(block, 10)
+def _transform_sums(block, part, parts):
+    """The weight's gradient, of what each part has summed up."""
+    w, sums, places, sizes = floats(block, 2), floats(block, 3), integers(block, 9), integers(block, 10)
+    taps, rows, columns, inputs, own, lines_at = several(sizes, 0, 6)
     n = TILE + _taps - 1
     plane = rows * columns + APART
-    mine = small[part * small_size :]
+    mine = sums[part * own + lines_at :]
     blocks = inputs // LANES * (columns // LANES)
     for which in range(blocks * part // parts, blocks * (part + 1) // parts):
         row0, column = which // (columns // LANES) * LANES, which % (columns // LANES) * LANES
@@ -237,10 +239,10 @@ def _finish_weight_gradient(block, part, parts):
             first, down, across = _steps(places, component)
             for r in range(LANES):
                 at = place(rows, columns, component * inputs + row0 + r, column)
-                for other in range(1, copies):
+                for other in range(1, parts):
                     for p in range(n * n):
                         here = at + p * plane
-                        vstore(sums, here, vload(sums, here) + vload(sums, other * size + here))
+                        vstore(sums, here, vload(sums, here) + vload(sums, other * own + here))
                 to = (r * taps + first) * LANES
                 _weight_back(sums, at, n * plane, plane, mine, to, down * LANES, across * LANES)
         for i in range(taps):
@@ -248,8 +250,8 @@ def _finish_weight_gradient(block, part, parts):
             transpose_tile(mine, i * LANES * LANES, LANES, w, to, inputs * taps)
 
 
-def _variants(taps: int) -> tuple[task, task, task, task]:
-    """The four tasks for F(4x4, taps x taps)."""
+def _tasks(taps: int) -> tuple[task, task]:
+    """The convolution, and its gradient in the weight, for F(4x4, taps x taps)."""
     a, g, b = matrices(taps)
     names = {
         "_taps": taps,
@@ -264,82 +266,47 @@ def _variants(taps: int) -> tuple[task, task, task, task]:
     names["_source_tiles"] = routine("f f f n n i i i n n n", FASTMATH)(
         variant(_source_tiles, f"_source_tiles_{taps}", **names)
     )
-    return (
-        _transform_weights.variant(f"_transform_weights_{taps}", **names),
-        _forward.variant(f"_forward_{taps}", **names),
-        _weight_gradient.variant(f"_weight_gradient_{taps}", **names),
-        _finish_weight_gradient.variant(f"_finish_weight_gradient_{taps}", **names),
+    stages = (_transform_weights, _forward, _weight_gradient, _transform_sums)
+    weights, forward, gradient, sums = (t.variant(f"{t.function.__name__}_{taps}", **names) for t in stages)
+    return weights.then(forward), gradient.then(sums)
+
+
+TASKS = {taps: _tasks(taps) for taps in (2, 3)}
+
+
+def _sizes(p: Tiling, channels: int, outputs: int) -> tuple[int, int, int, int]:
+    """Rows of U, what its planes take together, a plane of V, one of M."""
+    rows, points = p.components[0] ** 2 * channels, (TILE + p.taps - 1) ** 2
+    return rows, points * (rows * outputs + APART), p.most * rows + APART, p.most * outputs + APART
+
+
+def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis, negative_slope: float, adjoint: bool) -> Plan:
+    """From an NHWC `source` to a `target`, rectified."""
+    p = tiling_of(source[0], source[1:], target[1:], kernel[0], h, w)
+    inputs, outputs, taps = source[3], target[3], kernel[0] ** 2
+    rows, planes, v_plane, m_plane = _sizes(p, inputs, outputs)
+    points, written = (TILE + p.taps - 1) ** 2, p.components[1] ** 2
+    _, shared = rooms(written * planes)
+    _, v_at, m_at, own = rooms(p.lines, points * v_plane, points * m_plane)
+    steps = (outputs * taps, taps) if adjoint else (taps, inputs * taps)
+    own = max(own, _block_size(taps))
+    sizes = [taps, written, rows, outputs, inputs, *steps, shared, own, v_at, m_at, v_plane, m_plane]
+    tables = (
+        *(p.geometry, p.bands, p.tiles, p.v_table, p.m_table, p.runs, np.zeros(outputs, np.float32)),
+        *(p.places, np.array(sizes, np.intp), np.array([negative_slope], np.float32)),
     )
+    return Plan(TASKS[p.taps][0], target, max(p.pieces, inputs * outputs * taps // PACKED), shared, own, tables)
 
 
-TASKS = {taps: _variants(taps) for taps in (2, 3)}
-
-
-def _scratch_taps(threads: int, taps: int) -> Array:
-    """A block of taps, and a line: see `_block_of_taps`."""
-    return scratch("convolution taps", threads, (taps + 1) * LANES * (LANES + 1))
-
-
-def _transformed(w: Array, p: Plan, adjoint: bool) -> Array:
-    """U for the weight (K, C, kernel, kernel): its rows are the channels read, its columns those written."""
-    outputs, inputs = w.shape[:2]
-    taps = w.shape[2] * w.shape[3]
-    column_step, row_step = inputs * taps, taps
-    if adjoint:
-        outputs, inputs, column_step, row_step = inputs, outputs, row_step, column_step
-    read, write = p.components
-    rows = read * read * inputs
-    threads = thread_count(w.size, 1 << 14)
-    u = scratch("convolution weights", 1, (TILE + p.taps - 1) ** 2 * write * write * (rows * outputs + APART))
-    small = _scratch_taps(threads, taps)
-    sizes = (taps, write * write, rows, outputs, inputs, row_step, column_step, small.shape[1])
-    launch(TASKS[p.taps][0], threads, w, u, small, p.places, *sizes)
-    return u
-
-
-def _scratch_tiles(name: str, threads: int, p: Plan, channels: int) -> Array:
-    """n^2 planes of tiles by channels."""
-    return scratch(name, threads, (TILE + p.taps - 1) ** 2 * (p.most * channels + APART))
-
-
-def convolve(
-    x: Array,
-    w: Array,
-    bias: NDArray[Any] | None,
-    negative_slope: float,
-    p: Plan,
-    shape: tuple[int, ...],
-    adjoint: bool,
-) -> Array:
-    """NHWC source x, weight (K, C, kernel, kernel) -> NHWC array of `shape`, negative results times a slope."""
-    u = _transformed(w, p, adjoint)
-    threads = thread_count(p.pieces)
-    lines = scratch("convolution lines", threads, p.lines)
-    v = _scratch_tiles("convolution source tiles", threads, p, p.components[0] ** 2 * x.shape[3])
-    m = _scratch_tiles("convolution target tiles", threads, p, shape[3])
-    bias = p.zeros if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
-    out, slope = np.empty(shape, np.float32), np.array([negative_slope], np.float32)
-    sizes = lines.shape[1], v.shape[1], m.shape[1]
-    launch(TASKS[p.taps][1], threads, x, out, u, bias, slope, p.of_product, lines, v, m, *sizes)
-    return out
-
-
-def weight_grad(x: Array, g: Array, p: Plan) -> Array:
-    """NHWC image and output, the forward's plan -> (K, C, kernel, kernel)."""
-    channels, outputs = x.shape[3], g.shape[3]
-    kernel = p.taps * p.components[0]
-    rows = p.components[0] ** 2 * channels
-    size = (TILE + p.taps - 1) ** 2 * (rows * outputs + APART)
-    threads = min(thread_count(p.pieces), max(1, SUMS // size))
-    sums = scratch("convolution sums", threads, size)
-    lines = scratch("convolution lines", threads, p.lines)
-    v = _scratch_tiles("convolution source tiles", threads, p, rows)
-    y = _scratch_tiles("convolution target tiles", threads, p, outputs)
-    sizes = sums.shape[1], lines.shape[1], v.shape[1], y.shape[1]
-    launch(TASKS[p.taps][2], threads, x, g, p.of_sums, sums, lines, v, y, *sizes)
-    w = np.empty((outputs, channels, kernel, kernel), np.float32)
-    parts = thread_count(w.size, 1 << 14)
-    small = _scratch_taps(parts, kernel * kernel)
-    numbers = (kernel * kernel, rows, outputs, channels, threads, sums.shape[1], small.shape[1])
-    launch(TASKS[p.taps][3], parts, sums, w, small, p.places, *numbers)
-    return w
+def weight_plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:
+    """The gradient in the weight of a convolution from an NHWC `source` to a `target`."""
+    p = tiling_of(source[0], source[1:], target[1:], kernel[0], h, w)
+    channels, outputs, taps = source[3], target[3], kernel[0] ** 2
+    rows, size, v_plane, y_plane = _sizes(p, channels, outputs)
+    points = (TILE + p.taps - 1) ** 2
+    _, lines_at, v_at, y_at, own = rooms(size, p.lines, points * v_plane, points * y_plane)
+    own = max(own, lines_at + _block_size(taps))
+    sizes = [taps, rows, outputs, channels, own, lines_at, v_at, y_at, v_plane, y_plane]
+    of_sums = (p.geometry, p.bands, p.tiles, p.v_table, np.arange(rows), p.places, np.array(sizes, np.intp))
+    shape = (outputs, channels, *kernel)
+    return Plan(TASKS[p.taps][1], shape, p.pieces, 0, own, of_sums, max(1, SUMS // size))

@@ -44,10 +44,17 @@ class task:
     def __init__(self, function: Any, fastmath: Collection[str] = FASTMATH) -> None:
         self.function = function
         self.fastmath = set(fastmath)
+        self.stages: tuple[task, ...] = (self,)
 
     def variant(self, name: str, **names: Any) -> "task":
         """The task in which `names` stand for the module's own, as in `variant`."""
         return task(variant(self.function, name, **names), self.fastmath)
+
+    def then(self, following: "task") -> "task":
+        """This task and, when all parts of it are through, `following`, of the same arguments."""
+        both = task(self.function, self.fastmath)
+        both.stages = self.stages + following.stages
+        return both
 
     @cached_property
     def address(self) -> int:
@@ -114,10 +121,11 @@ def launch(work: task, parts: int, *arguments: NDArray[Any] | int | Arguments) -
     It sees an array as flat memory from its first entry on, of one of the dtypes below and unchecked: contiguous, or
     with the distances of its rows among the other arguments.
     """
-    if parts == 1:  # no parallel region: it would wake every thread
-        _launch_here(work.address, id(arguments), ARRAY)
-    else:
-        _parallel(work.address, id(arguments), ARRAY, parts)
+    for stage in work.stages:
+        if parts == 1:  # no parallel region: it would wake every thread
+            _launch_here(stage.address, id(arguments), ARRAY)
+        else:
+            _parallel(stage.address, id(arguments), ARRAY, parts)
 
 
 def _slot(builder: Any, args: Any, place: int) -> Any:

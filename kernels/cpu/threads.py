@@ -71,18 +71,23 @@ def _aligned(size: int) -> NDArray[np.float32]:
     return whole[first : first + size]
 
 
-def scratch(name: str, threads: int, size: int) -> NDArray[np.float32]:
-    """An uninitialised float32 array (threads, size): the caller's until it next asks for `name`.
+def memory(name: str, size: int) -> NDArray[np.float32]:
+    """Uninitialised float32 numbers, `size` or more: the caller's until it next asks for `name`.
 
-    Its rows begin on a cache line. Kept between calls, one for each name and Python thread, growing as needed; beyond
+    They begin on a cache line. Kept between calls, one array for each name and Python thread, growing as needed; beyond
     64 MiB it is not kept.
     """
+    kept = _kept.__dict__
+    array = kept.get(name)
+    if array is None or array.size < size:
+        array = _aligned(size)
+        if size <= _LARGEST_KEPT:
+            kept[name] = array
+    return array
+
+
+def scratch(name: str, threads: int, size: int) -> NDArray[np.float32]:
+    """`memory` as an array (threads, size) whose rows begin on a cache line: `size` is rounded up."""
     size = max(size, 1)
     size += -size % _LINE
-    if threads * size > _LARGEST_KEPT:
-        return _aligned(threads * size).reshape(threads, size)
-    arrays = _kept.__dict__
-    array = arrays.get(name)
-    if array is None or array.size < threads * size:
-        array = arrays[name] = _aligned(threads * size)
-    return array[: threads * size].reshape(threads, size)
+    return memory(name, threads * size)[: threads * size].reshape(threads, size)

@@ -90,3 +90,29 @@ def test_anything_else_is_an_error_and_the_next_launch_is_well(wrong, parts):
         launch(numbers, parts, seen, 1, wrong)
     launch(numbers, parts, seen, 1, 4)
     assert seen.tolist() == [4]
+
+
+@task
+def count_up(block, part, parts):
+    """Arguments: one number for each part."""
+    integers(block, 0)[part] += part + 1
+
+
+@task
+def add_up(block, part, parts):
+    """Arguments: one number for each part; a sum for each."""
+    counted, sums = integers(block, 0), integers(block, 1)
+    for other in range(parts):
+        sums[part] += counted[other]
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+def test_a_second_stage_sees_what_all_parts_of_the_first_have_done(parts):
+    counted, sums = np.zeros(parts, np.intp), np.zeros(parts, np.intp)
+    both = count_up.then(add_up)
+    launch(both, parts, counted, sums)
+    assert sums.tolist() == [parts * (parts + 1) // 2] * parts
+    launch(both.then(count_up), parts, counted, sums)
+    assert counted.tolist() == [3 * (part + 1) for part in range(parts)]
+    launch(count_up, parts, counted, sums)  # which is as it was
+    assert sums[0] == parts * (parts + 1) // 2 * 3

@@ -316,15 +316,15 @@ MUTANTS = [
     Mutant(
         "the transposed convolution pads in one direction only",
         "tinygen/ops/convolution.py",
-        "y = _conv_transpose2d(*operated, (size[0], size[1]), s, p, d,",
-        "y = _conv_transpose2d(*operated, (size[0], size[1]), s, (p[0], 0), d,",
+        "y = _conv_transpose2d(*operated, size, s, p, d,",
+        "y = _conv_transpose2d(*operated, size, s, (p[0], 0), d,",
         "engine.convolution_adjoint",
     ),
     Mutant(
         "the transposed convolution ignores its stride",
         "tinygen/ops/convolution.py",
-        "size.append((x.shape[2 + i] - 1) * s[i] - 2 * p[i]",
-        "s = (1, 1); size.append((x.shape[2 + i] - 1) * s[i] - 2 * p[i]",
+        "size.append((n - 1) * s - 2 * p",
+        "s = 1; size.append((n - 1) * s - 2 * p",
         "engine.transposed_overlap engine.convolution_adjoint",
     ),
     Mutant(

@@ -5,17 +5,18 @@ derivative of <A_w x, g> in w. Since the three are linear in each argument, ever
 Images are (N, C, H, W) here; the kernels keep them as (N, H, W, C) in memory.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands
-from tinygen.autodiff.primitive import operation
-from tinygen.autodiff.tape import mode
+from tinygen.autodiff.primitive import either, operation
 from tinygen.ops.elementwise import leaky_relu_vjp, relu_vjp
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
 Pair = tuple[int, int]
+Shape = tuple[int, ...]
 
 
 def pair(name: str, value: Any, least: int) -> Pair:
@@ -24,6 +25,8 @@ def pair(name: str, value: Any, least: int) -> Pair:
     Raises:
         ValueError: not one int or two, or below `least`.
     """
+    if type(value) is int and value >= least:
+        return value, value
     if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and min(value) >= least:
         return value  # as a layer has made it
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
@@ -34,20 +37,32 @@ def pair(name: str, value: Any, least: int) -> Pair:
     return int(both[0]), int(both[1])
 
 
-def _bias_vjp(g: Tensor) -> Tensor:
-    if mode.recording:
-        return g.sum((0, 2, 3))
-    return Tensor(kernels.reduce_sum(g._data, (0, 2, 3)))  # type: ignore[attr-defined]
+# Each vjp is one of the three operations or, where it is not recorded, their kernel.
+
+_of_bias = either(
+    lambda g: g.sum((0, 2, 3)),
+    lambda g: kernels.reduce_sum(g, (0, 2, 3)),  # type: ignore[attr-defined]
+)
 
 
 @operation(
-    x=lambda g, w, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
-        g, w, None, x_shape[2:], stride, padding, dilation, groups
+    x=either(
+        lambda g, w, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
+            g, w, None, x_shape[2:], stride, padding, dilation, groups
+        ),
+        lambda g, w, x_shape, stride, padding, dilation, groups: kernels.conv2d_input_grad(  # type: ignore[attr-defined]
+            g, w, None, x_shape[2:], stride, padding, dilation, groups
+        ),
     ),
-    w=lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
-        x, g, w_shape[2:], stride, padding, dilation, groups
+    w=either(
+        lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
+            x, g, w_shape[2:], stride, padding, dilation, groups
+        ),
+        lambda g, x, w_shape, stride, padding, dilation, groups: kernels.conv2d_weight_grad(  # type: ignore[attr-defined]
+            x, g, w_shape[2:], stride, padding, dilation, groups
+        ),
     ),
-    bias=_bias_vjp,
+    bias=_of_bias,
     name="conv2d",
 )
 def _conv2d(
@@ -67,11 +82,21 @@ def _rectified(x: Any, negative_slope: float) -> Any:
 
 
 @operation(
-    x=lambda g, w, stride, padding, dilation, groups: _conv2d(g, w, None, stride, padding, dilation, groups),
-    w=lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
-        g, x, w_shape[2:], stride, padding, dilation, groups
+    x=either(
+        lambda g, w, stride, padding, dilation, groups: _conv2d(g, w, None, stride, padding, dilation, groups),
+        lambda g, w, stride, padding, dilation, groups: kernels.conv2d(  # type: ignore[attr-defined]
+            g, w, None, stride, padding, dilation, groups
+        ),
     ),
-    bias=_bias_vjp,
+    w=either(
+        lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
+            g, x, w_shape[2:], stride, padding, dilation, groups
+        ),
+        lambda g, x, w_shape, stride, padding, dilation, groups: kernels.conv2d_weight_grad(  # type: ignore[attr-defined]
+            g, x, w_shape[2:], stride, padding, dilation, groups
+        ),
+    ),
+    bias=_of_bias,
     name="conv_transpose2d",
 )
 def _conv_transpose2d(
@@ -100,23 +125,53 @@ def _conv2d_weight(x: Any, v: Any, kernel: Pair, stride: Pair, padding: Pair, di
     return kernels.conv2d_weight_grad(x, v, kernel, stride, padding, dilation, groups)  # type: ignore[attr-defined]
 
 
-def _images(who: str, x: Tensor, w: Tensor, bias: Tensor | None, channels: int, out: int, groups: int) -> None:
-    if x.ndim != 4 or w.ndim != 4:
-        raise ValueError(f"{who}: images (N, C, H, W) and a 4-D weight are needed, found {x.shape} and {w.shape}")
-    if groups < 1 or w.shape[0] % groups:
-        raise ValueError(f"{who}: groups={groups} must be at least 1 and divide the weight's first size {w.shape[0]}")
-    if x.shape[1] != channels:
+# What does not fit is found once for each combination of shapes.
+
+
+def _check(who: str, x: Shape, w: Shape, bias: Shape | None, channels: int, out: int, groups: int) -> None:
+    if groups < 1 or w[0] % groups:
+        raise ValueError(f"{who}: groups={groups} must be at least 1 and divide the weight's first size {w[0]}")
+    if x[1] != channels:
         raise ValueError(
-            f"{who}: images of shape {x.shape} have {x.shape[1]} channels, the weight of shape {w.shape} "
+            f"{who}: images of shape {x} have {x[1]} channels, the weight of shape {w} "
             f"with groups={groups} takes {channels}"
         )
-    if bias is not None and bias.shape != (out,):
-        raise ValueError(f"{who}: bias has shape {bias.shape}, {out} output channels need ({out},)")
+    if bias is not None and bias != (out,):
+        raise ValueError(f"{who}: bias has shape {bias}, {out} output channels need ({out},)")
 
 
-def _check_slope(who: str, negative_slope: float) -> None:
+def _check_images(who: str, x: Tensor, w: Tensor, negative_slope: float) -> None:
+    if x.ndim != 4 or w.ndim != 4:
+        raise ValueError(f"{who}: images (N, C, H, W) and a 4-D weight are needed, found {x.shape} and {w.shape}")
     if not 0 <= negative_slope <= 1:
         raise ValueError(f"{who}: negative_slope is from 0 to 1, not {negative_slope}")
+
+
+@lru_cache(maxsize=1024)
+def _check_conv2d(x: Shape, w: Shape, bias: Shape | None, padding: Pair, dilation: Pair, groups: int) -> None:
+    _check("conv2d", x, w, bias, w[1] * groups, w[0], groups)
+    for size, kernel, p, d in zip(x[2:], w[2:], padding, dilation):
+        span = d * (kernel - 1) + 1
+        if size + 2 * p < span:
+            raise ValueError(
+                f"conv2d: a filter that spans {span} does not fit an image of size {size} with padding {p}"
+            )
+
+
+@lru_cache(maxsize=1024)
+def _transposed_size(
+    x: Shape, w: Shape, bias: Shape | None, stride: Pair, padding: Pair, dilation: Pair, extra: Pair, groups: int
+) -> Pair:
+    """(OH, OW) of `conv_transpose2d`."""
+    _check("conv_transpose2d", x, w, bias, w[0], w[1] * groups, groups)
+    size = []
+    for n, kernel, s, p, d, e in zip(x[2:], w[2:], stride, padding, dilation, extra):
+        if e >= max(s, d):
+            raise ValueError(f"conv_transpose2d: output_padding={e} must be below stride {s} or dilation {d}")
+        size.append((n - 1) * s - 2 * p + d * (kernel - 1) + e + 1)
+        if size[-1] < 1:
+            raise ValueError(f"conv_transpose2d: the output would have size {size[-1]}; lower the padding {p}")
+    return size[0], size[1]
 
 
 def conv2d(
@@ -147,17 +202,10 @@ def conv2d(
         ValueError: shapes that do not fit, or a stride or dilation below 1.
         TypeError: dtypes that differ.
     """
-    x, w = as_tensor(x), as_tensor(w)
-    b = None if bias is None else as_tensor(bias)
+    x, w, b = as_tensor(x), as_tensor(w), None if bias is None else as_tensor(bias)
     s, p, d = pair("stride", stride, 1), pair("padding", padding, 0), pair("dilation", dilation, 1)
-    _images("conv2d", x, w, b, w.shape[1] * groups if w.ndim == 4 else 0, w.shape[0], groups)
-    for i in (0, 1):
-        span = d[i] * (w.shape[2 + i] - 1) + 1
-        if x.shape[2 + i] + 2 * p[i] < span:
-            raise ValueError(
-                f"conv2d: a filter that spans {span} does not fit an image of size {x.shape[2 + i]} with padding {p[i]}"
-            )
-    _check_slope("conv2d", negative_slope)
+    _check_images("conv2d", x, w, negative_slope)
+    _check_conv2d(x.shape, w.shape, None if b is None else b.shape, p, d, groups)
     y = _conv2d(*operands("conv2d", x, w, b), s, p, d, int(groups), float(negative_slope))
     return y if negative_slope == 1 else _rectified(y, float(negative_slope))
 
@@ -189,21 +237,11 @@ def conv_transpose2d(
         ValueError: shapes that do not fit, or a stride or dilation below 1.
         TypeError: dtypes that differ.
     """
-    x, w = as_tensor(x), as_tensor(w)
-    b = None if bias is None else as_tensor(bias)
+    x, w, b = as_tensor(x), as_tensor(w), None if bias is None else as_tensor(bias)
     s, p, d = pair("stride", stride, 1), pair("padding", padding, 0), pair("dilation", dilation, 1)
     extra = pair("output_padding", output_padding, 0)
-    _images("conv_transpose2d", x, w, b, w.shape[0], w.shape[1] * groups if w.ndim == 4 else 0, groups)
-    size = []
-    for i in (0, 1):
-        if extra[i] >= max(s[i], d[i]):
-            raise ValueError(
-                f"conv_transpose2d: output_padding={extra[i]} must be below stride {s[i]} or dilation {d[i]}"
-            )
-        size.append((x.shape[2 + i] - 1) * s[i] - 2 * p[i] + d[i] * (w.shape[2 + i] - 1) + extra[i] + 1)
-        if size[i] < 1:
-            raise ValueError(f"conv_transpose2d: the output would have size {size[i]}; lower the padding {p[i]}")
-    _check_slope("conv_transpose2d", negative_slope)
+    _check_images("conv_transpose2d", x, w, negative_slope)
+    size = _transposed_size(x.shape, w.shape, None if b is None else b.shape, s, p, d, extra, groups)
     operated = operands("conv_transpose2d", x, w, b)
-    y = _conv_transpose2d(*operated, (size[0], size[1]), s, p, d, int(groups), float(negative_slope))
+    y = _conv_transpose2d(*operated, size, s, p, d, int(groups), float(negative_slope))
     return y if negative_slope == 1 else _rectified(y, float(negative_slope))
