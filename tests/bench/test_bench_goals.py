@@ -26,8 +26,9 @@ def test_each_kind_of_row_has_its_goal() -> None:
     assert goals.of_time("DDPM", "jax") is None
     assert goals.of_memory("DDPM", "torch") == 1.0
     assert goals.of_memory("DDPM, whole process", "torch") is None
-    assert {name.split(" ")[0] for name in goals.TINY} == {"a", "ten"}
-    assert len(goals.TINY) < len(OPERATIONS) / 4
+    assert goals.of_time("ten softmax of 8x8", "torch") == 1.1
+    assert {name.split(" ")[0] for name in goals.OF_ENGINE} == {"a", "ten"}
+    assert len(goals.OF_ENGINE) < len(OPERATIONS) / 4
 
 
 def test_a_row_that_falls_short_says_by_how_much_and_where_its_bound_is() -> None:

@@ -23,7 +23,7 @@ STEPS = {
 """Time of a training step over PyTorch's."""
 OPERATION, ENGINE, MEMORY = 1.1, 0.5, 1.0
 """Of any operation, of the engine itself on tiny arrays, and of peak memory."""
-TINY = {operation.name for operation in OPERATIONS if operation.tiny}
+OF_ENGINE = {operation.name for operation in OPERATIONS if operation.engine}
 
 Goal = Callable[[str, str], float | None]
 
@@ -34,7 +34,7 @@ def of_time(case: str, library: str) -> float | None:
         return None
     if case in STEPS:
         return STEPS[case][library]
-    return ENGINE if case in TINY else OPERATION
+    return ENGINE if case in OF_ENGINE else OPERATION
 
 
 def of_memory(case: str, library: str) -> float | None:

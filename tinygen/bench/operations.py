@@ -5,7 +5,6 @@ The sizes are those of the project's models: images of 28 x 28 and 64 examples.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ class Operation:
     `classes`, by name -> (shape, classes), as floats where there are two. `call(F, inputs)` gives the output. `images`
     says that x and y are images (N, C, H, W): each library gets them as its own layers would hand them on in memory.
     Where it `updates` the inputs, in place, a step of Adam is timed, with a given gradient for each; nothing is called.
+    Where the arithmetic is next to nothing, what is timed is the `engine` itself.
     """
 
     name: str
@@ -31,11 +31,7 @@ class Operation:
     images: bool = False
     backward: bool = True
     updates: bool = False
-
-    @property
-    def tiny(self) -> bool:
-        """Whether its arrays are so small that the engine itself is what is timed."""
-        return max(map(prod, self.inputs.values())) <= 1024
+    engine: bool = False
 
     def arrays(self) -> Arrays:
         """The inputs and the labels, the same in every process."""
@@ -83,8 +79,10 @@ def _unary(name: str, shape: tuple[int, ...], call: Callable[[Any, Any], Any]) -
     return Operation(name, {"x": shape}, lambda F, a: call(F, a["x"]), images=shape[1:] in (IMAGES[1:], HALF[1:]))
 
 
-def _ten(what: str, inputs: dict[str, tuple[int, ...]], call: Callable[[Any, Arrays, Any], Any]) -> list[Operation]:
-    """Ten operations on tiny arrays in a row, each on what the one before made: what the engine itself takes.
+def _ten(
+    what: str, inputs: dict[str, tuple[int, ...]], call: Callable[[Any, Arrays, Any], Any], engine: bool = False
+) -> list[Operation]:
+    """Ten operations on tiny arrays in a row, each on what the one before made.
 
     Forward, recorded, and forward and backward. So many that what is around them hardly counts.
     """
@@ -96,12 +94,15 @@ def _ten(what: str, inputs: dict[str, tuple[int, ...]], call: Callable[[Any, Arr
         return x
 
     half = dict.fromkeys(inputs, 0.5)
-    forward = Operation(f"ten {what}, forward alone", inputs, chain, half, backward=False)
-    return [forward, Operation(f"ten {what}", inputs, chain, half)]
+    forward = Operation(f"ten {what}, forward alone", inputs, chain, half, backward=False, engine=engine)
+    return [forward, Operation(f"ten {what}", inputs, chain, half, engine=engine)]
 
 
 IMAGES, HALF = (64, 64, 28, 28), (64, 64, 14, 14)
 CHANNELS = {"x": IMAGES, "w": (64,), "b": (64,)}
+SQUARES = {"x": (8, 8), "w": (8, 8), "b": (8,)}
+ROWS = {"x": (8, 8), "w": (8,), "b": (8,)}
+TINY_IMAGE = {"x": (1, 4, 6, 6), "w": (4, 4, 3, 3), "b": (4,)}
 
 OPERATIONS = [
     _convolution("conv 3x3, 64->64 at 28", 64, 64, 64, 28, 3, padding=1),
@@ -178,11 +179,16 @@ OPERATIONS = [
     _unary("nearest upsampling to 28", HALF, lambda F, x: F.interpolate(x, scale_factor=2)),
     _unary("average pooling 2x2", IMAGES, lambda F, x: F.avg_pool2d(x, 2)),
     _unary("max pooling 2x2", IMAGES, lambda F, x: F.max_pool2d(x, 2)),
-    Operation("a + b, one number", {"x": (), "y": ()}, lambda F, a: a["x"] + a["y"]),
-    *_ten("products of a number", {"x": (), "y": ()}, lambda F, a, x: x * a["y"]),
-    *_ten("tanh of a number", {"x": ()}, lambda F, a, x: F.tanh(x)),
-    *_ten("products of 4x4 matrices", dict.fromkeys("xy", (4, 4)), lambda F, a, x: x @ a["y"]),
-    *_ten("sums, 1024 numbers to one", {"x": (2,) * 10}, lambda F, a, x: F.sum(x, 0)),
+    Operation("a + b, one number", {"x": (), "y": ()}, lambda F, a: a["x"] + a["y"], engine=True),
+    *_ten("products of a number", {"x": (), "y": ()}, lambda F, a, x: x * a["y"], True),
+    *_ten("tanh of a number", {"x": ()}, lambda F, a, x: F.tanh(x), True),
+    *_ten("products of 4x4 matrices", dict.fromkeys("xy", (4, 4)), lambda F, a, x: x @ a["y"], True),
+    *_ten("sums, 1024 numbers to one", {"x": (2,) * 10}, lambda F, a, x: F.sum(x, 0), True),
+    *_ten("linear maps of 8x8 and ReLU", SQUARES, lambda F, a, x: F.relu(F.linear(x, a["w"], a["b"]))),
+    *_ten("SiLU of 8x8", {"x": (8, 8)}, lambda F, a, x: F.silu(x)),
+    *_ten("softmax of 8x8", {"x": (8, 8)}, lambda F, a, x: F.softmax(x, -1)),
+    *_ten("layer norms of 8x8", ROWS, lambda F, a, x: F.layer_norm(x, (8,), a["w"], a["b"])),
+    *_ten("conv 3x3 of 4 channels at 6", TINY_IMAGE, lambda F, a, x: F.conv2d(x, a["w"], a["b"], padding=1)),
     Operation("a * b", {"x": IMAGES, "y": IMAGES}, lambda F, a: a["x"] * a["y"], images=True),
     Operation(
         "coupling y = x exp(s) + t",
