@@ -4,7 +4,7 @@ A tiny array is worked on in a tenth of a microsecond; Python takes as long to f
 launch hands over the tuple of its arguments as it is, and what follows reads it: where CPython and NumPy keep the
 things that are read has been the same in all their versions, since compiled extensions read them there.
 
-Held by tests/kernels/test_launch.py.
+Held by tests/kernels/test_arguments.py.
 """
 
 from typing import Any
@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from tinygen.kernels.cpu.compiled import njit
 from tinygen.kernels.cpu.simd import intrinsic
 
-Arguments = tuple[NDArray[Any] | int, ...]
+Arguments = tuple[NDArray[Any] | float, ...]
 ARRAY = id(np.ndarray)  # the type that arrays have
 
 _INT = ir.IntType(64)
 
 # Where the parts of CPython's and NumPy's objects lie, in bytes: their type at the end of what every object begins
-# with; then a tuple's length and, last, its entries; an array's data, number of axes (a C int) and sizes.
+# with; then a float's value; a tuple's length and, last, its entries; an array's data, number of axes (a C int), sizes.
 _HEAD = object.__basicsize__
-_TYPE, _LENGTH, _ENTRIES = _HEAD - 8, _HEAD, tuple.__basicsize__
+_TYPE, _VALUE = _HEAD - 8, _HEAD
+_LENGTH, _ENTRIES = _HEAD, tuple.__basicsize__
 _DATA, _AXES, _SIZES = _HEAD, _HEAD + 8, _HEAD + 16
 
 
@@ -40,15 +41,19 @@ def _word(typing: Any, address: Any) -> Any:
     return types.intp(types.intp), build
 
 
-@intrinsic
-def _is_tuple(typing: Any, kind: Any) -> Any:
-    """Whether the type at an address is Python's tuple."""
+def _type_called(name: str) -> Any:
+    """A function that gives the address of one of Python's types; that of an array's Python has to say (`ARRAY`)."""
 
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        known = context.get_python_api(builder).get_c_object("PyTuple_Type")
-        return builder.icmp_signed("==", args[0], builder.ptrtoint(known, _INT))
+    def function(typing: Any) -> Any:
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.ptrtoint(context.get_python_api(builder).get_c_object(name), _INT)
 
-    return types.boolean(types.intp), build
+        return types.intp(), build
+
+    return intrinsic(function)
+
+
+_tuple_type, _float_type = _type_called("PyTuple_Type"), _type_called("PyFloat_Type")
 
 
 @intrinsic
@@ -65,7 +70,7 @@ def _is_subtype(typing: Any, kind: Any, of: Any) -> Any:
 
 
 @intrinsic
-def _number(typing: Any, item: Any) -> Any:
+def _integer(typing: Any, item: Any) -> Any:
     """The integer that the object at an address is, or 0; and whether it is one."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -83,34 +88,37 @@ def _number(typing: Any, item: Any) -> Any:
 
 @njit()
 def _enter(item, array_type, block, at):
-    if _is_subtype(_word(item + _TYPE), array_type):
+    kind = _word(item + _TYPE)
+    if _is_subtype(kind, array_type):
         size, sizes = 1, _word(item + _SIZES)
         for axis in range(_word(item + _AXES) & 0xFF):
             size *= _word(sizes + 8 * axis)
         block[at], block[at + 1] = _word(item + _DATA), size
-        return
-    value, known = _number(item)
-    if not known:
-        raise TypeError("a task is given arrays, integers, and tuples of these")
-    block[at], block[at + 1] = value, 0
+    elif _is_subtype(kind, _float_type()):
+        block[at], block[at + 1] = _word(item + _VALUE), 1
+    else:
+        value, known = _integer(item)
+        if not known:
+            raise TypeError("a task is given arrays, integers, floats, and tuples of these")
+        block[at], block[at + 1] = value, 0
 
 
 @njit()
 def table(arguments, array_type):
-    """A table of the arguments in the tuple at an address, two numbers for each: address and size of an array; a number
-    and 0. In place of a tuple among them stand its entries.
+    """A table of the arguments in the tuple at an address, two numbers for each: address and size of an array; an
+    integer and 0; the bits of a float and 1. In place of a tuple among them stand its entries.
 
     In machine code, since for tiny arrays the same in Python takes longer than all else that a launch does.
     """
     count = 0
     for i in range(_word(arguments + _LENGTH)):
         item = _word(arguments + _ENTRIES + 8 * i)
-        count += _word(item + _LENGTH) if _is_tuple(_word(item + _TYPE)) else 1
+        count += _word(item + _LENGTH) if _word(item + _TYPE) == _tuple_type() else 1
     block = np.empty(2 * count, np.intp)
     at = 0
     for i in range(_word(arguments + _LENGTH)):
         item = _word(arguments + _ENTRIES + 8 * i)
-        if _is_tuple(_word(item + _TYPE)):
+        if _word(item + _TYPE) == _tuple_type():
             for j in range(_word(item + _LENGTH)):
                 _enter(_word(item + _ENTRIES + 8 * j), array_type, block, at)
                 at += 2

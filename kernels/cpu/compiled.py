@@ -27,6 +27,7 @@ _KINDS = {
     "i": types.intp[::1],
     "m": types.float32[:, ::1],
     "n": types.intp,
+    "x": types.float32,
 }
 
 
@@ -109,7 +110,7 @@ def routine(kinds: str, fastmath: Collection[str] = ()) -> Any:
     """Decorator: a function without a result, compiled once for all its callers.
 
     `kinds` are its arguments': f, d and i contiguous arrays of float32, float64 and intp, m a matrix of float32, n an
-    intp.
+    intp, x a float32.
     """
     signature = types.void(*(_KINDS[kind] for kind in kinds.split()))
 

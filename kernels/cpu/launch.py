@@ -115,7 +115,7 @@ def _in_turn(address: int, arguments: int, array_type: int, parts: int) -> None:
 _parallel: Any = _in_turn
 
 
-def launch(work: task, parts: int, *arguments: NDArray[Any] | int | Arguments) -> None:
+def launch(work: task, parts: int, *arguments: NDArray[Any] | float | Arguments) -> None:
     """Run `work` once for each of `parts`, in parallel. A tuple of arguments stands for as many.
 
     It sees an array as flat memory from its first entry on, of one of the dtypes below and unchecked: contiguous, or
@@ -171,6 +171,18 @@ def integer(typing: Any, block: Any, index: Any) -> Any:
         types.intp(types.intp, types.intp),
         lambda context, builder, sig, args: _slot(builder, args, 0),
     )
+
+
+@intrinsic
+def real(typing: Any, block: Any, index: Any) -> Any:
+    """real(block, i): argument i, a float or an integer, as a float64."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value, is_float = _slot(builder, args, 0), builder.trunc(_slot(builder, args, 1), ir.IntType(1))
+        double = ir.DoubleType()
+        return builder.select(is_float, builder.bitcast(value, double), builder.sitofp(value, double))
+
+    return types.float64(types.intp, types.intp), build
 
 
 @_intrinsic(prefer_literal=True)

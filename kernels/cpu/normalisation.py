@@ -6,7 +6,11 @@ RMS normalisation work on contiguous rows (normalisation_rows.py). float64 is th
 definitions by tests/kernels/test_normalisation.py.
 """
 
+from functools import lru_cache
+from itertools import accumulate
 from math import gcd, prod
+from operator import mul
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,57 +31,75 @@ from .rows_copied import in_order
 from .threads import thread_count
 
 Array = np.ndarray
+Sizes = tuple[int, ...]
 
+FLOAT = np.dtype(np.float32)
 _SERIAL = 1 << 16  # elements worth a thread's waking
 
 
 def _by_definition(x: Array) -> bool:
-    return x.dtype != np.float32 or x.size == 0
+    return x.dtype is not FLOAT or x.size == 0
 
 
-def _pixels(x: Array) -> Array:
-    """x (N, C, *) as contiguous (N, pixels, C), without a copy where its memory already is."""
-    moved = x.transpose(0, *range(2, x.ndim), 1)
-    moved = in_order(moved) if x.dtype == np.float32 else _contiguous(moved)
-    return moved.reshape(x.shape[0], -1, x.shape[1])
+class _Layout(NamedTuple):
+    """How images (N, C, *) of one shape lie in memory, and are cut for the sweeps. Made once for each shape: it takes
+    longer than small images do."""
+
+    memory: Sizes  # (N, *, C)
+    seen: Sizes  # the axes of these as (N, C, *)
+    moved: Sizes  # ... and the other way round
+    strides: Sizes  # of (N, C, *)
+    channels: Sizes  # (C,)
+    groups: Sizes  # (N, G)
+    sizes: Sizes  # what the tasks are told: pixels and width, of all images or of each
 
 
-def _like(shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """A new array in (N, pixels, C) memory, and the same memory seen in `shape` (N, C, *)."""
-    n, c, *rest = shape
-    memory = np.empty((n, *rest, c), np.float32)
-    return memory.reshape(n, -1, c), memory.transpose(0, memory.ndim - 1, *range(1, memory.ndim - 1))
+@lru_cache(maxsize=1024)
+def _layout(shape: Sizes, groups: int | None = None) -> _Layout:
+    """For batch normalisation, or in so many `groups`. ValueError for shapes that do not fit."""
+    x = np.broadcast_to(np.float32(0), shape)  # nothing looks into it
+    definition.check_channels("batch_norm" if groups is None else "group_norm", x)
+    (n, c, *rest), axes = shape, len(shape)
+    memory, seen = (n, *rest, c), (0, axes - 1, *range(1, axes - 1))
+    steps = [*accumulate((c, *reversed(rest)), mul, initial=FLOAT.itemsize)][::-1]
+    pixels = prod(rest) if groups else n * prod(rest)
+    fold = gcd(pixels, WIDTH // gcd(c, WIDTH))  # successive pixels taken as one, to fill whole vectors with channels
+    sizes: Sizes = (pixels // fold, c * fold)
+    if groups is not None:
+        definition.check_groups("group_norm", x, groups)
+        sizes = (n, *sizes, fold, groups)
+    moved = (0, *range(2, axes), 1)
+    return _Layout(memory, seen, moved, tuple([steps[i] for i in seen]), (c,), (n, groups or 0), sizes)
 
 
-def _over(room: Array | None, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """The same for what may be written over `room`, if that lies in memory so."""
-    if room is None or not room.transpose(0, *range(2, room.ndim), 1).flags.c_contiguous:
-        return _like(shape)
-    return _pixels(room), room
+def _new(layout: _Layout, room: Array | None = None) -> Array:
+    """A new array (N, C, *), or `room`, which may be written over, if that lies in memory so."""
+    if room is not None and room.strides == layout.strides:
+        return room
+    return np.empty(layout.memory, FLOAT).transpose(layout.seen)
 
 
-def _fold(pixels: int, channels: int) -> int:
-    """How many successive pixels to take as one, to fill whole vectors with their channels."""
-    return gcd(pixels, WIDTH // gcd(channels, WIDTH))
+def _pixels(x: Array, layout: _Layout) -> Array:
+    """x (N, C, *) in (N, *, C) memory: itself, or a copy."""
+    if x.strides == layout.strides and x.dtype is FLOAT:
+        return x
+    moved = x.transpose(layout.moved)
+    return in_order(moved) if x.dtype == FLOAT else np.ascontiguousarray(moved, FLOAT)
 
 
-def _parameter(p: Array | None, shape: tuple[int, ...], default: float) -> Array:
-    """A parameter as contiguous float32, flat; `default` everywhere when there is none."""
-    return np.full(shape, default, np.float32).reshape(-1) if p is None else _flat(p)
+def _given(kernel: str, name: str, p: Array | None, shape: Sizes, default: float = 0) -> Array:
+    """The argument `name` of `kernel`, of `shape`, as contiguous float32; `default` everywhere when there is none."""
+    if p is None:
+        return np.full(shape, default, FLOAT)
+    if p.shape != shape:
+        check_shape(kernel, name, p, shape)
+    return p if p.dtype is FLOAT and p.flags.c_contiguous else np.ascontiguousarray(p, FLOAT)
 
 
-def _contiguous(a: Array) -> Array:
-    return np.ascontiguousarray(a, np.float32)
-
-
-def _flat(a: Array) -> Array:
-    return _contiguous(a).reshape(-1)
-
-
-def _totals(sums: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """dweight and dbias from the threads' sums (parts, 2, ...): two arrays, since a caller may keep either."""
-    dweight, dbias = sums.sum(0) if len(sums) > 1 else sums[0]
-    return dweight.astype(np.float32).reshape(shape), dbias.astype(np.float32).reshape(shape)
+def _add_up(sums: Array, dweight: Array, dbias: Array) -> None:
+    """dweight and dbias from the parts' sums (parts, 2, ...), where there are several."""
+    if len(sums) > 1:
+        dweight.reshape(-1)[:], dbias.reshape(-1)[:] = sums.sum(0)
 
 
 def batch_norm(
@@ -90,18 +112,17 @@ def batch_norm(
     """
     if _by_definition(x):
         return definition.batch_norm(x, weight, bias, eps, negative_slope)
-    definition.check_channels("batch_norm", x, weight, bias)
-    c = x.shape[1]
-    fold = _fold(x.size // c, c)
-    memory, y = _like(x.shape)
-    source, result = _pixels(x).reshape(-1, fold * c), memory.reshape(-1, fold * c)
-    mean, rstd = np.empty(c, np.float32), np.empty(c, np.float32)
-    weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
-    parts = min(thread_count(x.size, _SERIAL), len(source))
-    moments = np.empty((parts, 2, fold * c))
-    launch(moments_task, parts, source, moments, *source.shape)
-    numbers = (np.array([eps]), np.array([negative_slope], np.float32))
-    launch(normalise_task, parts, source, result, moments, weight, bias, *numbers, mean, rstd, *source.shape)
+    layout = _layout(x.shape)
+    weight = _given("batch_norm", "weight", weight, layout.channels, 1)
+    bias = _given("batch_norm", "bias", bias, layout.channels)
+    x, y, (rows, width) = _pixels(x, layout), _new(layout), layout.sizes
+    mean, rstd = np.empty(layout.channels, FLOAT), np.empty(layout.channels, FLOAT)
+    parts = min(thread_count(x.size, _SERIAL), rows)
+    moments = np.empty((parts, 2, width))
+    launch(moments_task, parts, x, moments, rows, width)
+    launch(
+        normalise_task, parts, x, y, moments, weight, bias, float(eps), float(negative_slope), mean, rstd, rows, width
+    )
     return y, mean, rstd
 
 
@@ -118,25 +139,21 @@ def batch_norm_backward(
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y; see the definition."""
     if _by_definition(x):
         return definition.batch_norm_backward(g, x, weight, mean, rstd, y, negative_slope)
-    definition.check_channels("batch_norm_backward", x, weight, mean, rstd)
     definition.check_cotangent("batch_norm_backward", g, x)
     definition.check_signs("batch_norm_backward", x, y, negative_slope)
-    c = x.shape[1]
-    fold = _fold(x.size // c, c)
-    memory, dx = _over(room, x.shape)
-    source, result = _pixels(x).reshape(-1, fold * c), memory.reshape(-1, fold * c)
-    cotangent = _pixels(g).reshape(-1, fold * c)
-    dweight, dbias = np.empty(c, np.float32), np.empty(c, np.float32)
-    weight, mean, rstd = _parameter(weight, (c,), 1), _flat(mean), _flat(rstd)
-    parts = min(thread_count(x.size, _SERIAL), len(source))
-    sums = np.empty((parts, 2, fold * c))
-    slope, rectified = np.array([negative_slope], np.float32), negative_slope != 1
-    signs = cotangent if y is None else _pixels(y).reshape(-1, fold * c)
-    launch(products_task, parts, cotangent, source, mean, sums, signs, result, slope, *source.shape, int(rectified))
-    if rectified:
-        cotangent = result
-    arrays = (cotangent, source, result, sums, weight, mean, rstd, dweight, dbias)
-    launch(input_gradient_task, parts, *arrays, *source.shape)
+    layout = _layout(x.shape)
+    weight = _given("batch_norm_backward", "weight", weight, layout.channels, 1)
+    mean = _given("batch_norm_backward", "mean", mean, layout.channels)
+    rstd = _given("batch_norm_backward", "rstd", rstd, layout.channels)
+    h, x, dx, (rows, width) = _pixels(g, layout), _pixels(x, layout), _new(layout, room), layout.sizes
+    dweight, dbias = np.empty(layout.channels, FLOAT), np.empty(layout.channels, FLOAT)
+    parts = min(thread_count(x.size, _SERIAL), rows)
+    sums, slope = np.empty((parts, 2, width)), float(negative_slope)
+    signs = h if y is None else _pixels(y, layout)
+    launch(products_task, parts, h, x, mean, sums, signs, dx, slope, rows, width, slope != 1)
+    if slope != 1:
+        h = dx
+    launch(input_gradient_task, parts, h, x, dx, sums, weight, mean, rstd, dweight, dbias, rows, width)
     return dx, dweight, dbias
 
 
@@ -155,16 +172,12 @@ def group_norm(
     """
     if _by_definition(x):
         return definition.group_norm(x, num_groups, weight, bias, eps, silu)
-    definition.check_channels("group_norm", x, weight, bias)
-    definition.check_groups("group_norm", x, num_groups)
-    n, c = x.shape[:2]
-    memory, y = _like(x.shape)
-    fold = _fold(x.size // (n * c), c)
-    mean, rstd = np.empty((n, num_groups), np.float32), np.empty((n, num_groups), np.float32)
-    weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
-    sizes = (n, x.size // (n * c * fold), c * fold, fold, num_groups, int(silu))
-    arrays = (_pixels(x), memory, weight, bias, np.array([eps], np.float32), mean, rstd)
-    launch(group_norm_task, min(thread_count(x.size, _SERIAL), n), *arrays, *sizes)
+    layout = _layout(x.shape, num_groups)
+    weight = _given("group_norm", "weight", weight, layout.channels, 1)
+    bias = _given("group_norm", "bias", bias, layout.channels)
+    y, mean, rstd = _new(layout), np.empty(layout.groups, FLOAT), np.empty(layout.groups, FLOAT)
+    parts = min(thread_count(x.size, _SERIAL), len(x))
+    launch(group_norm_task, parts, _pixels(x, layout), y, weight, bias, float(eps), mean, rstd, layout.sizes, silu)
     return y, mean, rstd
 
 
@@ -182,49 +195,60 @@ def group_norm_backward(
     """Gradients (dx like x, dweight (C,), dbias (C,)) of group_norm for the cotangent g of y."""
     if _by_definition(x):
         return definition.group_norm_backward(g, x, num_groups, weight, bias, mean, rstd, silu)
-    definition.check_channels("group_norm_backward", x, weight, bias)
-    definition.check_groups("group_norm_backward", x, num_groups)
     definition.check_cotangent("group_norm_backward", g, x)
-    n, c = x.shape[:2]
-    check_shape("group_norm_backward", "mean", mean, (n, num_groups))
-    check_shape("group_norm_backward", "rstd", rstd, (n, num_groups))
-    memory, dx = _over(room, x.shape)
-    fold = _fold(x.size // (n * c), c)
-    parts = min(thread_count(x.size, _SERIAL), n)
-    sums = np.empty((parts, 2, c))
-    weight, bias = _parameter(weight, (c,), 1), _parameter(bias, (c,), 0)
-    sizes = (n, x.size // (n * c * fold), c * fold, fold, num_groups, int(silu))
-    arrays = (_pixels(g), _pixels(x), memory, weight, bias, _flat(mean), _flat(rstd), sums)
-    launch(group_norm_backward_task, parts, *arrays, *sizes)
-    return dx, *_totals(sums, (c,))
+    layout = _layout(x.shape, num_groups)
+    weight = _given("group_norm_backward", "weight", weight, layout.channels, 1)
+    bias = _given("group_norm_backward", "bias", bias, layout.channels)
+    mean = _given("group_norm_backward", "mean", mean, layout.groups)
+    rstd = _given("group_norm_backward", "rstd", rstd, layout.groups)
+    dx, dweight, dbias = _new(layout, room), np.empty(layout.channels, FLOAT), np.empty(layout.channels, FLOAT)
+    parts = min(thread_count(x.size, _SERIAL), len(x))
+    sums = np.empty((parts, 2, *layout.channels))
+    arrays = (_pixels(g, layout), _pixels(x, layout), dx, weight, bias, mean, rstd, sums, dweight, dbias)
+    launch(group_norm_backward_task, parts, arrays, layout.sizes, silu)
+    _add_up(sums, dweight, dbias)
+    return dx, dweight, dbias
+
+
+@lru_cache(maxsize=1024)
+def _rows_of(kernel: str, shape: Sizes, ndim: int) -> tuple[Sizes, Sizes, int, int]:
+    """The sizes of what is ahead of the last `ndim` axes, and of these; how many rows that makes, and their length."""
+    definition.check_trailing(kernel, np.broadcast_to(np.float32(0), shape), ndim)
+    lead, row = shape[: len(shape) - ndim], shape[len(shape) - ndim :]
+    return lead, row, prod(lead), prod(row)
+
+
+def _contiguous(x: Array) -> Array:
+    return x if x.dtype is FLOAT and x.flags.c_contiguous else np.ascontiguousarray(x, FLOAT)
 
 
 def _norm_rows(
     x: Array, ndim_normalised: int, weight: Array | None, bias: Array | None, eps: float, centred: bool
 ) -> tuple[Array, Array, Array]:
-    split = x.ndim - ndim_normalised
-    rows = _contiguous(x).reshape(prod(x.shape[:split]), -1)
-    y = np.empty(x.shape, np.float32)
-    mean, rstd = np.empty(x.shape[:split], np.float32), np.empty(x.shape[:split], np.float32)
-    weight, bias = _parameter(weight, x.shape[split:], 1), _parameter(bias, x.shape[split:], 0)
-    arrays = (rows, y, weight, bias, np.array([eps], np.float32), mean, rstd)
-    launch(norm_rows_task, min(thread_count(x.size, _SERIAL), len(rows)), *arrays, *rows.shape, int(centred))
+    kernel = "layer_norm" if centred else "rms_norm"
+    lead, row, rows, size = _rows_of(kernel, x.shape, ndim_normalised)
+    weight, bias = _given(kernel, "weight", weight, row, 1), _given(kernel, "bias", bias, row)
+    y, mean, rstd = np.empty(x.shape, FLOAT), np.empty(lead, FLOAT), np.empty(lead, FLOAT)
+    parts = min(thread_count(x.size, _SERIAL), rows)
+    launch(norm_rows_task, parts, _contiguous(x), y, weight, bias, float(eps), mean, rstd, rows, size, centred)
     return y, mean, rstd
 
 
 def _norm_rows_backward(
     g: Array, x: Array, ndim_normalised: int, weight: Array | None, mean: Array, rstd: Array, centred: bool
 ) -> tuple[Array, Array, Array]:
-    split = x.ndim - ndim_normalised
-    check_shape("layer_norm_backward" if centred else "rms_norm_backward", "mean", mean, x.shape[:split])
-    check_shape("layer_norm_backward" if centred else "rms_norm_backward", "rstd", rstd, x.shape[:split])
-    rows = _contiguous(x).reshape(prod(x.shape[:split]), -1)
-    dx = np.empty(x.shape, np.float32)
-    parts = min(thread_count(x.size, _SERIAL), len(rows))
-    sums = np.empty((parts, 2, rows.shape[1]))
-    arrays = (_contiguous(g), rows, dx, _parameter(weight, x.shape[split:], 1), _flat(mean), _flat(rstd))
-    launch(norm_rows_backward_task, parts, *arrays, sums, *rows.shape, int(centred))
-    return dx, *_totals(sums, x.shape[split:])
+    kernel = "layer_norm_backward" if centred else "rms_norm_backward"
+    definition.check_cotangent(kernel, g, x)
+    lead, row, rows, size = _rows_of(kernel, x.shape, ndim_normalised)
+    weight = _given(kernel, "weight", weight, row, 1)
+    mean, rstd = _given(kernel, "mean", mean, lead), _given(kernel, "rstd", rstd, lead)
+    dx, dweight, dbias = np.empty(x.shape, FLOAT), np.empty(row, FLOAT), np.empty(row, FLOAT)
+    parts = min(thread_count(x.size, _SERIAL), rows)
+    sums = np.empty((parts, 2, size))
+    arrays = (_contiguous(g), _contiguous(x), dx, weight, mean, rstd, sums, dweight, dbias)
+    launch(norm_rows_backward_task, parts, arrays, rows, size, centred)
+    _add_up(sums, dweight, dbias)
+    return dx, dweight, dbias
 
 
 def layer_norm(
@@ -236,7 +260,6 @@ def layer_norm(
     """
     if _by_definition(x):
         return definition.layer_norm(x, ndim_normalised, weight, bias, eps)
-    definition.check_trailing("layer_norm", x, ndim_normalised, weight, bias)
     return _norm_rows(x, ndim_normalised, weight, bias, eps, True)
 
 
@@ -246,8 +269,6 @@ def layer_norm_backward(
     """Gradients (dx like x, dweight (*D), dbias (*D)) of layer_norm for the cotangent g of y."""
     if _by_definition(x):
         return definition.layer_norm_backward(g, x, ndim_normalised, weight, mean, rstd)
-    definition.check_trailing("layer_norm_backward", x, ndim_normalised, weight)
-    definition.check_cotangent("layer_norm_backward", g, x)
     return _norm_rows_backward(g, x, ndim_normalised, weight, mean, rstd, True)
 
 
@@ -258,7 +279,6 @@ def rms_norm(x: Array, ndim_normalised: int, weight: Array | None, eps: float) -
     """
     if _by_definition(x):
         return definition.rms_norm(x, ndim_normalised, weight, eps)
-    definition.check_trailing("rms_norm", x, ndim_normalised, weight)
     y, _, rstd = _norm_rows(x, ndim_normalised, weight, None, eps, False)
     return y, rstd
 
@@ -269,7 +289,5 @@ def rms_norm_backward(
     """Gradients (dx like x, dweight (*D)) of rms_norm for the cotangent g of y."""
     if _by_definition(x):
         return definition.rms_norm_backward(g, x, ndim_normalised, weight, rstd)
-    definition.check_trailing("rms_norm_backward", x, ndim_normalised, weight)
-    definition.check_cotangent("rms_norm_backward", g, x)
     dx, dweight, _ = _norm_rows_backward(g, x, ndim_normalised, weight, np.zeros_like(rstd), rstd, False)
     return dx, dweight

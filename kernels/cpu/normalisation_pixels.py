@@ -128,10 +128,10 @@ def products_of(g, x, start, pixels, channels, mean, work, s64, q64):
             q64[c] += q[c]
 
 
-@routine("f f f f n n n f f m d d", **OPTIONS)
+@routine("f f f f n n n f x m d d", **OPTIONS)
 def rectified_products_of(g, x, y, h, start, pixels, channels, mean, slope, work, s64, q64):
     """`products_of` for h, which is g where y is above 0 and slope g elsewhere. h may be g."""
-    s, q, low = work[0], work[1], vfill(slope[0])
+    s, q, low = work[0], work[1], vfill(slope)
     s64[:] = 0
     q64[:] = 0
     for p in range(0, pixels, _FLUSH):
@@ -211,10 +211,10 @@ def _bent(z, silu, slope):
     return _silu(z) if silu else vwhere_less(z, vzero(), lowered(z, slope), z)
 
 
-@routine("f f n n n f f f n f", **OPTIONS)
+@routine("f f n n n f f f n x", **OPTIONS)
 def affine(x, y, start, pixels, channels, mean, scale, offset, silu, negative_slope):
     """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`, else negative values times a slope."""
-    slope = vfill(negative_slope[0])
+    slope = vfill(negative_slope)
     whole = channels - channels % WIDTH
     for c in range(0, whole, WIDTH):
         i = start + c
@@ -262,6 +262,16 @@ def combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset):
         for i in range(start + c, start + c + pixels * channels, channels):
             z = vfma(load_vector(x, i, channels - c, 0) - m, k, b)
             store_vector(y, i, channels - c, vfma(load_vector(g, i, channels - c, 0), a, z))
+
+
+@njit()
+def finish_alone(sums, dweight, dbias, parts):
+    """dweight and dbias (C,) from the sums (2 C) of a part that is the only one; of several they are added up later."""
+    if parts == 1:
+        channels = len(dweight)
+        for c in range(channels):
+            dweight[c] = sums[c]
+            dbias[c] = sums[channels + c]
 
 
 @njit(**OPTIONS)

@@ -8,8 +8,8 @@ Held to the definitions by tests/kernels/test_normalisation.py.
 import numpy as np
 
 from .compiled import njit
-from .launch import doubles, floats, integer, task
-from .normalisation_pixels import OPTIONS, WIDTH, padded
+from .launch import doubles, floats, integer, real, task
+from .normalisation_pixels import OPTIONS, WIDTH, finish_alone, padded
 from .packing import load_vector, store_vector
 from .simd import LANES, vfill, vfma, vload, vstore, vsum, vzero
 
@@ -86,9 +86,9 @@ def _normalise_row(x, y, start, size, weight, bias, centre, scale, offset):
 
 @task
 def norm_rows_task(block, part, parts):
-    """Arguments: x, y (rows, D), weight, bias (D,), eps (1,), mean, rstd (rows,); rows, D, centred."""
+    """Arguments: x, y (rows, D), weight, bias (D,), eps, mean, rstd (rows,); rows, D, centred."""
     x, y, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    eps, mean, rstd = floats(block, 4)[0], floats(block, 5), floats(block, 6)
+    eps, mean, rstd = real(block, 4), floats(block, 5), floats(block, 6)
     rows, size, centred = integer(block, 7), integer(block, 8), integer(block, 9) != 0
     first, last = rows * part // parts, rows * (part + 1) // parts
     together = max(1, min(_TOGETHER, _TILE // size))
@@ -153,11 +153,11 @@ def _row_gradient(g, x, dx, start, size, weight, mean, rstd, one, other):
 
 @task
 def norm_rows_backward_task(block, part, parts):
-    """Arguments: g, x, dx (rows, D), weight (D,), mean, rstd (rows,), sums (parts, 2, D); rows,
-    D, centred."""
+    """Arguments: g, x, dx (rows, D), weight (D,), mean, rstd (rows,), sums (parts, 2, D), dweight, dbias (D,), written
+    by one part alone; rows, D, centred."""
     g, x, dx, weight = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
     mean, rstd, sums = floats(block, 4), floats(block, 5), doubles(block, 6)
-    rows, size, centred = integer(block, 7), integer(block, 8), integer(block, 9) != 0
+    rows, size, centred = integer(block, 9), integer(block, 10), integer(block, 11) != 0
     own = sums[part * 2 * size : (part + 1) * 2 * size]
     own[:] = 0
     work = np.zeros((2, padded(size)), np.float32)
@@ -173,3 +173,4 @@ def norm_rows_backward_task(block, part, parts):
                 own[c] += work[0, c]
                 own[size + c] += work[1, c]
             work[:] = 0
+    finish_alone(own, floats(block, 7), floats(block, 8), parts)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from .compiled import njit
-from .launch import doubles, floats, integer, task
+from .launch import doubles, floats, integer, real, task
 from .normalisation_pixels import (
     OPTIONS,
     affine,
     combine,
+    finish_alone,
     moments_of,
     padded,
     products_of,
@@ -60,14 +61,14 @@ def _group_coefficients(m, square, pixels, fold, groups, weight, bias, eps, mean
 
 @task
 def group_norm_task(block, part, parts):
-    """Arguments: x, y (N, pixels, width), weight, bias (C,), eps (1,), mean, rstd (N, G); N, pixels, width, fold,
-    G, silu."""
+    """Arguments: x, y (N, pixels, width), weight, bias (C,), eps, mean, rstd (N, G); N, pixels, width, fold, G,
+    silu."""
     x, y, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    eps, mean, rstd = floats(block, 4)[0], floats(block, 5), floats(block, 6)
+    eps, mean, rstd = real(block, 4), floats(block, 5), floats(block, 6)
     images, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
     fold, groups, silu = integer(block, 10), integer(block, 11), integer(block, 12)
     work = np.zeros((4, padded(width)), np.float32)
-    moments, slope = np.empty((2, width)), np.ones(1, np.float32)
+    moments, slope = np.empty((2, width)), np.float32(1)
     for n in range(images * part // parts, images * (part + 1) // parts):
         start = n * pixels * width
         moments_of(x, start, pixels, width, work, moments[0], moments[1])
@@ -103,12 +104,12 @@ def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, su
 
 @task
 def group_norm_backward_task(block, part, parts):
-    """Arguments: g, x, dx (N, pixels, width), weight, bias (C,), mean, rstd (N, G), sums (parts, 2, C);
-    N, pixels, width, fold, G, silu."""
+    """Arguments: g, x, dx (N, pixels, width), weight, bias (C,), mean, rstd (N, G), sums (parts, 2, C),
+    dweight, dbias (C,), written by one part alone; N, pixels, width, fold, G, silu."""
     g, x, dx, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
     mean, rstd, sums = floats(block, 5), floats(block, 6), doubles(block, 7)
-    images, pixels, width = integer(block, 8), integer(block, 9), integer(block, 10)
-    fold, groups, silu = integer(block, 11), integer(block, 12), integer(block, 13)
+    images, pixels, width = integer(block, 10), integer(block, 11), integer(block, 12)
+    fold, groups, silu = integer(block, 13), integer(block, 14), integer(block, 15)
     channels = width // fold
     size = channels // groups
     own = sums[part * 2 * channels : (part + 1) * 2 * channels]
@@ -135,6 +136,7 @@ def group_norm_backward_task(block, part, parts):
             products_of(g, x, start, pixels, width, work[2], work, products[0], products[1])
         _group_gradient_coefficients(products[0], products[1], pixels, fold, groups, weight, rstd, n, own, work)
         combine(h, x, dx, start, pixels, width, work[2], work[3], work[4], work[5])
+    finish_alone(own, floats(block, 8), floats(block, 9), parts)
 
 
 @task
@@ -153,7 +155,7 @@ def moments_task(block, part, parts):
 def normalise_task(block, part, parts):
     """y = the affine map of a run of pixels, negative values times a slope. Every thread merges the moments of all the
     runs for itself: that takes less than another launch. Arguments: x, y (pixels, width), moments (parts, 2, width),
-    weight, bias (C,), eps, slope (1,), mean, rstd (C,); pixels, width."""
+    weight, bias (C,), eps, slope, mean, rstd (C,); pixels, width."""
     x, y, moments, weight, bias = (
         floats(block, 0),
         floats(block, 1),
@@ -161,7 +163,7 @@ def normalise_task(block, part, parts):
         floats(block, 3),
         floats(block, 4),
     )
-    eps, slope, mean, rstd = doubles(block, 5)[0], floats(block, 6), floats(block, 7), floats(block, 8)
+    eps, slope, mean, rstd = real(block, 5), np.float32(real(block, 6)), floats(block, 7), floats(block, 8)
     pixels, width = integer(block, 9), integer(block, 10)
     channels = len(weight)
     count = pixels * (width // channels)
@@ -195,10 +197,10 @@ def normalise_task(block, part, parts):
 @task
 def products_task(block, part, parts):
     """Sums of h and of h (x - mean) over a run of pixels, where h is g or, if `rectified`, what `rectified_products_of`
-    makes of it. Arguments: g, x (pixels, width), mean (C,), sums (parts, 2, width), y, h (pixels, width), slope (1,);
+    makes of it. Arguments: g, x (pixels, width), mean (C,), sums (parts, 2, width), y, h (pixels, width), slope;
     pixels, width, rectified."""
     g, x, mean, sums = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
-    y, h, slope = floats(block, 4), floats(block, 5), floats(block, 6)
+    y, h, slope = floats(block, 4), floats(block, 5), np.float32(real(block, 6))
     pixels, width, rectified = integer(block, 7), integer(block, 8), integer(block, 9)
     first, last = pixels * part // parts, pixels * (part + 1) // parts
     own = sums[part * 2 * width : (part + 1) * 2 * width]

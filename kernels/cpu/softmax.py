@@ -29,6 +29,7 @@ from .simd import (
 from .threads import thread_count
 
 Array = np.ndarray
+FLOAT, INTP = np.dtype(np.float32), np.dtype(np.intp)
 
 # No leave to reassociate: (x - m) - log_sum must not become x - (m + log_sum).
 _OPTIONS: Any = {"fastmath": FASTMATH - {"reassoc"}}
@@ -145,63 +146,91 @@ def _log_softmax_backward(block, part, parts):
 
 @task
 def _cross_entropy(block, part, parts):
-    """Arguments: x (rows, size), target, loss, lse (rows,); rows, size."""
+    """Arguments: x (rows, size), target, loss, lse (rows,), outside (1,); rows, size."""
     x, target, loss, lse = floats(block, 0), integers(block, 1), floats(block, 2), floats(block, 3)
-    rows, size = integer(block, 4), integer(block, 5)
+    outside, rows, size = integers(block, 4), integer(block, 5), integer(block, 6)
     for row in range(rows * part // parts, rows * (part + 1) // parts):
-        loss[row], lse[row] = _cross_entropy_row(x, row * size, row * size + size, target[row])
+        if 0 <= target[row] < size:
+            loss[row], lse[row] = _cross_entropy_row(x, row * size, row * size + size, target[row])
+        else:
+            outside[0] = 1
 
 
 @task
 def _cross_entropy_backward(block, part, parts):
-    """Arguments: g (rows,), x (rows, size), target, lse (rows,), dx (rows, size); rows, size."""
+    """Arguments: g (rows,), x (rows, size), target, lse (rows,), dx (rows, size), outside (1,); rows, size."""
     g, x, target, lse, dx = floats(block, 0), floats(block, 1), integers(block, 2), floats(block, 3), floats(block, 4)
-    rows, size = integer(block, 5), integer(block, 6)
+    outside, rows, size = integers(block, 5), integer(block, 6), integer(block, 7)
     for row in range(rows * part // parts, rows * (part + 1) // parts):
-        _cross_entropy_backward_row(x, dx, row * size, row * size + size, target[row], lse[row], g[row])
+        if 0 <= target[row] < size:
+            _cross_entropy_backward_row(x, dx, row * size, row * size + size, target[row], lse[row], g[row])
+        else:
+            outside[0] = 1
 
 
-def _launch_rows(kernel: task, shape: tuple[int, ...], *arrays: Array) -> None:
-    rows, size = shape
-    launch(kernel, min(thread_count(rows * size, _SERIAL), rows), *arrays, rows, size)
+def _launch_rows(kernel: task, x: Array, *arrays: Array) -> None:
+    """The kernel on `arrays`, in which the rows of x are what is worked on."""
+    size = x.shape[-1]
+    launch(kernel, thread_count(x.size, _SERIAL), *arrays, x.size // size, size)
 
 
-def _along(kernel: task, axis: int, *arrays: Array) -> Array:
-    """The kernel over the rows of the arrays along `axis`; its result, moved back to `axis`."""
-    last = axis in (-1, arrays[0].ndim - 1)
-    sources = [np.ascontiguousarray(a if last else np.moveaxis(a, axis, -1), np.float32) for a in arrays]
-    y = np.empty_like(sources[0])
-    size = y.shape[-1]
-    _launch_rows(kernel, (y.size // size, size), *sources, y)
-    return y if last else np.moveaxis(y, -1, axis)
+def _rows(x: Array, axis: int) -> Array:
+    """x with its rows along `axis`: contiguous, that axis last."""
+    if axis not in (-1, x.ndim - 1):
+        x = np.moveaxis(x, axis, -1)
+    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
+
+
+def _back(y: Array, axis: int) -> Array:
+    """What was made of rows, these moved back to `axis`."""
+    return y if axis in (-1, y.ndim - 1) else np.moveaxis(y, -1, axis)
+
+
+def _along(kernel: task, x: Array, axis: int) -> Array:
+    """The kernel over the rows of x along `axis`."""
+    x = _rows(x, axis)
+    y = np.empty(x.shape, FLOAT)
+    _launch_rows(kernel, x, x, y)
+    return _back(y, axis)
+
+
+def _backward_along(kernel: task, g: Array, y: Array, axis: int) -> Array:
+    """The same of a gradient, from the cotangent g of the result y."""
+    g, y = _rows(g, axis), _rows(y, axis)
+    dx = np.empty(g.shape, FLOAT)
+    _launch_rows(kernel, g, g, y, dx)
+    return _back(dx, axis)
+
+
+def _fit(g: Array, y: Array) -> bool:
+    """Whether the kernels work on such a pair."""
+    return g.dtype is FLOAT is y.dtype and g.shape == y.shape and g.size > 0
 
 
 def softmax(x: Array, axis: int) -> Array:
     """exp(x) normalised to sum 1 along `axis`; same shape as x."""
-    if x.dtype != np.float32 or x.size == 0:
+    if x.dtype is not FLOAT or x.size == 0:
         return definition.softmax(x, axis)
-    return _along(_softmax, axis, x)
+    return _along(_softmax, x, axis)
 
 
 def softmax_backward(g: Array, y: Array, axis: int) -> Array:
     """Gradient of softmax at its output y for the cotangent g."""
-    if g.dtype != np.float32 or g.size == 0 or g.shape != y.shape:
-        return definition.softmax_backward(g, y, axis)
-    return _along(_softmax_backward, axis, g, y)
+    return _backward_along(_softmax_backward, g, y, axis) if _fit(g, y) else definition.softmax_backward(g, y, axis)
 
 
 def log_softmax(x: Array, axis: int) -> Array:
     """x - log sum exp(x) along `axis`; same shape as x."""
-    if x.dtype != np.float32 or x.size == 0:
+    if x.dtype is not FLOAT or x.size == 0:
         return definition.log_softmax(x, axis)
-    return _along(_log_softmax, axis, x)
+    return _along(_log_softmax, x, axis)
 
 
 def log_softmax_backward(g: Array, y: Array, axis: int) -> Array:
     """Gradient of log_softmax at its output y for the cotangent g."""
-    if g.dtype != np.float32 or g.size == 0 or g.shape != y.shape:
+    if not _fit(g, y):
         return definition.log_softmax_backward(g, y, axis)
-    return _along(_log_softmax_backward, axis, g, y)
+    return _backward_along(_log_softmax_backward, g, y, axis)
 
 
 def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
@@ -209,27 +238,38 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
 
     logits (N, C), target (N,) integers. ValueError names a target outside [0, C).
     """
-    if logits.dtype != np.float32 or logits.size == 0:
+    if not _usual(logits, target):
         return definition.cross_entropy(logits, target)
-    definition.check_targets(logits, target)
-    loss, lse = np.empty(len(target), np.float32), np.empty(len(target), np.float32)
-    _launch_rows(_cross_entropy, logits.shape, np.ascontiguousarray(logits), _indices(target), loss, lse)
+    loss, lse, outside = np.empty(target.shape, FLOAT), np.empty(target.shape, FLOAT), np.zeros(1, np.intp)
+    _launch_rows(_cross_entropy, logits, _contiguous(logits), _indices(target), loss, lse, outside)
+    if outside[0]:
+        definition.check_targets(logits, target)
     return loss, lse
 
 
 def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -> Array:
     """Gradient (N, C) of cross_entropy for the cotangent g (N,) of the loss."""
-    if logits.dtype != np.float32 or logits.size == 0:
+    if not _usual(logits, target):
         return definition.cross_entropy_backward(g, logits, target, lse)
-    definition.check_targets(logits, target)
     check_shape("cross_entropy_backward", "g", g, target.shape)
     check_shape("cross_entropy_backward", "lse", lse, target.shape)
-    x = np.ascontiguousarray(logits)
-    dx = np.empty_like(x)
-    g, lse = np.ascontiguousarray(g, np.float32), np.ascontiguousarray(lse, np.float32)
-    _launch_rows(_cross_entropy_backward, x.shape, g, x, _indices(target), lse, dx)
+    dx, outside = np.empty(logits.shape, FLOAT), np.zeros(1, np.intp)
+    arrays = _contiguous(g), _contiguous(logits), _indices(target), _contiguous(lse), dx, outside
+    _launch_rows(_cross_entropy_backward, logits, *arrays)
+    if outside[0]:
+        definition.check_targets(logits, target)
     return dx
 
 
+def _usual(logits: Array, target: Array) -> bool:
+    """Whether logits and targets are such as the kernels work on; that no class is outside they see for themselves."""
+    shaped = logits.ndim == 2 and target.shape == logits.shape[:1] and target.dtype.kind in "iu"
+    return shaped and logits.dtype is FLOAT and logits.size > 0
+
+
+def _contiguous(x: Array) -> Array:
+    return x if x.dtype is FLOAT and x.flags.c_contiguous else np.ascontiguousarray(x, FLOAT)
+
+
 def _indices(target: Array) -> Array:
-    return np.ascontiguousarray(target, np.intp)
+    return target if target.dtype is INTP and target.flags.c_contiguous else np.ascontiguousarray(target, INTP)

@@ -407,7 +407,7 @@ def test_shapes_that_do_not_fit_are_named(version):
         version.batch_norm(x, np.ones(5, np.float32), None, 1e-5)
     with pytest.raises(ValueError, match=r"at least the dimensions \(N, C\), found shape \(2,\)"):
         version.batch_norm(x[:, 0, 0], None, None, 1e-5)
-    with pytest.raises(ValueError, match=r"normalised shape \(6, 3\), found \(3,\)"):
+    with pytest.raises(ValueError, match=r"shape \(6, 3\), found \(3,\)"):
         version.layer_norm(x, 2, np.ones(3, np.float32), None, 1e-5)
     with pytest.raises(ValueError, match=r"with a negative_slope y must be given, of the shape of x \(2, 6, 3\)"):
         version.batch_norm_backward(x, x, None, np.zeros(6), np.ones(6), None, 0.2)

@@ -6,15 +6,13 @@ VQ_LOSS = """        loss = reconstruction + self.beta * quantised.commitment_lo
         if self.quantiser.learned:
             loss = loss + quantised.codebook_loss"""
 PLANAR = "self.u + (softplus(inner) - 1.0 - inner) * self.w / (self.w * self.w).sum()"
-BATCH_NORM_VJP = """    if mode.recording:
-        formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope)
-        return _by_composition(formula, g, x, weight, bias)"""
-FIRST_ORDER_ONLY = """    if mode.recording:
-        from tinygen.ops.reduction import mean as over
+BATCH_NORM_VJP = """    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope)
+    return _by_composition(formula, g, x, weight, bias)"""
+FIRST_ORDER_ONLY = """    from tinygen.ops.reduction import mean as over
 
-        axes, held = (0, *range(2, x.ndim)), Tensor(rstd.reshape(_channels(x)))
-        normal = (x - over(x, axes, keepdims=True)) * held
-        return held * (g - over(g, axes, keepdims=True) - normal * over(g * normal, axes, keepdims=True)), None, None"""
+    axes, held = (0, *range(2, x.ndim)), Tensor(rstd.reshape(_channels(x)))
+    normal = (x - over(x, axes, keepdims=True)) * held
+    return held * (g - over(g, axes, keepdims=True) - normal * over(g * normal, axes, keepdims=True)), None, None"""
 
 MUTANTS = [
     Mutant(

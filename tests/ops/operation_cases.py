@@ -222,6 +222,7 @@ CASES: list[Case] = [
     case(log_softmax, real(2, 4)),
     case(log_softmax, real(3, 2), 0),
     case(cross_entropy_rows, real(3, 4), _LABELS),
+    case(cross_entropy_rows, real(3, 4), _LABELS, 0.25),
     case(gate._gate, real(2, 4, 2)),
     case(losses.squared_distance, real(2, 3), real(2, 3)),
     case(losses.squared_distance_by_example, real(2, 3), real(3)),

@@ -302,7 +302,7 @@ def _pull_together(
     """Adds what one vjp makes for several `parents`."""
     if needed.isdisjoint(parents):
         return
-    made = _made(node, rule, g, True)[::-1]
+    made = list(_made(node, rule, g, True))[::-1]
     for p in parents:
         if p in needed:
             add(p, made.pop(), node.op.name)

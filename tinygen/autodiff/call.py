@@ -124,6 +124,8 @@ def _look_at(op: "Primitive", i: int) -> str:
     of_other_kind = f"array{i}.dtype is not float32 and array{i}.dtype is not float64"
     if op.elementwise and op.scalar is not None:
         of_other_kind = f"({of_other_kind}) or array{i}.size >= LARGE"
+    elif not (op.elementwise or differentiable):  # labels, say
+        of_other_kind += f' and array{i}.dtype.kind not in "iub"'
     if not op.elementwise:
         odd = f"x{i} is not None" if differentiable else f"type(x{i}) not in STATIC"
         if not differentiable and optional:  # a parameter
@@ -214,7 +216,7 @@ def explain(op: "Primitive", raw: tuple[Any, ...], error: Exception) -> None:
     """Raises what `error` means; returns where it speaks for itself."""
     if not isinstance(error, ValueError):
         absent = [op.names[i] for i in op.tensor_positions if raw[i] is None and op.defaults[i] is REQUIRED]
-        if absent:
+        if absent and "NoneType" in str(error):
             raise TypeError(f"{op.name}: {absent[0]!r} is None, not a tensor, an array or a number") from None
         return
     text = str(error)

@@ -50,11 +50,11 @@ class Rule:
 class Joint(NamedTuple):
     """One vjp that serves several arguments at once and returns one gradient (or None) for each."""
 
-    vjp: Callable[..., Any]
+    vjp: "Callable[..., Any] | Either"
     arguments: tuple[str, ...]
 
 
-def joint(vjp: Callable[..., Any], *arguments: str) -> Joint:
+def joint(vjp: "Callable[..., Any] | Either", *arguments: str) -> Joint:
     """A vjp for `arguments` together, where one kernel computes all their gradients.
 
     Raises:

@@ -34,10 +34,10 @@ def offer(g: Any) -> None:
     mode.room = g
 
 
-def room(g: Tensor) -> Any:
+def room(g: Any) -> Any:
     """The array of the cotangent `g`, if the vjp that asks may write over it; None if others have it too."""
     offered, mode.room = mode.room, None
-    return offered if offered is g._data else None
+    return offered if offered is g or (isinstance(g, Tensor) and offered is g._data) else None
 
 
 def _references() -> tuple[int, int]:

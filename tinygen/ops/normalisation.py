@@ -9,11 +9,11 @@ from typing import Any
 
 from tinygen import kernels
 from tinygen.autodiff import guard
-from tinygen.autodiff.primitive import Kept, joint, operation
+from tinygen.autodiff.primitive import Kept, either, joint, operation
 from tinygen.autodiff.room import room
-from tinygen.autodiff.tape import mode
 from tinygen.autodiff.transforms import vjp
 from tinygen.ops.elementwise import rectified, silu, sqrt, square
+from tinygen.ops.linalg import floating, same_dtype
 from tinygen.ops.reduction import mean
 from tinygen.tensor import Tensor
 
@@ -44,12 +44,13 @@ def _by_composition(formula: Any, g: Tensor, *arguments: Tensor | None) -> tuple
     return tuple(None if a is None else next(made) for a in arguments)
 
 
-def _raw(x: Tensor | None) -> Any:
-    return None if x is None else x._data
-
-
-def _wrapped(*arrays: Any) -> tuple[Tensor, ...]:
-    return tuple(Tensor(a) for a in arrays)
+def _check(who: str, x: Any, weight: Any, bias: Any = None) -> None:
+    """A TypeError unless x is floating, and what it is scaled and shifted by of its dtype."""
+    dtype = x.dtype
+    if dtype.kind == "f" and (weight is None or weight.dtype is dtype) and (bias is None or bias.dtype is dtype):
+        return
+    floating(who, x)
+    same_dtype(who, x, weight, bias)
 
 
 # -- batch ---------------------------------------------------------------------------------------------------
@@ -68,23 +69,23 @@ def _batch_norm_vjp(
     x: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
+    eps: float,
+    negative_slope: float,
     mean: Any,
     rstd: Any,
     signs: Any,
-    eps: float,
-    negative_slope: float,
 ) -> tuple[Tensor | None, ...]:
-    if mode.recording:
-        formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope)
-        return _by_composition(formula, g, x, weight, bias)
-    return _wrapped(
-        *kernels.batch_norm_backward(  # type: ignore[attr-defined]
-            g._data, x._data, _raw(weight), mean, rstd, signs, negative_slope, room(g)
-        )
-    )
+    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope)
+    return _by_composition(formula, g, x, weight, bias)
 
 
-@operation(joint(_batch_norm_vjp, "x", "weight", "bias"), overwrites=True)
+def _batch_norm_gradients(
+    g: Any, x: Any, weight: Any, bias: Any, eps: float, negative_slope: float, mean: Any, rstd: Any, signs: Any
+) -> tuple[Any, ...]:
+    return kernels.batch_norm_backward(g, x, weight, mean, rstd, signs, negative_slope, room(g))  # type: ignore[attr-defined]
+
+
+@operation(joint(either(_batch_norm_vjp, _batch_norm_gradients), "x", "weight", "bias"), overwrites=True)
 def batch_norm(
     x: Any,
     weight: Any,
@@ -96,6 +97,7 @@ def batch_norm(
     """Batch normalisation of x (N, C, ...) in training, negative results times a slope, fused. `running`, where given,
     holds a mean and a variance, which move in place towards the batch's, and by how much; the variance takes the
     unbiased one, as in PyTorch."""
+    _check("batch_norm", x, weight, bias)
     y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope)  # type: ignore[attr-defined]
     if running is not None:
         running_mean, running_var, momentum = running
@@ -131,19 +133,20 @@ def _group_norm_vjp(
     mean: Any,
     rstd: Any,
 ) -> tuple[Tensor | None, ...]:
-    if mode.recording:
-        formula = lambda x, w, b: group_norm_composed(x, w, b, num_groups, eps, activation)
-        return _by_composition(formula, g, x, weight, bias)
-    return _wrapped(
-        *kernels.group_norm_backward(  # type: ignore[attr-defined]
-            g._data, x._data, num_groups, _raw(weight), _raw(bias), mean, rstd, activation, room(g)
-        )
-    )
+    formula = lambda x, w, b: group_norm_composed(x, w, b, num_groups, eps, activation)
+    return _by_composition(formula, g, x, weight, bias)
 
 
-@operation(joint(_group_norm_vjp, "x", "weight", "bias"), overwrites=True)
+def _group_norm_gradients(
+    g: Any, x: Any, weight: Any, bias: Any, num_groups: int, eps: float, activation: bool, mean: Any, rstd: Any
+) -> tuple[Any, ...]:
+    return kernels.group_norm_backward(g, x, num_groups, weight, bias, mean, rstd, activation, room(g))  # type: ignore[attr-defined]
+
+
+@operation(joint(either(_group_norm_vjp, _group_norm_gradients), "x", "weight", "bias"), overwrites=True)
 def group_norm(x: Any, weight: Any, bias: Any, num_groups: int, eps: float, activation: bool = False) -> Any:
     """Group normalisation of x (N, C, ...), C divisible by num_groups; with `activation`, SiLU of it, fused."""
+    _check("group_norm", x, weight, bias)
     y, mean, rstd = kernels.group_norm(x, num_groups, weight, bias, eps, activation)  # type: ignore[attr-defined]
     return Kept(y, mean=mean, rstd=rstd)
 
@@ -166,16 +169,19 @@ def _layer_norm_vjp(
     mean: Any,
     rstd: Any,
 ) -> tuple[Tensor | None, ...]:
-    if mode.recording:
-        return _by_composition(lambda x, w, b: layer_norm_composed(x, w, b, ndim, eps), g, x, weight, bias)
-    return _wrapped(
-        *kernels.layer_norm_backward(g._data, x._data, ndim, _raw(weight), mean, rstd)  # type: ignore[attr-defined]
-    )
+    return _by_composition(lambda x, w, b: layer_norm_composed(x, w, b, ndim, eps), g, x, weight, bias)
 
 
-@operation(joint(_layer_norm_vjp, "x", "weight", "bias"))
+def _layer_norm_gradients(
+    g: Any, x: Any, weight: Any, bias: Any, ndim: int, eps: float, mean: Any, rstd: Any
+) -> tuple[Any, ...]:
+    return kernels.layer_norm_backward(g, x, ndim, weight, mean, rstd)  # type: ignore[attr-defined]
+
+
+@operation(joint(either(_layer_norm_vjp, _layer_norm_gradients), "x", "weight", "bias"))
 def layer_norm(x: Any, weight: Any, bias: Any, ndim: int, eps: float) -> Any:
     """Layer normalisation of x over its last `ndim` axes."""
+    _check("layer_norm", x, weight, bias)
     y, mean, rstd = kernels.layer_norm(x, ndim, weight, bias, eps)  # type: ignore[attr-defined]
     return Kept(y, mean=mean, rstd=rstd)
 
@@ -189,13 +195,16 @@ def rms_norm_composed(x: Tensor, weight: Tensor | None, ndim: int, eps: float) -
 def _rms_norm_vjp(
     g: Tensor, x: Tensor, weight: Tensor | None, ndim: int, eps: float, rstd: Any
 ) -> tuple[Tensor | None, ...]:
-    if mode.recording:
-        return _by_composition(lambda x, w: rms_norm_composed(x, w, ndim, eps), g, x, weight)
-    return _wrapped(*kernels.rms_norm_backward(g._data, x._data, ndim, _raw(weight), rstd))  # type: ignore[attr-defined]
+    return _by_composition(lambda x, w: rms_norm_composed(x, w, ndim, eps), g, x, weight)
 
 
-@operation(joint(_rms_norm_vjp, "x", "weight"))
+def _rms_norm_gradients(g: Any, x: Any, weight: Any, ndim: int, eps: float, rstd: Any) -> tuple[Any, ...]:
+    return kernels.rms_norm_backward(g, x, ndim, weight, rstd)  # type: ignore[attr-defined]
+
+
+@operation(joint(either(_rms_norm_vjp, _rms_norm_gradients), "x", "weight"))
 def rms_norm(x: Any, weight: Any, ndim: int, eps: float) -> Any:
     """x over its root mean square along the last `ndim` axes."""
+    _check("rms_norm", x, weight)
     y, rstd = kernels.rms_norm(x, ndim, weight, eps)  # type: ignore[attr-defined]
     return Kept(y, rstd=rstd)

@@ -97,16 +97,13 @@ def cross_entropy(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> T
         x, target = _pair("cross_entropy", x, target)
         axis = 1 if x.ndim > 1 else 0
         return _reduced("cross_entropy", -total(target * log_softmax(x, axis), axis), reduction)
-    single = x.ndim == 1
-    logits = x.reshape(1, -1) if single else x
-    shape = () if single else (x.shape[0], *x.shape[2:])
-    if target.shape != shape:
-        raise ValueError(
-            f"cross_entropy: logits of shape {x.shape} need targets of shape {shape}, found {target.shape}"
-        )
-    if logits.ndim == 2:
-        losses = cross_entropy_rows(logits, target.reshape(-1) if single else target)
-    else:
-        rows = moveaxis(logits, 1, -1).reshape(target.size, logits.shape[1])
-        losses = cross_entropy_rows(rows, target.reshape(-1)).reshape(shape)
-    return _reduced("cross_entropy", losses.reshape(()) if single else losses, reduction)
+    shape = x.shape
+    places = (*shape[:1], *shape[2:]) if len(shape) > 1 else ()
+    if target.shape != places:
+        raise ValueError(f"cross_entropy: logits of shape {shape} need targets of shape {places}, found {target.shape}")
+    if len(shape) != 2:
+        x = moveaxis(x, 1, -1).reshape(target.size, shape[1]) if len(shape) > 2 else x.reshape(1, -1)
+        target = target.reshape(-1)
+    if reduction in ("mean", "sum") and target.size:
+        return cross_entropy_rows(x, target, 1.0 if reduction == "sum" else 1.0 / target.size)
+    return _reduced("cross_entropy", cross_entropy_rows(x, target).reshape(places), reduction)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygen.kernels.cpu.launch import doubles, flags, floats, integer, integers, launch, task
+from tinygen.kernels.cpu.launch import doubles, flags, floats, integer, integers, launch, real, task
 
 
 @task
@@ -28,6 +28,14 @@ def kinds(block, part, parts):
     """Arguments: seen; arrays of float64, intp, bool."""
     seen = doubles(block, 0)
     seen[0], seen[1], seen[2] = doubles(block, 1)[1], integers(block, 2)[1], flags(block, 3)[1]
+
+
+@task
+def reals(block, part, parts):
+    """Arguments: seen; how many others; floats."""
+    seen = doubles(block, 0)
+    for i in range(integer(block, 1)):
+        seen[i] = real(block, 2 + i)
 
 
 def lengths_and_first_entries(*arrays):
@@ -61,6 +69,13 @@ def test_integers_are_pythons_numpys_and_truths():
     assert seen.tolist() == given
 
 
+def test_a_float_is_pythons_or_numpys_of_its_precision_or_an_integer():
+    given = [0.5, -1e-300, float("inf"), np.float64(0.1), 3, -2, 0]
+    seen = np.zeros(len(given))
+    launch(reals, 1, seen, len(given), tuple(given))
+    assert seen.tolist() == given
+
+
 def test_a_tuple_stands_for_as_many_arguments():
     seen = np.zeros(7, np.intp)
     launch(numbers, 1, seen, (7, 10), 11, (), (12, 13, 14), 15, (16,))
@@ -83,10 +98,10 @@ def test_arrays_of_other_kinds():
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("wrong", [2.5, None, "3", [1], ((1,),), (2.5,), np.float32(1)])
+@pytest.mark.parametrize("wrong", [2.5j, None, "3", [1], ((1,),), np.float32(1)])
 def test_anything_else_is_an_error_and_the_next_launch_is_well(wrong, parts):
     seen = np.zeros(1, np.intp)
-    with pytest.raises(TypeError, match="a task is given arrays, integers, and tuples of these"):
+    with pytest.raises(TypeError, match="a task is given arrays, integers, floats, and tuples of these"):
         launch(numbers, parts, seen, 1, wrong)
     launch(numbers, parts, seen, 1, 4)
     assert seen.tolist() == [4]
