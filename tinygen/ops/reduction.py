@@ -66,9 +66,12 @@ def _checked(x: Any, axis: Axis) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _spread(shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...], bool]:
-    """The shape of a sum's cotangent beside what was added up, and whether that is large."""
-    return _kept(shape, axis), math.prod(shape) >= LARGE
+def _spread(shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...] | None, bool]:
+    """The shape of a sum's cotangent beside what was added up, None where it goes without saying, since the first axes
+    were added up; and whether that is large."""
+    axes = _axes(len(shape), axis)
+    large = math.prod(shape) >= LARGE
+    return None if axes == tuple(range(len(axes))) and not large else _kept(shape, axis), large
 
 
 def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
@@ -80,7 +83,7 @@ def _spread_out(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     if large:
         return xp(g).broadcast_to(g.reshape(kept), x_shape)
     repeated = xp(g).empty(x_shape, g.dtype)
-    repeated[...] = g.reshape(kept)  # of few, sooner done than a view that repeats them
+    repeated[...] = g if kept is None else g.reshape(kept)  # of few, sooner done than a view that repeats them
     return repeated
 
 
