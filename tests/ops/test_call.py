@@ -184,3 +184,25 @@ def test_a_call_is_written_for_its_operation_alone():
     assert double(tg.ones(1)).item() == 2
     assert triple(tg.ones(1)).item() == 3
     assert double(tg.ones(1)).item() == 2
+
+
+def test_a_list_of_tensors_is_the_callers_to_change_afterwards():
+    @tg.primitive(arrays=lambda g, arrays: [g * arrays[1], g * arrays[0]])
+    def product(arrays):
+        return arrays[0] * arrays[1]
+
+    x, y = (tg.tensor(real(2, 3), requires_grad=True) for _ in range(2))
+    arrays = [x, y]
+    made = product(arrays)
+    arrays[:] = [y, y]
+    g = real(2, 3)
+    for found, other in zip(tg.grad(made, [x, y], g), (y, x)):
+        np.testing.assert_allclose(found, g * other.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("second", [np.ones((2, 3)), [[1.0, 1.0, 1.0]] * 2, tg.ones((2, 3), dtype="int64")])
+def test_a_list_may_hold_other_things_than_tensors(second):
+    x = tg.tensor(real(2, 3), requires_grad=True)
+    joined = tg.concat([x, second])
+    np.testing.assert_array_equal(joined, np.concatenate([x.numpy(), np.ones((2, 3))]))
+    np.testing.assert_array_equal(*tg.grad(joined.sum(), x), np.ones((2, 3)))

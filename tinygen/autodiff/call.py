@@ -138,6 +138,10 @@ def _look_at(op: "Primitive", i: int) -> str:
         odd = "True"
     else:
         odd = f"type(x{i}) not in {'NUMBERS_OR_NONE' if optional else 'NUMBERS'}"
+    several = f"""
+    elif type(x{i}) is list and (found := listed(x{i})) is not None:
+        array{i}, node{i}, x{i} = found
+"""
     return f"""
     if isinstance(x{i}, Tensor):
         array{i} = x{i}._data
@@ -145,6 +149,7 @@ def _look_at(op: "Primitive", i: int) -> str:
         {"tensors = True" if op.elementwise and op.arity > 1 else ""}
         if {of_other_kind}:
             usual = False
+    {several if differentiable and not op.elementwise else ""}
     else:
         array{i} = x{i}
         {f"node{i} = None" if differentiable else ""}
@@ -198,7 +203,8 @@ def _value(op: "Primitive", slot: int, parents: Sequence[str]) -> str:
         value = f'extra["{name}"]'
     else:
         array = f"array{op.names.index(argument)}"
-        value = f"{array}.{what}" if what == "strides" else f"{array}.shape if usual else shape({array})"
+        whole = f"{array}.shape if type({array}) is ndarray else shape({array})"
+        value = f"{array}.strides" if what == "strides" else whole
     return f"({value})" if len(readers) == len(parents) else f"(({value}) if {_some(readers)} else None)"
 
 
@@ -229,6 +235,19 @@ def explain(op: "Primitive", raw: tuple[Any, ...], error: Exception) -> None:
     raise ValueError(text if text.startswith(op.name) else f"{op.name}: {text}") from None
 
 
+def listed(values: list[Any]) -> tuple[list[Any], Any, list[Any]] | None:
+    """The arrays of a list of tensors that can be computed with as they are, their nodes (None where none carries a
+    gradient), and a list that nobody else has; None where there is another thing in it, or nothing."""
+    arrays, nodes, recorded = [], [], False
+    for value in values:
+        if not isinstance(value, Tensor) or (value._data.dtype is not float32 and value._data.dtype is not float64):
+            return None
+        arrays.append(value._data)
+        nodes.append(value._node)
+        recorded = recorded or value._node is not None
+    return (arrays, tuple(nodes) if recorded else None, values.copy()) if arrays else None
+
+
 def check_kept(op: "Primitive", extra: dict[str, Any], names: tuple[str, ...]) -> None:
     for name in names:
         if name not in extra:
@@ -250,7 +269,7 @@ def note(node: Node) -> None:
 # -- the function --------------------------------------------------------------------------------------------
 
 _NAMES = {
-    **{f.__name__: f for f in (settled, retained, explain, check_kept, is_operand, shape, note)},
+    **{f.__name__: f for f in (settled, retained, explain, check_kept, is_operand, listed, shape, note)},
     **{t.__name__: t for t in (Tensor, Node, Kept)},
     **{"ndarray": np.ndarray, "generic": np.generic, "asarray": np.asarray},
     **{"mode": mode, "exposed": guard.exposed, "watched": anomaly.watched},
