@@ -1,7 +1,8 @@
 """Sums and maxima over the windows of images, and their adjoints: the NumPy definition. Windows are walked by offset.
 
 A pass costs one strided copy per entry of the window, in any memory layout; results are laid out in memory as the
-images, border apart. Padding counts as 0 in sums, as -inf in maxima; the first of equal maxima is chosen; NaN wins.
+images, border apart. Padding counts as 0 in sums, as -inf in maxima; the first of equal maxima is chosen, and nothing
+in the border; NaN wins.
 Held by tests/ops/test_registry.py and tests/kernels/test_pooling.py.
 """
 
@@ -86,18 +87,23 @@ def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pa
 def max_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Array, Array]:
     """The largest entry of every window of images (N, C, H, W), and which of the window's offsets it stands at."""
     size = windows(x.shape[2:], kernel, stride, padding, dilation)
-    x = bordered(x, padding, -np.inf)
+    real = xp(x).ones((1, 1, *x.shape[2:]), dtype=bool)
+    lowest = padding != (0, 0) and bool((x == -np.inf).any())
+    x, real = bordered(x, padding, -np.inf), bordered(real, padding, False)
     undefined = bool(xp(x).isnan(x.max())) if x.size else False
-    out = which = None
+    out = which = met = None
     for k, place in enumerate(places(size, kernel, stride, dilation)):
         candidate = x[place]
-        if out is None or which is None:
-            out = candidate.copy(order="K")
+        if out is None or which is None or met is None:
+            out, met = candidate.copy(order="K"), real[place].copy()
             which = xp(x).zeros_like(out, dtype=np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
             continue
         larger = candidate > out
         if undefined:
             larger |= xp(x).isnan(candidate) & ~xp(x).isnan(out)
+        if lowest:  # a window's first pixel is not less than the border before it, nor greater if it is -inf
+            larger |= real[place] & ~met
+            met |= real[place]
         xp(x).maximum(out, candidate, out=out)
         which += larger * (which.dtype.type(k) - which)  # k where larger; modular arithmetic, no branch
     return out, which

@@ -111,8 +111,9 @@ def test_nan_and_infinities_among_maxima():
     special = np.random.default_rng(1).choice([np.nan, np.inf, -np.inf, 0.0], x.shape)
     x = np.where(np.random.default_rng(2).random(x.shape) < 0.3, special, x).astype(np.float32)
     x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    for kernel, stride in (((2, 2), (2, 2)), ((3, 3), (1, 2))):
-        window = kernel, stride, (0, 0), (1, 1)
+    x[0] = -np.inf  # of such windows the first pixel is chosen, and none of the border
+    for kernel, stride, padding in (((2, 2), (2, 2), (0, 0)), ((3, 3), (1, 2), (0, 0)), ((3, 3), (2, 1), (1, 1))):
+        window = kernel, stride, padding, (1, 1)
         for found, exact in zip(cpu.max_windows(x, *window), definition.max_windows(x, *window), strict=True):
             np.testing.assert_array_equal(found, exact)
 
