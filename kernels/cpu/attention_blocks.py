@@ -8,13 +8,15 @@ in elements for (batch, head, row), the last axis contiguous, so views of packed
 """
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import njit
 from .gemm import DEPTH, WIDEST, accumulate, multiply, panel_width, round_up
-from .launch import floats, integer, integers, launch, several, task
+from .launch import Arguments, floats, integer, integers, real, several, task
 from .packing import copy_rows, load_vector, pack, pack_transposed, store_row, unpack, whole_vectors
 from .simd import (
     FASTMATH,
@@ -29,10 +31,9 @@ from .simd import (
     vsum,
     vzero,
 )
-from .threads import scratch
+from .threads import LINE
 
-Array = NDArray[np.float32]
-Placed = tuple[Array, tuple[int, int, int]]  # an array (batch, head, row, column) and its strides in elements
+Array = NDArray[np.intp]
 Sizes = tuple[int, ...]
 
 _INFINITY = np.float32(np.inf)
@@ -132,10 +133,11 @@ def _columns(keys, size):
 
 
 @task
-def _forward(block, part, parts):
+def forward_task(block, part, parts):
+    """Arguments: q, k, v, mask, y, lse, scale; the tables of `forward_plan`; a buffer, and what a thread has of it."""
     q, k, v = floats(block, 0), floats(block, 1), floats(block, 2)
     mask, y, lse = floats(block, 3), floats(block, 4), floats(block, 5)
-    scale, zeros, sizes, strides = floats(block, 6)[0], floats(block, 7), integers(block, 8), integers(block, 9)
+    scale, zeros, sizes, strides = np.float32(real(block, 6)), floats(block, 7), integers(block, 8), integers(block, 9)
     q_rows, s_rows, out_rows = integers(block, 10), integers(block, 11), integers(block, 12)
     heads, queries, size, d, e, causal, masked, most, items = several(sizes, 1, 9)
     qb, qh, qr, kb, kh, kr, vb, vh, vr, mb, mh, mr, yb, yh, yr = several(strides, 0, 15)
@@ -170,11 +172,13 @@ def _forward(block, part, parts):
 
 
 @task
-def _backward(block, part, parts):
+def backward_task(block, part, parts):
+    """Arguments: g, q, k, v, y, mask, lse, dq, dk, dv, scale; the tables of `backward_plan`; a buffer, and what a
+    thread has of it."""
     g, q, k, v = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
     y, mask, lse = floats(block, 4), floats(block, 5), floats(block, 6)
     dq, dk, dv = floats(block, 7), floats(block, 8), floats(block, 9)
-    scale, zeros = floats(block, 10)[0], floats(block, 11)
+    scale, zeros = np.float32(real(block, 10)), floats(block, 11)
     sizes, strides = integers(block, 12), integers(block, 13)
     q_rows, g_rows, s_rows, key = integers(block, 14), integers(block, 15), integers(block, 16), integers(block, 17)
     heads, queries, size, d, e, causal, masked, most, items = several(sizes, 1, 9)
@@ -223,57 +227,60 @@ def _backward(block, part, parts):
         unpack(dv_packed, size, e, _ONE, dv, b * dvb + h * dvh, dvr)
 
 
-def forward(arrays: tuple[Placed, ...], lse: Array, scale: float, sizes: Sizes, block: int, parts: int) -> None:
-    """From (q, k, v, mask, y) fills y and lse; `block` queries at a time, the blocks of all heads cut into `parts`.
+class Plan(NamedTuple):
+    """What attention of given sizes on arrays of given strides is done with: made once, it takes longer than a small
+    one."""
 
-    `sizes` is (batch, heads, T, S, d, e, is_causal, masked).
-    """
+    tables: Arguments  # what the task reads behind the arrays
+    size: int  # floats that a thread works in
+    heads: int  # of all batches
+    work: int  # multiplications
+
+
+def _cache_lines(size: int) -> int:
+    return -(-size // LINE) * LINE
+
+
+@lru_cache(maxsize=512)
+def forward_plan(sizes: Sizes, strides: tuple[Sizes, ...], block: int) -> Plan:
+    """Of `forward_task`, `block` queries at a time. `sizes` is (batch, heads, T, S, d, e, is_causal, masked); `strides`
+    are those of q, k, v, mask and y, in bytes."""
     batch, heads, queries, size, d, e = sizes[:6]
     padded, columns = round_up(size), round_up(e)
     items = batch * heads * -(-queries // block)
-    buffer = scratch("attention", parts, d * padded + size * columns + block * (padded + LANES + columns))
-    launch(
-        _forward,
-        parts,
-        *(memory for memory, _ in arrays),
-        lse,
-        np.array([scale], np.float32),
+    steps = _in_entries(strides)
+    tables = (
         np.zeros(padded + columns, np.float32),
         np.array([*sizes, block, items]),
-        np.array([stride for _, strides in arrays for stride in strides]),
-        *(np.arange(block) * step for step in (arrays[0][1][2], padded + LANES, columns)),
-        buffer,
-        buffer.shape[1],
+        steps,
+        *(np.arange(block) * step for step in (steps[2], padded + LANES, columns)),
     )
+    room = d * padded + size * columns + block * (padded + LANES + columns)
+    return Plan(tables, _cache_lines(room), batch * heads, _work(sizes))
 
 
-def backward(
-    arrays: tuple[Placed, ...],
-    lse: Array,
-    grads: tuple[Placed, ...],
-    scale: float,
-    sizes: Sizes,
-    block: int,
-    parts: int,
-) -> None:
-    """From (g, q, k, v, y, mask) fills grads (dq, dk, dv); the heads cut into `parts`. `sizes` as in `forward`."""
+@lru_cache(maxsize=512)
+def backward_plan(sizes: Sizes, strides: tuple[Sizes, ...], block: int) -> Plan:
+    """The same for `backward_task`, and the strides of g, q, k, v, y, mask, dq, dk and dv."""
     batch, heads, _, size, d, e = sizes[:6]
     padded, d_columns, e_columns = round_up(size), round_up(d), round_up(e)
     floats_per_head = (d + e) * padded + size * (2 * d_columns + e_columns)
     floats_per_query = 2 * (padded + LANES) + 2 * d_columns + e_columns
-    buffer = scratch("attention", parts, floats_per_head + block * floats_per_query)
-    launch(
-        _backward,
-        parts,
-        *(memory for memory, _ in arrays),
-        lse,
-        *(memory for memory, _ in grads),
-        np.array([scale], np.float32),
+    tables = (
         np.zeros(padded + d_columns, np.float32),
         np.array([*sizes, block, batch * heads]),
-        np.array([stride for _, strides in arrays + grads for stride in strides]),
+        _in_entries(strides),
         *(np.arange(block) * step for step in (d_columns, e_columns, padded + LANES)),
         np.arange(size),
-        buffer,
-        buffer.shape[1],
     )
+    return Plan(tables, _cache_lines(floats_per_head + block * floats_per_query), batch * heads, _work(sizes))
+
+
+def _work(sizes: Sizes) -> int:
+    batch, heads, queries, keys, d, e = sizes[:6]
+    return batch * heads * queries * keys * (d + e)
+
+
+def _in_entries(strides: tuple[Sizes, ...]) -> Array:
+    """Distances of batches, heads and rows of each array, in entries of four bytes."""
+    return np.array([step // 4 for steps in strides for step in steps[:3]])

@@ -177,13 +177,13 @@ def _launch_rows(kernel: task, x: Array, *arrays: Array) -> None:
 def _rows(x: Array, axis: int) -> Array:
     """x with its rows along `axis`: contiguous, that axis last."""
     if axis not in (-1, x.ndim - 1):
-        x = np.moveaxis(x, axis, -1)
+        x = x.swapaxes(axis, -1)
     return x if x.flags.c_contiguous else np.ascontiguousarray(x)
 
 
 def _back(y: Array, axis: int) -> Array:
     """What was made of rows, these moved back to `axis`."""
-    return y if axis in (-1, y.ndim - 1) else np.moveaxis(y, -1, axis)
+    return y if axis in (-1, y.ndim - 1) else y.swapaxes(axis, -1)
 
 
 def _along(kernel: task, x: Array, axis: int) -> Array:

@@ -60,14 +60,14 @@ def thread_count(work: int | None = None, least: int = 1) -> int:
 
 
 _LARGEST_KEPT = 1 << 24  # floats: 64 MiB
-_LINE = 16  # floats in a cache line
+LINE = 16  # floats in a cache line
 _kept = threading.local()
 
 
 def _aligned(size: int) -> NDArray[np.float32]:
     """Uninitialised floats from the start of a cache line on: vectors across two lines load at half the speed."""
-    whole = np.empty(size + _LINE, np.float32)
-    first = -whole.__array_interface__["data"][0] % (4 * _LINE) // 4
+    whole = np.empty(size + LINE, np.float32)
+    first = -whole.__array_interface__["data"][0] % (4 * LINE) // 4
     return whole[first : first + size]
 
 
@@ -89,5 +89,5 @@ def memory(name: str, size: int) -> NDArray[np.float32]:
 def scratch(name: str, threads: int, size: int) -> NDArray[np.float32]:
     """`memory` as an array (threads, size) whose rows begin on a cache line: `size` is rounded up."""
     size = max(size, 1)
-    size += -size % _LINE
+    size += -size % LINE
     return memory(name, threads * size)[: threads * size].reshape(threads, size)

@@ -11,8 +11,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands
-from tinygen.autodiff.primitive import Kept, joint, operation
-from tinygen.autodiff.tape import mode
+from tinygen.autodiff.primitive import Kept, either, joint, operation
 from tinygen.autodiff.transforms import vjp
 from tinygen.kernels.array_module import xp
 from tinygen.ops.elementwise import where
@@ -38,16 +37,16 @@ def attention_composed(q: Tensor, k: Tensor, v: Tensor, mask: Any, is_causal: bo
 def _vjp(
     g: Tensor, y: Tensor, q: Tensor, k: Tensor, v: Tensor, lse: Any, mask: Any, is_causal: bool, scale: float
 ) -> tuple[Tensor, ...]:
-    if mode.recording:
-        return vjp(lambda q, k, v: attention_composed(q, k, v, mask, is_causal, scale), q, k, v)[1](g)
-    raw = mask._data if isinstance(mask, Tensor) else mask
-    made = kernels.attention_backward(  # type: ignore[attr-defined]
-        g._data, q._data, k._data, v._data, y._data, lse, raw, is_causal, scale
-    )
-    return tuple(Tensor(d) for d in made)
+    return vjp(lambda q, k, v: attention_composed(q, k, v, mask, is_causal, scale), q, k, v)[1](g)
 
 
-@operation(joint(_vjp, "q", "k", "v"), name="attention")
+def _gradients(
+    g: Any, y: Any, q: Any, k: Any, v: Any, lse: Any, mask: Any, is_causal: bool, scale: float
+) -> tuple[Any, ...]:
+    return kernels.attention_backward(g, q, k, v, y, lse, mask, is_causal, scale)  # type: ignore[attr-defined]
+
+
+@operation(joint(either(_vjp, _gradients), "q", "k", "v"), name="attention")
 def _attention(q: Any, k: Any, v: Any, mask: Any, is_causal: bool, scale: float) -> Any:
     y, lse = kernels.attention(q, k, v, mask, is_causal, scale)  # type: ignore[attr-defined]
     return Kept(y, lse=lse)
@@ -79,13 +78,13 @@ def scaled_dot_product_attention(
         ValueError: shapes that do not fit.
         TypeError: dtypes that differ.
     """
-    q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
-    q, k, v = operands("scaled_dot_product_attention", q, k, v)
+    q, k, v = operands("scaled_dot_product_attention", as_tensor(q), as_tensor(k), as_tensor(v))
     floating("scaled_dot_product_attention", q)
-    fits = min(q.ndim, k.ndim, v.ndim) >= 2 and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
-    if not fits or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+    of_q, of_k, of_v = q.shape, k.shape, v.shape
+    fits = min(len(of_q), len(of_k), len(of_v)) >= 2 and of_q[-1] == of_k[-1] and of_k[:-1] == of_v[:-1]
+    if not fits or of_q[:-2] != of_k[:-2]:
         raise ValueError(
-            f"scaled_dot_product_attention: q {q.shape}, k {k.shape} and v {v.shape} do not fit: "
+            f"scaled_dot_product_attention: q {of_q}, k {of_k} and v {of_v} do not fit: "
             "(..., T, d), (..., S, d) and (..., S, e) with equal leading sizes are needed"
         )
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
