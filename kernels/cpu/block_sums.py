@@ -3,13 +3,15 @@
 Held by tests/kernels/test_reduction.py.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..definitions.arithmetic import LARGE
 from .launch import doubles, floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import LANES, vload, vstore, vzero
-from .threads import thread_count
+from .threads import memory, thread_count
 
 Array = np.ndarray
 
@@ -17,12 +19,16 @@ _ROWS = 128  # added in float32
 _WIDE = 4 * LANES  # columns taken together; where there are fewer, some rows stand side by side
 
 
+# Arguments: x (matrices, rows, columns), the result (matrices, columns), sums (matrices, blocks, width) of rows that
+# stand side by side, totals like one block of these; matrices, rows, columns, blocks; how many stand side by side.
+
+
 @task
 def _sum_blocks(block, part, parts):
-    """Arguments: x (matrices, rows, columns), sums (matrices, blocks, columns); matrices, rows, columns."""
-    x, sums = floats(block, 0), floats(block, 1)
-    matrices, rows, columns = integer(block, 2), integer(block, 3), integer(block, 4)
-    blocks = -(-rows // _ROWS)
+    """The sums."""
+    x, sums = floats(block, 0), floats(block, 2)
+    matrices, blocks, beside = integer(block, 4), integer(block, 7), integer(block, 8)
+    rows, columns = integer(block, 5) // beside, integer(block, 6) * beside
     for b in range(matrices * blocks * part // parts, matrices * blocks * (part + 1) // parts):
         start = b // blocks * rows
         first, stop = start + b % blocks * _ROWS, start + min((b % blocks + 1) * _ROWS, rows)
@@ -50,15 +56,14 @@ def _sum_blocks(block, part, parts):
 
 @task
 def _add_blocks(block, part, parts):
-    """Arguments: x (matrices, rows, columns), sums (matrices, blocks, width), of rows that stand side by side, totals
-    like one block of these, zeros of float64; matrices, rows, columns, blocks, width. Their first columns are the sums.
-    """
-    x, sums, totals = floats(block, 0), floats(block, 1), doubles(block, 2)
-    matrices, rows, columns = integer(block, 3), integer(block, 4), integer(block, 5)
-    blocks, width = integer(block, 6), integer(block, 7)
-    beside = width // columns
+    """The result; totals are of float64."""
+    x, out, sums, totals = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
+    matrices, rows, columns = integer(block, 4), integer(block, 5), integer(block, 6)
+    blocks, beside = integer(block, 7), integer(block, 8)
+    width = columns * beside
     for matrix in range(matrices * part // parts, matrices * (part + 1) // parts):
         total = totals[matrix * width : (matrix + 1) * width]
+        total[:] = 0
         for b in range(matrix * blocks, (matrix + 1) * blocks):
             for c in range(width):
                 total[c] += sums[b * width + c]
@@ -67,15 +72,25 @@ def _add_blocks(block, part, parts):
         for r in range(matrix * rows + rows // beside * beside, (matrix + 1) * rows):  # too few to stand side by side
             for c in range(columns):
                 total[c] += x[r * columns + c]
+        for c in range(columns):
+            out[matrix * columns + c] = total[c]
 
 
-def sum_rows(x: Array, matrices: int, rows: int, columns: int) -> Array:
-    """The sums (matrices, columns) over the rows of matrices (rows, columns), behind one another in dense memory x."""
+_SUM = _sum_blocks.then(_add_blocks)
+
+
+@lru_cache(maxsize=512)
+def _sizes(matrices: int, rows: int, columns: int) -> tuple[tuple[int, ...], int, int]:
+    """The numbers among the arguments; how many sums there are, and totals."""
     beside = max(1, min(_WIDE // columns, rows)) if matrices == 1 else 1
-    high, width = rows // beside, beside * columns
-    blocks = -(-high // _ROWS)
-    sums, totals = np.empty(matrices * blocks * width, np.float32), np.zeros((matrices, width))
-    launch(_sum_blocks, thread_count(x.size, LARGE // 2), x, sums, matrices, high, width)
-    parts = min(matrices, thread_count(sums.size, LARGE // 2))
-    launch(_add_blocks, parts, x, sums, totals, matrices, rows, columns, blocks, width)
-    return totals[:, :columns].astype(np.float32)
+    blocks, width = -(-(rows // beside) // _ROWS), columns * beside
+    return (matrices, rows, columns, blocks, beside), matrices * blocks * width, matrices * width
+
+
+def sum_rows(x: Array, shape: tuple[int, ...], matrices: int, rows: int, columns: int) -> Array:
+    """The sums over the rows of matrices (rows, columns), which lie behind one another in dense memory x, as an array
+    of `shape`."""
+    numbers, sums, totals = _sizes(matrices, rows, columns)
+    out = np.empty(shape, np.float32)
+    launch(_SUM, thread_count(x.size, LARGE // 2), x, out, memory("sums", sums), np.empty(totals), numbers)
+    return out

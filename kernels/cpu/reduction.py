@@ -5,6 +5,7 @@ reductions are the definition's, which is NumPy's: on one thread. Held by tests/
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -23,13 +24,15 @@ Sizes = tuple[int, ...]
 
 _LONG = 1024  # columns from which on NumPy, which adds row to row, is as fast
 _FEW = 16  # columns below which many small matrices are NumPy's, too
+_FLOAT = np.dtype(np.float32)
 _add: Any = np.add.reduce  # what x.sum() calls, by way of Python
 
 
 @lru_cache(maxsize=512)
-def _as_matrices(shape: Sizes, steps: Sizes, axes: Sizes) -> tuple[Sizes, Sizes, Sizes] | None:
-    """How the sum over `axes` is one over the rows of matrices: how many there are, their rows and columns; the sizes
-    of the sum as it lies in memory; the order of its axes there. None where it is not, or NumPy is as fast."""
+def _over_rows(shape: Sizes, steps: Sizes, axis: Axes, keepdims: bool) -> Callable[[Array], Array] | None:
+    """How arrays of `shape` and `steps` are summed over `axis`, as the rows of matrices; None where NumPy's way is it,
+    or is as fast."""
+    axes = tuple(range(len(shape))) if axis is None else axis
     x = np.lib.stride_tricks.as_strided(np.empty(0, np.float32), shape, steps)  # nothing looks into it
     order = in_memory(x)
     places = sorted(order.index(a) for a in axes)
@@ -38,22 +41,19 @@ def _as_matrices(shape: Sizes, steps: Sizes, axes: Sizes) -> tuple[Sizes, Sizes,
     adjacent = len(before) + len(axes) + len(after) == len(shape)
     if not adjacent or not without_gaps(x) or columns > _LONG or (columns < _FEW and before):
         return None
+    from .block_sums import sum_rows  # Numba is loaded where it is needed first: small sums do without
+
     matrices = math.prod(shape[i] for i in before)
-    kept = before + after
     rows = math.prod(shape) // (matrices * columns)
-    return (matrices, rows, columns), tuple(shape[i] for i in kept), tuple(np.argsort(kept).tolist())
+    left = [*before, *after, *(axes if keepdims else ())]  # the axes of the sum, as it lies in memory
+    sizes = tuple([1 if i in axes else shape[i] for i in left])
+    back = tuple(np.argsort(left).tolist())
+    return lambda x: sum_rows(x, sizes, matrices, rows, columns).transpose(back)
 
 
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum over `axis`, a tuple of non-negative axes (None: all)."""
     if x.size < LARGE:
         return _add(x, axis, None, None, keepdims)
-    axes = tuple(range(x.ndim)) if axis is None else axis
-    found = _as_matrices(x.shape, x.strides, axes) if x.dtype == np.float32 else None
-    if found is None:
-        return definition.reduce_sum(x, axis, keepdims)
-    from .block_sums import sum_rows  # Numba is loaded where it is needed first: small sums do without
-
-    sizes, kept, order = found
-    total = sum_rows(x, *sizes).reshape(kept).transpose(order)
-    return np.expand_dims(total, axes) if keepdims else total
+    total = _over_rows(x.shape, x.strides, axis, keepdims) if x.dtype == _FLOAT else None
+    return definition.reduce_sum(x, axis, keepdims) if total is None else total(x)
