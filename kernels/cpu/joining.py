@@ -1,89 +1,130 @@
-"""Large float32 arrays joined along an axis, pieces copied out, arrays brought into C order: on every thread.
+"""Arrays joined along an axis, pieces copied out, arrays brought into C order: large float32 ones on every thread.
 
-The same functions as kernels/definitions/joining.py, held to them by tests/kernels/test_joining.py.
+What depends on shapes and layouts alone is found once. The same functions as kernels/definitions/joining.py, held to
+them by tests/kernels/test_joining.py.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 
-from ..array_module import in_memory
 from ..definitions import joining as definition
 from ..definitions.arithmetic import LARGE
 
 Array = np.ndarray
+Sizes = tuple[int, ...]
+
+_FLOAT = np.dtype(np.float32)
 
 
-def _distance(x: Array, order: Sequence[int], place: int) -> int | None:
-    """The distance between the rows of x, its axes taken in `order` and those from `place` on being a row's.
+@lru_cache(maxsize=1024)
+def _order(steps: Sizes, axis: int) -> tuple[Sizes, int, Sizes]:
+    """The axes in the order of memory, the place of `axis` among them, and the order that brings them back."""
+    order = sorted(range(len(steps)), key=lambda i: -abs(steps[i]))
+    return tuple(order), order.index(axis), tuple(np.argsort(order).tolist())
+
+
+def _distance(shape: Sizes, steps: Sizes, order: Sequence[int], place: int) -> int | None:
+    """The distance between the rows of float32, the axes taken in `order` and those from `place` on being a row's.
 
     None where the entries of a row are not adjacent or rows are not all at one distance.
     """
     step = 1
     for i in reversed(order[place:]):
-        if x.shape[i] > 1 and x.strides[i] != step * x.itemsize:
+        if shape[i] > 1 and steps[i] != step * _FLOAT.itemsize:
             return None
-        step *= x.shape[i]
+        step *= shape[i]
     distance = None
     for i in reversed(order[:place]):
-        if x.shape[i] > 1:
+        if shape[i] > 1:
             if distance is None:
-                distance = step = x.strides[i] // x.itemsize
-            if x.strides[i] != step * x.itemsize:
+                distance = step = steps[i] // _FLOAT.itemsize
+            if steps[i] != step * _FLOAT.itemsize:
                 return None
-            step *= x.shape[i]
+            step *= shape[i]
     return step if distance is None else distance
 
 
-def _copied(rows: int, copies: list[tuple[Array, Array, int, int, int]]) -> None:
-    from .rows_copied import copy_rows  # Numba is loaded where it is needed first: small arrays do without
+def _with(shape: Sizes, axis: int, size: int, order: Sizes) -> Sizes:
+    """The sizes in memory of what is `size` along `axis`."""
+    return tuple([size if i == axis else shape[i] for i in order])
 
-    copy_rows(rows, copies)
+
+@lru_cache(maxsize=512)
+def _join_rows(layouts: tuple[tuple[Sizes, Sizes], ...], axis: int) -> Callable[[Sequence[Array]], Array] | None:
+    """How large arrays of these shapes and steps are joined: as rows of memory; None where they are not."""
+    order, place, back = _order(layouts[0][1], axis)
+    distances = [_distance(shape, steps, order, place) for shape, steps in layouts]
+    sizes = _with(layouts[0][0], axis, sum(shape[axis] for shape, _ in layouts), order)
+    rows, width = math.prod(sizes[:place]), math.prod(sizes[place:])
+    lengths = [math.prod(shape) // rows for shape, _ in layouts]
+    starts = accumulate(lengths, initial=0)
+    if None in distances:
+        return None
+    from .rows_copied import Copies  # Numba is loaded where it is needed first: small arrays do without
+
+    copies = Copies(rows, [(n, d or 0, width, 0, start) for n, d, start in zip(lengths, distances, starts)])
+
+    def run(arrays: Sequence[Array]) -> Array:
+        out = np.empty(sizes, _FLOAT)
+        copies.run([(x, out) for x in arrays])
+        return out.transpose(back)
+
+    return run
 
 
 def join(first: Array, others: Sequence[Array], axis: int) -> Array:
     """`first` and `others`, of equal sizes but along `axis`, behind one another; laid out in memory as `first`."""
     arrays = [first, *others]
     axis %= first.ndim
-    if sum([x.size for x in arrays]) < LARGE:
-        return definition.join(first, others, axis)
-    order = in_memory(first)
-    place = order.index(axis)
-    distances = [_distance(x, order, place) if x.dtype == np.float32 else None for x in arrays]
-    if None in distances:
-        return definition.join(first, others, axis)
-    out = definition.joined(arrays, axis)
-    rows, width = _rows(out, order, place)
-    pieces = definition.pieces(out, [x.shape[axis] for x in arrays], axis)
-    _copied(rows, [(x, y, x.size // rows, d or 0, width) for x, y, d in zip(arrays, pieces, distances) if x.size])
-    return out
+    if sum([x.size for x in arrays]) >= LARGE and all(x.dtype == _FLOAT for x in arrays):
+        run = _join_rows(tuple([(x.shape, x.strides) for x in arrays]), axis)
+        if run is not None:
+            return run(arrays)
+    order, place, back = _order(first.strides, axis)
+    joined = np.concatenate([x.transpose(order) for x in arrays], place)
+    return np.ascontiguousarray(joined).transpose(back)  # which it is, but where sizes of 1 let NumPy choose
+
+
+@lru_cache(maxsize=512)
+def _cut(dtype: np.dtype, shape: Sizes, steps: Sizes, sizes: Sizes, axis: int) -> Callable[[Array], tuple[Array, ...]]:
+    """How an array is cut: into views that have no gaps, rows of memory if it is large and float32, or copies."""
+    order, place, back = _order(steps, axis)
+    ends = list(accumulate(sizes))
+    indices = [(slice(None),) * axis + (slice(end - n, end),) for end, n in zip(ends, sizes)]
+    x = np.lib.stride_tricks.as_strided(np.empty(0, dtype), shape, steps)  # nothing looks into it
+    dense = [definition.without_gaps(x[index]) for index in indices]
+    rows = dtype == _FLOAT and math.prod(shape) >= LARGE and not dense[0]
+    distance = _distance(shape, steps, order, place) if rows else None
+    if distance is None:
+        each = list(zip(indices, dense))
+        return lambda x: tuple([x[index] if whole else x[index].copy("K") for index, whole in each])
+    from .rows_copied import Copies
+
+    made = [_with(shape, axis, n, order) for n in sizes]
+    lengths = [math.prod(size[place:]) for size in made]
+    starts = [(end - n) * (steps[axis] // _FLOAT.itemsize) for end, n in zip(ends, sizes)]
+    copies = Copies(math.prod(made[0][:place]), [(n, distance, n, start, 0) for n, start in zip(lengths, starts)])
+
+    def run(x: Array) -> tuple[Array, ...]:
+        found = [np.empty(size, _FLOAT) for size in made]
+        copies.run([(x, y) for y in found])
+        return tuple([y.transpose(back) for y in found])
+
+    return run
 
 
 def split(x: Array, sizes: Sequence[int], axis: int) -> tuple[Array, ...]:
     """x cut along `axis` into pieces of `sizes`, each without gaps in memory; see the definition."""
-    axis %= x.ndim
-    order = in_memory(x)
-    place = order.index(axis)
-    distance = _distance(x, order, place) if x.dtype == np.float32 else None
-    pieces = definition.pieces(x, sizes, axis)
-    if x.size < LARGE or distance is None or definition.without_gaps(pieces[0]):
-        return definition.split(x, sizes, axis)
-    rows, _ = _rows(x, order, place)
-    found = [definition.joined([piece], axis) for piece in pieces]
-    _copied(rows, [(p, y, y.size // rows, distance, y.size // rows) for p, y in zip(pieces, found) if y.size])
-    return tuple(found)
-
-
-def _rows(x: Array, order: Sequence[int], place: int) -> tuple[int, int]:
-    """How many rows x has, its axes taken in `order` and those from `place` on being a row's, and how long they are."""
-    length = math.prod(x.shape[i] for i in order[place:])
-    return x.size // length, length
+    return _cut(x.dtype, x.shape, x.strides, tuple(sizes), axis % x.ndim)(x)
 
 
 def in_order(x: Array) -> Array:
     """x, contiguous in C order: itself, or a copy."""
-    if x.size < LARGE or x.dtype != np.float32:
+    if x.size < LARGE or x.dtype != _FLOAT:
         return definition.in_order(x)
     from . import rows_copied
 

@@ -22,27 +22,34 @@ _TOGETHER = 1 << 10  # floats that are copied of each array in turn
 
 @task
 def _copy_rows(block, part, parts):
-    """Arguments: rows, how many at a time, copies; for each copy x and y, from their first entries on, the length of a
-    row, the distance of rows in x and in y."""
+    """Arguments: rows, how many at a time, copies; for each copy the length of a row, the distances of rows in x and in
+    y, where they begin there; then x and y of each."""
     rows, together, copies = integer(block, 0), integer(block, 1), integer(block, 2)
     stop = rows * (part + 1) // parts
     for first in range(rows * part // parts, stop, together):
         for copy in range(copies):
-            at = 3 + 5 * copy
-            x, y = floats(block, at), floats(block, at + 1)
-            length, x_step, y_step = integer(block, at + 2), integer(block, at + 3), integer(block, at + 4)
+            at, arrays = 3 + 5 * copy, 3 + 5 * copies + 2 * copy
+            x, y = floats(block, arrays), floats(block, arrays + 1)
+            length, x_step, y_step = integer(block, at), integer(block, at + 1), integer(block, at + 2)
+            x_at, y_at = integer(block, at + 3), integer(block, at + 4)
             for r in range(first, min(first + together, stop)):
                 for j in range(0, length, LANES):
-                    store_vector(y, r * y_step + j, length - j, load_vector(x, r * x_step + j, length - j, 0))
+                    v = load_vector(x, x_at + r * x_step + j, length - j, 0)
+                    store_vector(y, y_at + r * y_step + j, length - j, v)
 
 
-def copy_rows(rows: int, copies: Sequence[tuple[Array, Array, int, int, int]]) -> None:
-    """For each of `copies`, (x, y, length, x_step, y_step): `rows` rows of `length` entries, at distances `x_step` and
-    `y_step`, from the first entry of x on to y's."""
-    width = sum(copy[2] for copy in copies)
-    together = max(1, _TOGETHER // max(width, 1))
-    flat = [argument for copy in copies for argument in copy]
-    launch(_copy_rows, thread_count(rows * width, LARGE // 2), rows, together, len(copies), *flat)
+class Copies:
+    """`rows` rows that are copied from some arrays to others: (length, x_step, y_step, x_at, y_at) for each copy, the
+    distances of its rows in x and in y and where they begin there."""
+
+    def __init__(self, rows: int, each: Sequence[tuple[int, int, int, int, int]]) -> None:
+        width = sum(copy[0] for copy in each)
+        self.entries = rows * width
+        self.numbers = (rows, max(1, _TOGETHER // max(width, 1)), len(each), *[n for copy in each for n in copy])
+
+    def run(self, arrays: Sequence[tuple[Array, Array]]) -> None:
+        """Copies, for each pair (x, y), from x to y."""
+        launch(_copy_rows, thread_count(self.entries, LARGE // 2), self.numbers, *[a for pair in arrays for a in pair])
 
 
 @njit(fastmath=FASTMATH)

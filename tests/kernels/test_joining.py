@@ -44,6 +44,15 @@ def test_cut_into_pieces(version, axis, order, view):
         assert not piece.size or np.argsort(piece.strides).tolist() == np.argsort(np.abs(exact.strides)).tolist()
 
 
+@pytest.mark.parametrize("version", [cpu, definition])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
+@pytest.mark.parametrize("rows", [6, 60_000])
+def test_a_piece_without_gaps_is_a_view(version, dtype, rows):
+    x = np.zeros((rows, 4), dtype)
+    for sizes, axis, shared in (([1, rows - 1], 0, True), ([4], 1, True), ([1, 3], 1, False)):
+        assert [np.shares_memory(x, piece) for piece in version.split(x, sizes, axis)] == [shared] * len(sizes)
+
+
 def test_joined_pieces_of_something_larger():
     whole = laid_out((8, 64, 32, 30), (0, 2, 3, 1), 0)
     pieces = [whole[:, 40:], whole[:, :40]]

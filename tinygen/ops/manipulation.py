@@ -3,6 +3,7 @@
 import builtins
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,17 +85,21 @@ def _split(g: Tensor, arrays_shape: list[tuple[int, ...]], axis: int) -> list[Te
     return [Tensor(piece) for piece in kernels.split(g._data, sizes, axis)]  # type: ignore[attr-defined]
 
 
-@operation(arrays=_split, moves=True, name="concat")
-def _concat(arrays: Any, axis: int = 0) -> Any:
-    if not len(arrays):
+@lru_cache(maxsize=1024)
+def _check_joined(shapes: tuple[tuple[int, ...], ...], axis: int) -> None:
+    if not shapes:
         raise ValueError("needs at least one array")
-    shapes = [np.shape(a) for a in arrays]
     if not -len(shapes[0]) <= axis < len(shapes[0]):
         raise ValueError(f"axis {axis} is out of range for shape {shapes[0]}")
     if len({s[: axis % len(s)] + s[axis % len(s) + 1 :] + (len(s),) for s in shapes if s}) != 1 or not shapes[0]:
         raise ValueError(
             f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
         )
+
+
+@operation(arrays=_split, moves=True, name="concat")
+def _concat(arrays: Any, axis: int = 0) -> Any:
+    _check_joined(tuple([a.shape for a in arrays]), axis)
     return kernels.join(arrays[0], arrays[1:], axis)  # type: ignore[attr-defined]
 
 
