@@ -47,6 +47,8 @@ def pull(node, g, add, needed):
 
 
 def _of_rule(op: Primitive, k: int, rule: Rule) -> str:
+    if not rule.single and rule.of_arrays is not None:
+        return _of_arrays_together(k, rule)
     if not rule.single:
         return f"""
     if parent{k} is not None:
@@ -70,6 +72,22 @@ def _of_rule(op: Primitive, k: int, rule: Rule) -> str:
         add(parent{k}, made._data if isinstance(made, Tensor) else unwrapped(node, made, False), name)
         del made
     {"" if op.elementwise else together}
+"""
+
+
+def _of_arrays_together(k: int, rule: Rule) -> str:
+    """A vjp of arrays that serves several arguments."""
+    each = range(len(rule.arguments))
+    values = "".join(f", v{slot}" for slot in rule.reads)
+    added = """
+        if p{0} in needed: add(p{0}, m{0}, name)
+        m{0} = None"""
+    return f"""
+    if parent{k} is not None and not needed.isdisjoint(parent{k}):
+        {"".join(f"p{i}, " for i in each)} = parent{k}
+{"".join(_bare(slot, False) for slot in rule.reads)}
+        {"".join(f"m{i}, " for i in each)} = vjp{k}(asarray(g) if one else g{values})
+{"".join(map(added.format, each))}
 """
 
 

@@ -27,11 +27,12 @@ def _tensor(x: Optional) -> Tensor | None:
 
 
 def _per_channel(who: str, x: Tensor, **parameters: Tensor | None) -> None:
-    if x.ndim < 2:
-        raise ValueError(f"{who}: x must be (N, C, ...), found shape {x.shape}")
+    shape = x.shape
+    if len(shape) < 2:
+        raise ValueError(f"{who}: x must be (N, C, ...), found shape {shape}")
     for name, p in parameters.items():
-        if p is not None and p.shape != (x.shape[1],):
-            raise ValueError(f"{who}: {name} has shape {p.shape}, x of shape {x.shape} needs ({x.shape[1]},)")
+        if p is not None and p.shape != shape[1:2]:
+            raise ValueError(f"{who}: {name} has shape {p.shape}, x of shape {shape} needs {shape[1:2]}")
     floating(who, x)
     same_dtype(who, x, *parameters.values())
 
