@@ -32,7 +32,7 @@ _DATA, _AXES, _SIZES = _HEAD, _HEAD + 8, _HEAD + 16
 
 
 @intrinsic
-def _word(typing: Any, address: Any) -> Any:
+def word(typing: Any, address: Any) -> Any:
     """The intp at an address."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -88,14 +88,14 @@ def _integer(typing: Any, item: Any) -> Any:
 
 @njit()
 def _enter(item, array_type, block, at):
-    kind = _word(item + _TYPE)
+    kind = word(item + _TYPE)
     if _is_subtype(kind, array_type):
-        size, sizes = 1, _word(item + _SIZES)
-        for axis in range(_word(item + _AXES) & 0xFF):
-            size *= _word(sizes + 8 * axis)
-        block[at], block[at + 1] = _word(item + _DATA), size
+        size, sizes = 1, word(item + _SIZES)
+        for axis in range(word(item + _AXES) & 0xFF):
+            size *= word(sizes + 8 * axis)
+        block[at], block[at + 1] = word(item + _DATA), size
     elif _is_subtype(kind, _float_type()):
-        block[at], block[at + 1] = _word(item + _VALUE), 1
+        block[at], block[at + 1] = word(item + _VALUE), 1
     else:
         value, known = _integer(item)
         if not known:
@@ -111,16 +111,16 @@ def table(arguments, array_type):
     In machine code, since for tiny arrays the same in Python takes longer than all else that a launch does.
     """
     count = 0
-    for i in range(_word(arguments + _LENGTH)):
-        item = _word(arguments + _ENTRIES + 8 * i)
-        count += _word(item + _LENGTH) if _word(item + _TYPE) == _tuple_type() else 1
+    for i in range(word(arguments + _LENGTH)):
+        item = word(arguments + _ENTRIES + 8 * i)
+        count += word(item + _LENGTH) if word(item + _TYPE) == _tuple_type() else 1
     block = np.empty(2 * count, np.intp)
     at = 0
-    for i in range(_word(arguments + _LENGTH)):
-        item = _word(arguments + _ENTRIES + 8 * i)
-        if _word(item + _TYPE) == _tuple_type():
-            for j in range(_word(item + _LENGTH)):
-                _enter(_word(item + _ENTRIES + 8 * j), array_type, block, at)
+    for i in range(word(arguments + _LENGTH)):
+        item = word(arguments + _ENTRIES + 8 * i)
+        if word(item + _TYPE) == _tuple_type():
+            for j in range(word(item + _LENGTH)):
+                _enter(word(item + _ENTRIES + 8 * j), array_type, block, at)
                 at += 2
         else:
             _enter(item, array_type, block, at)

@@ -13,13 +13,14 @@ from types import FunctionType
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import prange, types
 from numba.core.ccallback import CFunc
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
-from tinygen.kernels.cpu.arguments import ARRAY, Arguments, table
+from tinygen.kernels.cpu.arguments import ARRAY, Arguments, table, word
 from tinygen.kernels.cpu.compiled import cache_of, load_routines, uncollected
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
@@ -44,7 +45,7 @@ class task:
     def __init__(self, function: Any, fastmath: Collection[str] = FASTMATH) -> None:
         self.function = function
         self.fastmath = set(fastmath)
-        self.stages: tuple[task, ...] = (self,)
+        self.following: task | None = None
 
     def variant(self, name: str, **names: Any) -> "task":
         """The task in which `names` stand for the module's own, as in `variant`."""
@@ -53,7 +54,7 @@ class task:
     def then(self, following: "task") -> "task":
         """This task and, when all parts of it are through, `following`, of the same arguments."""
         both = task(self.function, self.fastmath)
-        both.stages = self.stages + following.stages
+        both.following = self.following.then(following) if self.following else following
         return both
 
     @cached_property
@@ -67,6 +68,16 @@ class task:
             compiled.compile()
         self.kept = compiled
         return compiled.address  # type: ignore[no-any-return]
+
+    @cached_property
+    def stages(self) -> int:
+        """Where it stands how many stages there are and, behind that, where the machine code of each is."""
+        addresses, stage = [self.address], self.following
+        while stage:
+            addresses.append(stage.address)
+            stage = stage.following
+        self.table = np.array([len(addresses), *addresses], np.intp)
+        return self.table.ctypes.data
 
 
 @intrinsic
@@ -82,15 +93,19 @@ def _call(typing: Any, address: Any, block: Any, part: Any, parts: Any) -> Any:
 
 
 @njit(parallel=True)
-def _launch(address, arguments, array_type, parts):
+def _launch(stages, arguments, array_type, parts):
     block = table(arguments, array_type)
-    for part in prange(parts):
-        _call(address, block, part, parts)
+    for stage in range(word(stages)):
+        address = word(stages + 8 * (stage + 1))
+        for part in prange(parts):
+            _call(address, block, part, parts)
 
 
 @njit
-def _launch_here(address, arguments, array_type):
-    _call(address, table(arguments, array_type), 0, 1)
+def _launch_here(stages, arguments, array_type):
+    block = table(arguments, array_type)
+    for stage in range(word(stages)):
+        _call(word(stages + 8 * (stage + 1)), block, 0, 1)
 
 
 for _function in (_launch, _launch_here):
@@ -100,14 +115,14 @@ for _function in (_launch, _launch_here):
 _turn = Lock()
 
 
-def _in_turn(address: int, arguments: int, array_type: int, parts: int) -> None:
+def _in_turn(stages: int, arguments: int, array_type: int, parts: int) -> None:
     """`_launch`, one Python thread at a time; from the second time on at once, where the threading layer allows that.
 
     Numba's own work queue, which is there where no OpenMP is, ends a process of which two threads ask for it together.
     """
     global _parallel
     with _turn:
-        _launch(address, arguments, array_type, parts)
+        _launch(stages, arguments, array_type, parts)
         if numba.threading_layer() != "workqueue":
             _parallel = _launch
 
@@ -121,11 +136,10 @@ def launch(work: task, parts: int, *arguments: NDArray[Any] | float | Arguments)
     It sees an array as flat memory from its first entry on, of one of the dtypes below and unchecked: contiguous, or
     with the distances of its rows among the other arguments.
     """
-    for stage in work.stages:
-        if parts == 1:  # no parallel region: it would wake every thread
-            _launch_here(stage.address, id(arguments), ARRAY)
-        else:
-            _parallel(stage.address, id(arguments), ARRAY, parts)
+    if parts == 1:  # no parallel region: it would wake every thread
+        _launch_here(work.stages, id(arguments), ARRAY)
+    else:
+        _parallel(work.stages, id(arguments), ARRAY, parts)
 
 
 def _slot(builder: Any, args: Any, place: int) -> Any:
