@@ -91,9 +91,14 @@ def _given(kernel: str, name: str, p: Array | None, shape: Sizes, default: float
     """The argument `name` of `kernel`, of `shape`, as contiguous float32; `default` everywhere when there is none."""
     if p is None:
         return np.full(shape, default, FLOAT)
-    if p.shape != shape:
-        check_shape(kernel, name, p, shape)
-    return p if p.dtype is FLOAT and p.flags.c_contiguous else np.ascontiguousarray(p, FLOAT)
+    if _is_given(p, shape):
+        return p
+    check_shape(kernel, name, p, shape)
+    return np.ascontiguousarray(p, FLOAT)
+
+
+def _is_given(p: Array, shape: Sizes) -> bool:
+    return p.dtype is FLOAT and p.shape == shape and p.flags.c_contiguous
 
 
 def _add_up(sums: Array, dweight: Array, dbias: Array) -> None:
@@ -103,15 +108,20 @@ def _add_up(sums: Array, dweight: Array, dbias: Array) -> None:
 
 
 def batch_norm(
-    x: Array, weight: Array | None, bias: Array | None, eps: float, negative_slope: float = 1.0
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    negative_slope: float = 1.0,
+    running: definition.Running | None = None,
 ) -> tuple[Array, Array, Array]:
     """Normalise every channel of x (N, C, *) over N and *: (y like x, mean (C,), rstd (C,)).
 
-    weight and bias (C,) or None; negative values of y are multiplied by `negative_slope`. ValueError for shapes that
-    do not fit.
+    weight and bias (C,) or None; negative values of y are multiplied by `negative_slope`; `running` statistics move
+    (see the definition). ValueError for shapes that do not fit.
     """
     if _by_definition(x):
-        return definition.batch_norm(x, weight, bias, eps, negative_slope)
+        return definition.batch_norm(x, weight, bias, eps, negative_slope, running)
     layout = _layout(x.shape)
     weight = _given("batch_norm", "weight", weight, layout.channels, 1)
     bias = _given("batch_norm", "bias", bias, layout.channels)
@@ -120,9 +130,14 @@ def batch_norm(
     parts = min(thread_count(x.size, _SERIAL), rows)
     moments = np.empty((parts, 2, width))
     launch(moments_task, parts, x, moments, rows, width)
-    launch(
-        normalise_task, parts, x, y, moments, weight, bias, float(eps), float(negative_slope), mean, rstd, rows, width
-    )
+    numbers, moved, here = (float(eps), float(negative_slope)), (mean, rstd, 0.0), False
+    if running is not None:
+        of_mean, of_var, share = running
+        here = _is_given(of_mean, layout.channels) and _is_given(of_var, layout.channels)
+        moved = (of_mean, of_var, float(share)) if here else moved
+    launch(normalise_task, parts, x, y, moments, weight, bias, numbers, mean, rstd, rows, width, moved, here)
+    if running is not None and not here:
+        definition.move_running(running, mean, rstd, eps, x.size // len(mean))
     return y, mean, rstd
 
 

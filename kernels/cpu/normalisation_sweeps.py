@@ -155,7 +155,8 @@ def moments_task(block, part, parts):
 def normalise_task(block, part, parts):
     """y = the affine map of a run of pixels, negative values times a slope. Every thread merges the moments of all the
     runs for itself: that takes less than another launch. Arguments: x, y (pixels, width), moments (parts, 2, width),
-    weight, bias (C,), eps, slope, mean, rstd (C,); pixels, width."""
+    weight, bias (C,), eps, slope, mean, rstd (C,); pixels, width; a running mean and variance (C,), by how much they
+    move, and whether they do."""
     x, y, moments, weight, bias = (
         floats(block, 0),
         floats(block, 1),
@@ -165,6 +166,7 @@ def normalise_task(block, part, parts):
     )
     eps, slope, mean, rstd = real(block, 5), np.float32(real(block, 6)), floats(block, 7), floats(block, 8)
     pixels, width = integer(block, 9), integer(block, 10)
+    of_mean, of_var, share, moves = floats(block, 11), floats(block, 12), real(block, 13), integer(block, 14)
     channels = len(weight)
     count = pixels * (width // channels)
     k = np.zeros((3, padded(width)), np.float32)  # mean, scale, offset
@@ -185,6 +187,9 @@ def normalise_task(block, part, parts):
         if part == 0:
             mean[c] = rounded
             rstd[c] = r
+            if moves:
+                of_mean[c] += share * (centre - of_mean[c])
+                of_var[c] += share * (spread / max(count - 1, 1) - of_var[c])
         remainder = centre - rounded
         for f in range(c, width, channels):
             k[0, f] = rounded

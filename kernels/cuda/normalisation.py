@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..definitions.normalisation import check_channels, check_cotangent, check_groups, check_signs, check_trailing
+from ..definitions.normalisation import (
+    Running,
+    check_channels,
+    check_cotangent,
+    check_groups,
+    check_signs,
+    check_trailing,
+    move_running,
+)
 from .launch import arithmetic, ceil_div, cupy, launch
 from .layout import channels_last
 from .rectifier import rectified, rectified_backward
@@ -102,12 +110,20 @@ def _backward(
 
 
 def batch_norm(
-    x: Array, weight: Array | None, bias: Array | None, eps: float, negative_slope: float = 1.0
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    negative_slope: float = 1.0,
+    running: Running | None = None,
 ) -> tuple[Array, Array, Array]:
     """Every channel of x (N, C, *) over N and *: y like x, rectified in a launch of its own, mean (C,), rstd (C,)."""
     check_channels("batch_norm", x, weight, bias)
     y, mean, rstd = _forward(_Images(x, x.shape[1], True), x, weight, bias, eps, False)
-    return rectified(y, negative_slope), mean.reshape(-1), rstd.reshape(-1)
+    mean, rstd = mean.reshape(-1), rstd.reshape(-1)
+    if running is not None:
+        move_running(running, mean, rstd, eps, x.size // x.shape[1])
+    return rectified(y, negative_slope), mean, rstd
 
 
 def batch_norm_backward(

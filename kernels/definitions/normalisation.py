@@ -27,6 +27,7 @@ from .elementwise import sigmoid
 from .rectifier import rectified, rectified_backward
 
 Array = np.ndarray
+Running = tuple[Array, Array, float]  # a mean and a variance (C,), and by how much they move
 
 
 def _wide(x: Array) -> Array:
@@ -100,14 +101,28 @@ def check_trailing(name: str, x: Array, ndim_normalised: int, *parameters: Array
             raise ValueError(f"{name}: weight and bias must have the normalised shape {trailing}, found {p.shape}")
 
 
+def move_running(running: Running, mean: Array, rstd: Array, eps: float, count: int) -> None:
+    """A running mean and variance (C,) in place towards a batch's, by the share of it that comes with them: r <- r +
+    share (new - r). The variance takes the batch's unbiased one, of `count` values a channel, as in PyTorch."""
+    of_mean, of_var, share = running
+    var = (1.0 / (rstd * rstd) - eps) * (count / max(count - 1, 1))
+    of_mean += share * (mean - of_mean)
+    of_var += share * (var - of_var)
+
+
 def batch_norm(
-    x: Array, weight: Array | None, bias: Array | None, eps: float, negative_slope: float = 1.0
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    negative_slope: float = 1.0,
+    running: Running | None = None,
 ) -> tuple[Array, Array, Array]:
     """Normalise every channel of x (N, C, *) over N and *. Returns y like x, mean (C,), rstd (C,).
 
     weight and bias are (C,) or None (1 and 0). Negative values of y are multiplied by `negative_slope`: 0 gives ReLU of
-    it. rstd is (biased variance + eps)^(-1/2); the statistics of an empty batch are NaN. ValueError for shapes that do
-    not fit.
+    it. `running`, where given, moves as in `move_running`. rstd is (biased variance + eps)^(-1/2); the statistics of an
+    empty batch are NaN. ValueError for shapes that do not fit.
     """
     check_channels("batch_norm", x, weight, bias)
     axes = (0, *range(2, x.ndim))
@@ -115,7 +130,10 @@ def batch_norm(
     x_hat, mean, rstd = _standardise(_wide(x), axes, eps)
     y = rectified(_affine(x_hat, weight, bias, per_channel).astype(x.dtype), negative_slope)
     real = arithmetic(x.dtype)
-    return y, mean.reshape(-1).astype(real), rstd.reshape(-1).astype(real)
+    mean, rstd = mean.reshape(-1).astype(real), rstd.reshape(-1).astype(real)
+    if running is not None:
+        move_running(running, mean, rstd, eps, x.size // x.shape[1])
+    return y, mean, rstd
 
 
 def batch_norm_backward(

@@ -97,6 +97,27 @@ def test_batch_norm_equals_its_definition(kernels, problem, slope):
         assert is_pixel_major(gradients[0])
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["dense", "with gaps", "of another dtype"])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 6, 4, 4), (7, 16, 9, 5), (1, 2)])
+def test_running_statistics_move_by_their_share_towards_the_mean_and_the_unbiased_variance(
+    version, dtype, kind, shape, monkeypatch
+):
+    monkeypatch.setattr(cpu, "_SERIAL", 100)  # several threads, of which one moves them
+    rng, channels = np.random.default_rng(1), shape[1]
+    x = (3 * rng.standard_normal(shape) + 1).astype(dtype)
+    other = {"float32": "float64", "float64": "float32"}[dtype] if kind == "of another dtype" else dtype
+    start = rng.standard_normal((2, channels)).astype(other)
+    mean, var = (np.repeat(s, 2)[::2] if kind == "with gaps" else s.copy() for s in start)
+    y, *_ = version.batch_norm(x, None, None, 1e-5, 1.0, (mean, var, 0.3))
+    axes, count = (0, *range(2, x.ndim)), x.size // channels
+    unbiased = x.astype("float64").var(axes) * count / max(count - 1, 1)
+    np.testing.assert_allclose(mean, 0.7 * start[0] + 0.3 * x.mean(axes), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(var, 0.7 * start[1] + 0.3 * unbiased, rtol=1e-4, atol=1e-5)
+    assert np.array_equal(y, version.batch_norm(x, None, None, 1e-5)[0])
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 @given(problem=problems(), data=st.data())
 def test_layer_and_rms_norm_equal_their_definitions(kernels, problem, data):

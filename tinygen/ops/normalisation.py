@@ -95,18 +95,12 @@ def batch_norm(
     negative_slope: float = 1.0,
 ) -> Any:
     """Batch normalisation of x (N, C, ...) in training, negative results times a slope, fused. `running`, where given,
-    holds a mean and a variance, which move in place towards the batch's, and by how much; the variance takes the
-    unbiased one, as in PyTorch."""
+    holds a mean and a variance, which move in place towards the batch's, and by how much."""
     _check("batch_norm", x, weight, bias)
-    y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope)  # type: ignore[attr-defined]
+    y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope, running)  # type: ignore[attr-defined]
     if running is not None:
-        running_mean, running_var, momentum = running
-        n = x.size // x.shape[1]
-        var = 1.0 / (rstd * rstd) - eps
-        running_mean += momentum * (mean - running_mean)
-        running_var += momentum * (var * (n / max(n - 1, 1)) - running_var)
-        guard.written(running_mean)
-        guard.written(running_var)
+        guard.written(running[0])
+        guard.written(running[1])
     return Kept(y, mean=mean, rstd=rstd, signs=None if negative_slope == 1 else y)
 
 

@@ -73,24 +73,42 @@ def batch_norm(
             the other, neither out of training, a slope that is not from 0 to 1.
         TypeError: dtypes that differ.
     """
-    x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
-    mean, var = _tensor(running_mean), _tensor(running_var)
-    _per_channel("batch_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
+    x, mean, var = as_tensor(x), _tensor(running_mean), _tensor(running_var)
     if not 0 <= negative_slope <= 1:
         raise ValueError(f"batch_norm: negative_slope is from 0 to 1, not {negative_slope}")
     if (mean is None) != (var is None):
         alone = "running_mean" if var is None else "running_var"
         raise ValueError(f"batch_norm: running_mean and running_var come together, found {alone} alone")
-    if not training:
-        if mean is None or var is None:
-            raise ValueError("batch_norm: out of training it needs running_mean and running_var")
-        return rectified(_by_running(x, mean, var, weight, bias, eps), negative_slope)
-    if share() is not None:
+    if training and share() is None:
+        return _by_own(x, mean, var, weight, bias, momentum, eps, float(negative_slope))
+    weight, bias = _tensor(weight), _tensor(bias)
+    _per_channel("batch_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
+    if training:
         return rectified(batch_norm_of_all(x, weight, bias, eps, mean, var, momentum), negative_slope)
-    if x.size == x.shape[1]:
-        raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {x.shape}")
-    running = (mean._data, var._data, momentum) if mean is not None and var is not None else None
-    return ops.batch_norm(x, weight, bias, eps, running, float(negative_slope))
+    if mean is None or var is None:
+        raise ValueError("batch_norm: out of training it needs running_mean and running_var")
+    return rectified(_by_running(x, mean, var, weight, bias, eps), negative_slope)
+
+
+def _by_own(
+    x: Tensor,
+    mean: Tensor | None,
+    var: Tensor | None,
+    weight: Optional,
+    bias: Optional,
+    momentum: float,
+    eps: float,
+    slope: float,
+) -> Tensor:
+    """x normalised by its own statistics, towards which running ones move."""
+    running = None
+    if mean is not None and var is not None:
+        _per_channel("batch_norm", x, running_mean=mean, running_var=var)
+        running = (mean._data, var._data, momentum)
+    shape = x.shape
+    if len(shape) > 1 and x.size == shape[1]:
+        raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {shape}")
+    return ops.batch_norm(x, weight, bias, eps, running, slope)
 
 
 def group_norm(
