@@ -91,14 +91,10 @@ def _given(kernel: str, name: str, p: Array | None, shape: Sizes, default: float
     """The argument `name` of `kernel`, of `shape`, as contiguous float32; `default` everywhere when there is none."""
     if p is None:
         return np.full(shape, default, FLOAT)
-    if _is_given(p, shape):
+    if p.shape == shape and p.dtype is FLOAT and p.flags.c_contiguous:
         return p
     check_shape(kernel, name, p, shape)
     return np.ascontiguousarray(p, FLOAT)
-
-
-def _is_given(p: Array, shape: Sizes) -> bool:
-    return p.dtype is FLOAT and p.shape == shape and p.flags.c_contiguous
 
 
 def _add_up(sums: Array, dweight: Array, dbias: Array) -> None:
@@ -133,7 +129,8 @@ def batch_norm(
     numbers, moved, here = (float(eps), float(negative_slope)), (mean, rstd, 0.0), False
     if running is not None:
         of_mean, of_var, share = running
-        here = _is_given(of_mean, layout.channels) and _is_given(of_var, layout.channels)
+        here = _given("batch_norm", "running_mean", of_mean, layout.channels) is of_mean
+        here = _given("batch_norm", "running_var", of_var, layout.channels) is of_var and here
         moved = (of_mean, of_var, float(share)) if here else moved
     launch(normalise_task, parts, x, y, moments, weight, bias, numbers, mean, rstd, rows, width, moved, here)
     if running is not None and not here:
