@@ -14,8 +14,9 @@ from tinygen.kernels.cpu.convolution_layout import Axis, Pair, copy_band, zero_f
 from tinygen.kernels.cpu.convolution_plan import PACKED, SUMS, Plan, Shape, rooms
 from tinygen.kernels.cpu.gemm import accumulate_far, multiply_far, panel_width, round_up
 from tinygen.kernels.cpu.launch import floats, integers, several, task
+from tinygen.kernels.cpu.packing import load_vector, store_vector
 from tinygen.kernels.cpu.rectifier import rectify
-from tinygen.kernels.cpu.simd import FASTMATH
+from tinygen.kernels.cpu.simd import FASTMATH, LANES, vload, vstore
 
 
 @njit(fastmath=FASTMATH)
@@ -72,8 +73,8 @@ def fill(x, start, source, count, runs, taps, weight, w_start, out, there, targe
             multiply_far(x, a, source, count, runs, weight, b, padded, rough, 0, dense, bias, g * padded)
             for m in range(count):
                 to = c + target[m]
-                for j in range(columns):
-                    out[to + j] = rough[m * padded + j]
+                for j in range(0, columns, LANES):
+                    store_vector(out, to + j, columns - j, vload(rough, m * padded + j))
 
 
 @task
@@ -157,10 +158,8 @@ def sum_up(x, start, source, count, taps, g, pixel, total, rough, both, groups, 
             accumulate_far(x, a, source, count, taps, g, b, out_channels, padded, total, c)
         else:
             for m in range(count):
-                for j in range(columns):
-                    rough[m * padded + j] = g[b + m * out_channels + j]
-                for j in range(columns, padded):
-                    rough[m * padded + j] = np.float32(0)
+                for j in range(0, columns, LANES):
+                    vstore(rough, m * padded + j, load_vector(g, b + m * out_channels + j, columns - j, 0))
             accumulate_far(x, a, source, count, taps, rough, 0, padded, padded, total, c)
 
 

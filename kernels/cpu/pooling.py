@@ -3,7 +3,7 @@
     sum_windows, max_windows       window oh takes the rows   oh s - p, ..., oh s - p + k - 1 that exist
     spread_windows, place_chosen   row h sums the windows that see it: oh s <= h + p < oh s + k
 
-and so along the columns; `place_chosen` only those that have chosen it. One sweep over large float32 images, with their
+and so along the columns; `place_chosen` only those that have chosen it. One sweep over float32 images, with their
 channels last in memory, a vector of channels at a time; all else is the definition.
 Held to it by tests/kernels/test_pooling.py.
 """
@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from ..definitions import pooling as definition
 from ..definitions.arithmetic import LARGE
 from ..definitions.pooling import Pair
-from .launch import flags, floats, integer, integers, launch, task
+from .launch import Arguments, flags, floats, integer, integers, launch, task
 from .packing import fetch, load_vector, store_vector
 from .rows_copied import copy_floats, in_order
 from .simd import FLOATS, LANES, address, first_lanes, intrinsic, llvm_call, splat, vector, vfill, vheld, vzero
 from .threads import thread_count
 
 Array = NDArray[Any]
+_FLOAT = np.dtype(np.float32)
 _ZERO, _ONE, _LEAST = np.float32(0), np.float32(1), np.float32(-np.inf)
 _OFFSETS = 256  # that a byte can tell apart
 _AHEAD = 2048  # floats between what is read and what is fetched from memory meanwhile
@@ -77,7 +78,8 @@ def _where_byte(typing: Any, array: Any, index: Any, count: Any, byte: Any, a: A
 
 @task
 def _sum_rectangles(block, part, parts):
-    """Arguments: x, y; from and to of the rows, of the columns of each pixel of y; height and width of x, channels."""
+    """Arguments: x, y; from and to of the rows, of the columns of each pixel of y; height and width of x, channels; and
+    what the tasks below are told."""
     x, y, rows, columns = floats(block, 0), floats(block, 1), integers(block, 2), integers(block, 3)
     height, width, channels = integer(block, 4), integer(block, 5), integer(block, 6)
     high, wide = rows.size // 2, columns.size // 2
@@ -170,14 +172,15 @@ def _place_chosen(block, part, parts):
                 store_vector(y, to + c, left, total)
 
 
-@lru_cache(maxsize=256)
+# Tables and sizes are found once for each combination of shapes.
+
+
 def _windows(size: int, windows: int, kernel: int, stride: int, padding: int) -> NDArray[np.intp]:
     """From and to, of the pixels of each window along an axis of `size`."""
     start = np.arange(windows) * stride - padding
     return np.stack([np.maximum(start, 0), np.minimum(start + kernel, size)], axis=1).reshape(-1)
 
 
-@lru_cache(maxsize=256)
 def _seen_by(size: int, windows: int, kernel: int, stride: int, padding: int) -> NDArray[np.intp]:
     """From and to, of the windows that see each pixel of an axis of `size`."""
     place = np.arange(size) + padding
@@ -186,37 +189,49 @@ def _seen_by(size: int, windows: int, kernel: int, stride: int, padding: int) ->
     return np.stack([first, np.maximum(last + 1, first)], axis=1).reshape(-1)
 
 
-def _channels_last(x: Array, entries: int) -> Array | None:
-    """Float32 images (N, C, H, W) as (N, H, W, C), contiguous, if `entries` are many; else None."""
-    return in_order(x.transpose(0, 2, 3, 1)) if entries >= LARGE and x.size and x.dtype == np.float32 else None
+Tables = tuple[tuple[int, ...], Arguments]  # the sizes of the result, in the order of memory; what tasks are told
 
 
-def _summed(x: Array, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Array:
-    n, height, width, channels = x.shape
-    y = np.empty((n, rows.size // 2, columns.size // 2, channels), np.float32)
-    launch(_sum_rectangles, thread_count(x.size + y.size, LARGE), x, y, rows, columns, height, width, channels)
+@lru_cache(maxsize=256)
+def _of_windows(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair) -> Tables:
+    """Of images of `shape`."""
+    n, channels, *size = shape
+    count = definition.windows((size[0], size[1]), kernel, stride, padding)
+    rows, columns = (_windows(*axis) for axis in zip(size, count, kernel, stride, padding))
+    return (n, *count, channels), (rows, columns, *size, channels, kernel[1], *stride, *padding)
+
+
+@lru_cache(maxsize=256)
+def _of_pixels(shape: tuple[int, ...], size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Tables:
+    """Of images of `size`, from one number of `shape` for each window."""
+    n, channels, *count = shape
+    rows, columns = (_seen_by(*axis) for axis in zip(size, count, kernel, stride, padding))
+    return (n, *size, channels), (rows, columns, *count, channels, kernel[1], *stride, *padding)
+
+
+def _channels_last(x: Array) -> Array:
+    """Images (N, C, H, W) as (N, H, W, C), contiguous."""
+    return in_order(x.transpose(0, 2, 3, 1))
+
+
+def _summed(x: Array, shape: tuple[int, ...], numbers: Arguments) -> Array:
+    y = np.empty(shape, _FLOAT)
+    launch(_sum_rectangles, thread_count(x.size + y.size, LARGE), _channels_last(x), y, numbers)
     return y.transpose(0, 3, 1, 2)
 
 
 def sum_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """The sum of every window of images (N, C, H, W); see the definition."""
-    pixels = _channels_last(x, x.size)
-    if pixels is None:
+    if x.dtype != _FLOAT or not x.size:
         return definition.sum_windows(x, kernel, stride, padding)
-    return _summed(pixels, *_of_windows(x, kernel, stride, padding))
-
-
-def _of_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> tuple[NDArray[np.intp], ...]:
-    size = definition.windows(x.shape[2:], kernel, stride, padding)
-    return tuple(_windows(*axis) for axis in zip(x.shape[2:], size, kernel, stride, padding))
+    return _summed(x, *_of_windows(x.shape, kernel, stride, padding))
 
 
 def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """Each entry of g (N, C, OH, OW) added at every place of its window; see the definition."""
-    pixels = _channels_last(g, g.shape[0] * g.shape[1] * size[0] * size[1])
-    if pixels is None:
+    if g.dtype != _FLOAT or not g.size:
         return definition.spread_windows(g, size, kernel, stride, padding)
-    return _summed(pixels, *(_seen_by(*axis) for axis in zip(size, g.shape[2:], kernel, stride, padding)))
+    return _summed(g, *_of_pixels(g.shape, size, kernel, stride, padding))
 
 
 # ---- maxima
@@ -224,15 +239,11 @@ def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pa
 
 def max_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Array, Array]:
     """The largest entry of every window of images (N, C, H, W), and which of its offsets; see the definition."""
-    pixels = _channels_last(x, x.size) if dilation == (1, 1) and kernel[0] * kernel[1] <= _OFFSETS else None
-    if pixels is None:
+    if x.dtype != _FLOAT or not x.size or dilation != (1, 1) or kernel[0] * kernel[1] > _OFFSETS:
         return definition.max_windows(x, kernel, stride, padding, dilation)
-    rows, columns = _of_windows(x, kernel, stride, padding)
-    n, height, width, channels = pixels.shape
-    y = np.empty((n, rows.size // 2, columns.size // 2, channels), np.float32)
-    which = np.empty(y.shape, np.uint8)
-    geometry = (height, width, channels, kernel[1], *stride, *padding)
-    launch(_max_rectangles, thread_count(x.size, LARGE), pixels, y, which, rows, columns, *geometry)
+    shape, numbers = _of_windows(x.shape, kernel, stride, padding)
+    y, which = np.empty(shape, _FLOAT), np.empty(shape, np.uint8)
+    launch(_max_rectangles, thread_count(x.size, LARGE), _channels_last(x), y, which, numbers)
     return y.transpose(0, 3, 1, 2), which.transpose(0, 3, 1, 2)
 
 
@@ -240,14 +251,11 @@ def place_chosen(
     g: Array, which: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
     """Each entry of g (N, C, OH, OW) added at the offset `which` of its window; see the definition."""
-    n, channels, height, width = g.shape
     chosen = which.transpose(0, 2, 3, 1)
     suits = dilation == (1, 1) and chosen.dtype == np.uint8 and chosen.flags.c_contiguous and which.shape == g.shape
-    pixels = _channels_last(g, n * channels * size[0] * size[1]) if suits else None
-    if pixels is None:
+    if g.dtype != _FLOAT or not g.size or not suits:
         return definition.place_chosen(g, which, size, kernel, stride, padding, dilation)
-    rows, columns = (_seen_by(*axis) for axis in zip(size, g.shape[2:], kernel, stride, padding))
-    y = np.empty((n, *size, channels), np.float32)
-    geometry = (height, width, channels, kernel[1], *stride, *padding)
-    launch(_place_chosen, thread_count(y.size, LARGE), pixels, chosen, y, rows, columns, *geometry)
+    shape, numbers = _of_pixels(g.shape, size, kernel, stride, padding)
+    y = np.empty(shape, _FLOAT)
+    launch(_place_chosen, thread_count(y.size, LARGE), _channels_last(g), chosen, y, numbers)
     return y.transpose(0, 3, 1, 2)

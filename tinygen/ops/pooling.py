@@ -5,10 +5,11 @@ Conventions: the first of equal maxima gets the gradient; NaN wins. Padding coun
 Held by tests/ops/test_registry.py, tests/nn/test_layers.py and tests/pytorch/.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import Kept, operation
+from tinygen.autodiff.primitive import Kept, either, operation
 from tinygen.kernels.array_module import xp
 from tinygen.kernels.definitions.pooling import bordered, places
 from tinygen.ops.convolution import Pair, pair
@@ -19,15 +20,28 @@ from tinygen.tensor import ArrayLike, Tensor
 # -- sums ----------------------------------------------------------------------------------------------------
 
 
+# Each vjp is an operation or, where it is not recorded, its kernel.
+
+
 @operation(
-    x=lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding), moves=True
+    x=either(
+        lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding),
+        lambda g, x_shape, kernel, stride, padding: spread_windows.forward(g, x_shape[2:], kernel, stride, padding),
+    ),
+    moves=True,
 )
 def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """The sum of every window of images (N, C, H, W)."""
     return kernels.sum_windows(x, kernel, stride, padding)  # type: ignore[attr-defined]
 
 
-@operation(g=lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding), moves=True)
+@operation(
+    g=either(
+        lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding),
+        lambda g, kernel, stride, padding: sum_windows.forward(g, kernel, stride, padding),
+    ),
+    moves=True,
+)
 def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
     """Each entry of g added at every place of its window, in images of `size`; the adjoint of `sum_windows`."""
     return kernels.spread_windows(g, size, kernel, stride, padding)  # type: ignore[attr-defined]
@@ -36,13 +50,17 @@ def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair
 # -- maxima --------------------------------------------------------------------------------------------------
 
 
-@operation(
-    x=lambda g, which, x_shape, kernel, stride, padding, dilation: place_chosen(
-        g, which, x_shape[2:], kernel, stride, padding, dilation
-    ),
-    name="max_pool2d",
-    moves=True,
-)
+def _placed(
+    g: Tensor, which: Tensor, x_shape: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Tensor:
+    return place_chosen(g, which, x_shape[2:], kernel, stride, padding, dilation)
+
+
+def _placed_entries(g: Any, which: Any, x_shape: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
+    return place_chosen.forward(g, which, x_shape[2:], kernel, stride, padding, dilation)
+
+
+@operation(x=either(_placed, _placed_entries), name="max_pool2d", moves=True)
 def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The largest entry of every window, and which of the window's offsets it stands at."""
     y, which = kernels.max_windows(x, kernel, stride, padding, dilation)  # type: ignore[attr-defined]
@@ -50,7 +68,12 @@ def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
 
 
 @operation(
-    g=lambda g, which, kernel, stride, padding, dilation: pick_chosen(g, which, kernel, stride, padding, dilation),
+    g=either(
+        lambda g, which, kernel, stride, padding, dilation: pick_chosen(g, which, kernel, stride, padding, dilation),
+        lambda g, which, kernel, stride, padding, dilation: pick_chosen.forward(
+            g, which, kernel, stride, padding, dilation
+        ),
+    ),
     moves=True,
 )
 def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
@@ -58,12 +81,7 @@ def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, pad
     return kernels.place_chosen(g, which, size, kernel, stride, padding, dilation)  # type: ignore[attr-defined]
 
 
-@operation(
-    x=lambda g, which, x_shape, kernel, stride, padding, dilation: place_chosen(
-        g, which, x_shape[2:], kernel, stride, padding, dilation
-    ),
-    moves=True,
-)
+@operation(x=either(_placed, _placed_entries), moves=True)
 def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The entry of every window at the offset `which`; the adjoint of `place_chosen`."""
     x = bordered(x, padding, 0.0)
@@ -78,20 +96,24 @@ def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, d
 
 def _checked(who: str, x: ArrayLike, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> tuple[Any, ...]:
     x = as_tensor(x)
-    if x.ndim != 4:
-        raise ValueError(f"{who}: images (N, C, H, W) are needed, found shape {x.shape}")
     floating(who, x)
     k, d = pair("kernel_size", kernel_size, 1), pair("dilation", dilation, 1)
     s, p = k if stride is None else pair("stride", stride, 1), pair("padding", padding, 0)
-    for i in (0, 1):
-        span = d[i] * (k[i] - 1) + 1
-        if 2 * p[i] > k[i]:
-            raise ValueError(f"{who}: padding={padding} must be at most half of kernel_size={kernel_size}")
-        if x.shape[2 + i] + 2 * p[i] < span:
-            raise ValueError(
-                f"{who}: a window that spans {span} does not fit an image of size {x.shape[2 + i]} with padding {p[i]}"
-            )
+    _check(who, x.shape, k, p, d)
     return x, k, s, p, d
+
+
+@lru_cache(maxsize=1024)
+def _check(who: str, shape: tuple[int, ...], kernel: Pair, padding: Pair, dilation: Pair) -> None:
+    """What does not fit is found once for each combination of shapes."""
+    if len(shape) != 4:
+        raise ValueError(f"{who}: images (N, C, H, W) are needed, found shape {shape}")
+    for n, k, p, d in zip(shape[2:], kernel, padding, dilation):
+        span = d * (k - 1) + 1
+        if 2 * p > k:
+            raise ValueError(f"{who}: padding={p} must be at most half of kernel_size={k}")
+        if n + 2 * p < span:
+            raise ValueError(f"{who}: a window that spans {span} does not fit an image of size {n} with padding {p}")
 
 
 def max_pool2d(
