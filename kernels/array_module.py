@@ -23,13 +23,15 @@ def in_memory(x: Any) -> list[int]:
     return sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
 
 
-def flat_like(a: Any, like: Any) -> Any:
-    """The elements of a in the order in which `like`, which is dense, holds its own; a view if it can be."""
-    if a.strides != tuple(s // like.itemsize * a.itemsize for s in like.strides):
-        copy = xp(a).empty_like(like, dtype=a.dtype)
-        copy[...] = a
-        a = copy
-    return a.ravel(order="K")
+def laid_out_like(a: Any, like: Any) -> Any:
+    """a, of the shape of `like`, which is dense; copied where its entries lie in another order in memory."""
+    if a.flags.c_contiguous and like.flags.c_contiguous:  # nearly always
+        return a
+    if a.strides == tuple([s // like.itemsize * a.itemsize for s in like.strides]):
+        return a
+    copy = xp(a).empty_like(like, dtype=a.dtype)
+    copy[...] = a
+    return copy
 
 
 def bfloat16() -> np.dtype:

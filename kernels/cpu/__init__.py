@@ -13,6 +13,7 @@ To be read in this order:
       arguments.py                     ... and what it is told, read out of Python's objects
     openblas.py                      what else has threads
     rectifier.py                     the shortest kernel: one sweep over memory; what it loads with is in packing.py
+    few.py                           the same for few entries: as one of NumPy's functions
     elementwise.py                   sweeps with polynomials
     fusion.py                        sweeps written by a program, from a formula, in the words of
       fused_loops.py, functions.py     ... these

@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 
-from ..array_module import flat_like
+from ..array_module import laid_out_like
 from ..definitions import elementwise as definition
 from .compiled import njit
+from .few import are_few, few
 from .launch import doubles, floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
@@ -30,6 +31,7 @@ from .simd import (
 from .threads import thread_count
 
 Array = np.ndarray
+_FLOAT = np.dtype(np.float32)
 
 _SERIAL = 1 << 16  # elements worth a thread's waking
 
@@ -108,32 +110,35 @@ def _erf(block, part, parts):
         y[i] = math.erf(x[i])
 
 
+_FEW = [few(_map, "f", kind) for kind in (_SIGMOID, _SOFTPLUS, _NORMAL_CDF)]
 _ERF = {"f": _erf, "d": _erf.variant("_erf_doubles", floats=doubles)}
 
 
 def _forward(kind: int, x: Array) -> Array:
+    if are_few(x):
+        return _FEW[kind].run(x)
     y = np.empty_like(x, subok=False)
-    launch(_map, thread_count(x.size, _SERIAL), flat_like(x, y), y.ravel(order="K"), kind)
+    launch(_map, thread_count(x.size, _SERIAL), laid_out_like(x, y), y, kind)
     return y
 
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), laid out in memory as x."""
-    return _forward(_SIGMOID, x) if x.dtype == np.float32 else definition.sigmoid(x)
+    return _forward(_SIGMOID, x) if x.dtype == _FLOAT else definition.sigmoid(x)
 
 
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), laid out in memory as x."""
-    return _forward(_SOFTPLUS, x) if x.dtype == np.float32 else definition.softplus(x)
+    return _forward(_SOFTPLUS, x) if x.dtype == _FLOAT else definition.softplus(x)
 
 
 def normal_cdf(x: Array) -> Array:
     """Phi(x), the normal distribution function, laid out in memory as x."""
-    return _forward(_NORMAL_CDF, x) if x.dtype == np.float32 else definition.normal_cdf(x)
+    return _forward(_NORMAL_CDF, x) if x.dtype == _FLOAT else definition.normal_cdf(x)
 
 
 def erf(x: Array) -> Array:
     """The error function, laid out in memory as x."""
     y = np.empty_like(x, subok=False)
-    launch(_ERF[y.dtype.char], thread_count(x.size, _SERIAL), flat_like(x, y), y.ravel(order="K"))
+    launch(_ERF[y.dtype.char], thread_count(x.size, _SERIAL), laid_out_like(x, y), y)
     return y

@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 from functools import cache, lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..definitions import fusion as definition
 from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
 from ..loops import Loops, is_array, loops_over
 from .compiled import sources
+from .few import COUNT, FEW, few
 from .launch import Arguments, launch, task
 from .simd import LANES
 from .streaming import past_caches
@@ -34,36 +36,51 @@ _SERIAL, _COSTLY = 1 << 17, 1 << 16  # entries worth a thread's waking: of arith
 
 def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
     """What `chain` gives of `arrays`, which broadcast to `shape`; see the definition."""
-    given = []
+    given, kinds = [], ""
     for i in chain.reads:
         array = arrays[i]
         if type(array) is not Array and not is_array(array):
-            array = np.array(array, np.float32)
+            array = np.array(array, _FLOAT)
         if array.dtype != _FLOAT:
             return definition.fused(chain, arrays, shape)
+        if array.shape == shape and array.flags.c_contiguous:
+            kinds += "f"
+        elif array.size == 1:
+            kinds += "n"
         given.append(array)
-    if 0 in shape:
+    size = prod(shape)
+    if not size:
         return definition.fused(chain, arrays, shape)
+    if shape and size < FEW and len(kinds) == len(given) and "f" in kinds and not chain.total:
+        made = on_few(chain, kinds)(*given)
+        return made if type(made) is tuple else (made,)
     loops, read = loops_over(given, shape, first_apart=chain.total == "examples")
     work, numbers = _prepared(chain, loops)
-    parts = thread_count(loops.count, _COSTLY if chain.is_costly else _SERIAL)
+    parts = thread_count(size, _COSTLY if chain.is_costly else _SERIAL)
     if chain.total:
         sums = np.empty(shape[0] if chain.total == "examples" else parts)
         launch(work, parts, *read, sums, sums.size, 0, numbers)
-        return (np.asarray(sums if chain.total == "examples" else sums[0] if parts == 1 else sums.sum(), np.float32),)
-    made = [loops.new(np, shape, np.float32) for _ in chain.outputs]
+        return (np.asarray(sums if chain.total == "examples" else sums[0] if parts == 1 else sums.sum(), _FLOAT),)
+    made = [loops.new(np, shape, _FLOAT) for _ in chain.outputs]
     results = [memory for memory, _ in made]
-    vectors = loops.sizes[-1] % LANES == 0 or loops.sizes[-1] == loops.count  # begin where past_caches expects them to
+    vectors = loops.sizes[-1] % LANES == 0 or loops.sizes[-1] == size  # begin where past_caches expects them to
     past = vectors and not chain.is_costly and past_caches(read, results)
-    launch(work, parts, *read, *results, parts, int(past), numbers)
+    launch(work, parts, *read, *results, parts, past, numbers)
     return tuple([seen for _, seen in made])
 
 
 @lru_cache(maxsize=4096)
 def _prepared(chain: Chain, loops: Loops) -> tuple[task, Arguments]:
     """The function for `chain` in such loops, and what it is told of them."""
-    numbers = *loops.sizes, *(step for steps in loops.steps for step in steps[:2])
+    numbers = (*loops.sizes, *[step for steps in loops.steps for step in steps[:2]])
     return compiled(chain, tuple([steps[2] == 0 for steps in loops.steps])), numbers
+
+
+@lru_cache(maxsize=4096)
+def on_few(chain: Chain, kinds: str) -> Any:
+    """The function for `chain` of few entries, of arguments of these kinds (few.py)."""
+    loops = 1, 0, 1, 1, COUNT, *[0] * (2 * len(kinds))  # pieces, past, the loops, the arrays' steps in the outer ones
+    return few(compiled(chain, tuple([kind == "n" for kind in kinds])), kinds, *loops, results=len(chain.outputs)).run
 
 
 # ---- from a chain to the text of a function

@@ -4,12 +4,15 @@ The same functions as kernels/definitions/rectifier.py, held to it by tests/kern
 ELU to three units in the last place.
 """
 
+from typing import Any
+
 import numpy as np
 
-from ..array_module import flat_like
+from ..array_module import laid_out_like
 from ..definitions import rectifier as definition
 from ..definitions.joining import without_gaps
 from .compiled import njit, routine
+from .few import are_few, few, number
 from .launch import floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, vexp, vfill, vfma, vheld, vwhere_less, vzero
@@ -17,6 +20,7 @@ from .streaming import cut, end, past_caches, put_vector
 from .threads import thread_count
 
 Array = np.ndarray
+_FLOAT = np.dtype(np.float32)
 
 _SERIAL = 1 << 17  # elements worth a thread's waking
 _NEAR, _ONE = np.float32(-0.34), np.float32(1)  # within log(2)/2, where q holds
@@ -61,9 +65,9 @@ def _relu_backward(block, part, parts):
 
 @task
 def _leaky(block, part, parts):
-    """Arguments: g, x, y; past, slope. y = g or slope g, by the sign of x; forward g is x."""
-    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
-    slope = vfill(floats(block, 4)[0])
+    """Arguments: g, x, slope, y; past. y = g or slope g, by the sign of x; forward g is x."""
+    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 3), integer(block, 4)
+    slope = vfill(floats(block, 2)[0])
     stop = cut(x.size, part + 1, parts)
     for i in range(cut(x.size, part, parts), stop, LANES):
         v, u = load_vector(x, i, stop - i, 0), load_vector(g, i, stop - i, 0)
@@ -85,8 +89,8 @@ def _expm1_below(x):
 
 @task
 def _elu(block, part, parts):
-    """Arguments: x, y; past, alpha."""
-    x, y, past, alpha = floats(block, 0), floats(block, 1), integer(block, 2), vfill(floats(block, 3)[0])
+    """Arguments: x, alpha, y; past."""
+    x, alpha, y, past = floats(block, 0), vfill(floats(block, 1)[0]), floats(block, 2), integer(block, 3)
     stop = cut(x.size, part + 1, parts)
     for i in range(cut(x.size, part, parts), stop, LANES):
         v = load_vector(x, i, stop - i, 0)
@@ -96,9 +100,9 @@ def _elu(block, part, parts):
 
 @task
 def _elu_backward(block, part, parts):
-    """Arguments: g, x, y; past, alpha."""
-    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
-    alpha = vfill(floats(block, 4)[0])
+    """Arguments: g, x, alpha, y; past."""
+    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 3), integer(block, 4)
+    alpha = vfill(floats(block, 2)[0])
     stop = cut(x.size, part + 1, parts)
     for i in range(cut(x.size, part, parts), stop, LANES):
         v, u = load_vector(x, i, stop - i, 0), load_vector(g, i, stop - i, 0)
@@ -106,27 +110,38 @@ def _elu_backward(block, part, parts):
     end(past)
 
 
-def _run(work: task, x: Array, *arrays: Array, scalars: tuple[Array, ...] = (), room: Array | None = None) -> Array:
-    y = room if room is not None and room.strides == x.strides and without_gaps(x) else np.empty_like(x, subok=False)
-    flat = [flat_like(a, y) for a in (*arrays, x)]
-    out = y.ravel(order="K")
-    past = room is None and past_caches(flat, [out])
-    launch(work, thread_count(x.size, _SERIAL), *flat, out, int(past), *scalars)
+_RELU, _RELU_BACKWARD, _LEAKY = few(_relu, "f", 0), few(_relu_backward, "ff", 0), few(_leaky, "ffn", 0)
+_ELU, _ELU_BACKWARD = few(_elu, "fn", 0), few(_elu_backward, "ffn", 0)
+
+
+def _on_many(work: task, arrays: tuple[Array, ...], numbers: tuple[Array, ...] = (), room: Any = None) -> Array:
+    """What `work` makes of arrays and numbers, laid out in memory as the last array; in `room`, if that is."""
+    x = arrays[-1]
+    if room is not None and not (room.strides == x.strides and without_gaps(x)):
+        room = None
+    y = np.empty_like(x, subok=False) if room is None else room
+    given = [laid_out_like(a, y) for a in arrays]
+    past = room is None and past_caches(given, [y])
+    launch(work, thread_count(x.size, _SERIAL), *given, *numbers, y, past)
     return y
 
 
-def _single(*arrays: Array) -> bool:
-    return all(a.dtype == np.float32 and a.shape == arrays[0].shape for a in arrays)
+def _single(g: Array, x: Array) -> bool:
+    return g.dtype == _FLOAT == x.dtype and g.shape == x.shape
 
 
 def relu(x: Array) -> Array:
     """max(x, 0); see the definition."""
-    return _run(_relu, x) if _single(x) else definition.relu(x)
+    if x.dtype != _FLOAT:
+        return definition.relu(x)
+    return _RELU.run(x) if are_few(x) else _on_many(_relu, (x,))
 
 
 def relu_backward(g: Array, x: Array, room: Array | None = None) -> Array:
     """Gradient of relu at x for the cotangent g; see the definition."""
-    return _run(_relu_backward, x, g, room=room) if _single(g, x) else definition.relu_backward(g, x)
+    if not _single(g, x):
+        return definition.relu_backward(g, x)
+    return _RELU_BACKWARD.run(g, x) if are_few(g, x) else _on_many(_relu_backward, (g, x), room=room)
 
 
 def leaky_relu(x: Array, negative_slope: float) -> Array:
@@ -138,16 +153,20 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array |
     """Gradient of leaky_relu at x for the cotangent g; see the definition."""
     if not _single(g, x):
         return definition.leaky_relu_backward(g, x, negative_slope)
-    return _run(_leaky, x, g, scalars=(np.array([negative_slope], np.float32),), room=room)
+    slope = number(negative_slope)
+    return _LEAKY.run(g, x, slope) if are_few(g, x) else _on_many(_leaky, (g, x), (slope,), room)
 
 
 def elu(x: Array, alpha: float) -> Array:
     """x above 0, alpha (e^x - 1) below; see the definition."""
-    return _run(_elu, x, scalars=(np.array([alpha], np.float32),)) if _single(x) else definition.elu(x, alpha)
+    if x.dtype != _FLOAT:
+        return definition.elu(x, alpha)
+    return _ELU.run(x, number(alpha)) if are_few(x) else _on_many(_elu, (x,), (number(alpha),))
 
 
 def elu_backward(g: Array, x: Array, alpha: float) -> Array:
     """Gradient of elu at x for the cotangent g; see the definition."""
     if not _single(g, x):
         return definition.elu_backward(g, x, alpha)
-    return _run(_elu_backward, x, g, scalars=(np.array([alpha], np.float32),))
+    scale = number(alpha)
+    return _ELU_BACKWARD.run(g, x, scale) if are_few(g, x) else _on_many(_elu_backward, (g, x), (scale,))

@@ -4,15 +4,19 @@ The same function as kernels/definitions/select.py, held to it, bit by bit, by t
 equal shapes only (b may be a number); the rest is the definition.
 """
 
+from typing import Any
+
 import numpy as np
 
-from ..array_module import flat_like
+from ..array_module import laid_out_like
 from ..definitions import select as definition
 from .compiled import njit
+from .few import are_few, few, number
 from .launch import flags, floats, launch, task
 from .threads import thread_count
 
 Array = np.ndarray
+_FLOAT, _BOOL = np.dtype(np.float32), np.dtype(np.bool_)
 
 _SERIAL = 1 << 17  # elements worth a thread's waking
 
@@ -42,12 +46,23 @@ def _select(block, part, parts):
         _choose_number(condition[first:stop], a[first:stop], b[0], y[first:stop])
 
 
+_SELECT, _SELECT_NUMBER = few(_select, "bff"), few(_select, "bfn")
+
+
 def select(a: Array, condition: Array, b: Array | float) -> Array:
     """a where `condition` holds, else b; see the definition."""
-    fits = a.dtype == np.float32 and condition.dtype == bool and condition.shape == a.shape
-    if not fits or (isinstance(b, np.ndarray) and not (b.dtype == a.dtype and b.shape == a.shape)):
+    if not (a.dtype == _FLOAT and condition.dtype == _BOOL and condition.shape == a.shape and a.ndim):
         return definition.select(a, condition, b)
+    if isinstance(b, np.ndarray):
+        if not (b.dtype == _FLOAT and b.shape == a.shape):
+            return definition.select(a, condition, b)
+        if are_few(a, condition) and b.flags.c_contiguous:
+            return _SELECT.run(condition, a, b)
+    else:
+        b = number(b)
+        if are_few(a, condition):
+            return _SELECT_NUMBER.run(condition, a, b)
     y = np.empty_like(a, subok=False)
-    other = flat_like(b, y) if isinstance(b, np.ndarray) else np.array([b], np.float32)
-    launch(_select, thread_count(a.size, _SERIAL), flat_like(condition, y), flat_like(a, y), other, y.ravel(order="K"))
+    given: list[Any] = [condition, a, b]
+    launch(_select, thread_count(a.size, _SERIAL), *[laid_out_like(x, y) if x.ndim else x for x in given], y)
     return y

@@ -6,6 +6,7 @@ as from memory, and must go there. Held by tests/kernels/test_streaming.py.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def cached() -> int:
     return max((int(found[1]) * units[found[2]] for found in texts if found), default=32 << 20)
 
 
-def past_caches(arrays: list[np.ndarray], results: list[np.ndarray]) -> bool:
+def past_caches(arrays: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> bool:
     """Whether `results`, computed entry by entry from `arrays`, are too large for the caches, and lie so that they can
     be stored past them."""
     limit = 0.75 * cached()  # where glibc's memcpy begins to

@@ -10,6 +10,8 @@ from simulator import version as simulated
 from tinygen.kernels.cpu import elementwise as cpu
 from tinygen.kernels.definitions import elementwise as definition
 
+pytestmark = pytest.mark.usefixtures("entries")
+
 KERNELS = [pytest.param(cpu, id="cpu"), simulated("elementwise")]
 VERSIONS = [pytest.param(definition, id="definition"), *KERNELS]
 FUNCTIONS = ("erf", "normal_cdf", "sigmoid", "softplus")

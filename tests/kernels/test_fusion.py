@@ -18,6 +18,8 @@ from tinygen.kernels.definitions import elementwise
 from tinygen.kernels.definitions import fusion as definition
 from tinygen.kernels.expression import Chain, argument, expression, parse, written
 
+pytestmark = pytest.mark.usefixtures("entries")
+
 KERNELS = [pytest.param(cpu, id="cpu"), simulated("fusion")]
 VERSIONS = [pytest.param(definition, id="definition"), *KERNELS]
 NAMES = {"x": argument(0), "y": argument(1), "z": argument(2)}

@@ -10,6 +10,8 @@ from tinygen import kernels
 from tinygen.kernels.cpu import rectifier as cpu
 from tinygen.kernels.definitions import rectifier as definition
 
+pytestmark = pytest.mark.usefixtures("entries")
+
 KERNELS = pytest.mark.parametrize("version", [pytest.param(cpu, id="cpu"), simulated("rectifier")])
 VERSIONS = pytest.mark.parametrize(
     "version", [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu"), simulated("rectifier")]

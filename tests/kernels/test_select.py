@@ -10,6 +10,8 @@ from tinygen import kernels
 from tinygen.kernels.cpu import select as cpu
 from tinygen.kernels.definitions import select as definition
 
+pytestmark = pytest.mark.usefixtures("entries")
+
 VERSIONS = pytest.mark.parametrize(
     "version", [pytest.param(definition, id="definition"), pytest.param(cpu, id="cpu"), simulated("select")]
 )

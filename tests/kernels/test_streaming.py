@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygen.kernels.cpu import fusion, rectifier, streaming
+from tinygen.kernels.cpu import few, fusion, rectifier, streaming
 from tinygen.kernels.cpu.launch import floats, integer, launch, task
 from tinygen.kernels.cpu.packing import load_vector
 from tinygen.kernels.cpu.simd import LANES
@@ -23,6 +23,8 @@ def far(monkeypatch, on):
 
     for kernels in (fusion, rectifier):
         monkeypatch.setattr(kernels, "past_caches", answer)
+    for kernels in (fusion, few):
+        monkeypatch.setattr(kernels, "FEW", 0)  # fewer are not asked about
     monkeypatch.setattr(streaming, "cached", lambda: 0 if on else 1 << 60)
     return asked
 

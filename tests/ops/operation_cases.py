@@ -26,6 +26,7 @@ from tinygen.ops import (
     manipulation,
     normalisation,
     pooling,
+    trigonometry,
 )
 from tinygen.ops import reduction as red
 from tinygen.ops.softmax import cross_entropy_rows, log_softmax, softmax
@@ -315,4 +316,4 @@ def _device() -> Any:
 
 
 def operation_named(name: str) -> Any:
-    return alias if name == "alias" else getattr(elementwise, name)
+    return alias if name == "alias" else getattr(elementwise, name, None) or getattr(trigonometry, name)

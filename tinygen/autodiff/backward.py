@@ -243,14 +243,14 @@ def backpropagate(
     else:
         wanted = set(targets)
         needed = _leading_to(order, wanted)
-    table = _Table()
-    if output in needed:
-        table.add(output, seed if recorded else seed._data)
+    start = seed if recorded else seed._data
     before = mode.recording, mode.backward
     mode.recording, mode.backward = recorded, True
     try:
         with quietly():  # poles are no reason to warn
-            found = _sweep(order, table, wanted, needed, stop_before)
+            through_masks = recorded or mode.anomaly or capturing()
+            while (found := _sweep(order, output, start, wanted, needed, stop_before, through_masks)) is None:
+                through_masks = True
     finally:
         mode.recording, mode.backward = before
     if recorded:
@@ -259,12 +259,27 @@ def backpropagate(
 
 
 def _sweep(
-    order: Sequence[Node], table: _Table, wanted: set[Node], needed: set[Node], stop_before: int
-) -> dict[Node, Any]:
-    """Runs the vjps of `order`, the youngest node first, and returns the gradients at `wanted`."""
+    order: Sequence[Node],
+    output: Node,
+    seed: Any,
+    wanted: set[Node],
+    needed: set[Node],
+    stop_before: int,
+    through_masks: bool,
+) -> dict[Node, Any] | None:
+    """Runs the vjps of `order`, the youngest node first, and returns the gradients at `wanted`.
+
+    What comes from entries that a `where` did not take is 0, whatever poles lie there; but 0 times infinity is NaN.
+    Masks see to it. They take longer than small gradients, and mostly there is no pole: without them the result is
+    None where there is NaN below a `where`, which nothing that a vjp does takes away.
+    """
+    table = _Table()
+    if output in needed:
+        table.add(output, seed)
     live: dict[Node, Any] = {}  # below a `where`: which entries can differ from 0; all of them for nodes not in here
     result: dict[Node, Any] = {}
     careful = mode.anomaly
+    chosen = False
     for node in order:
         g = table.gradient.pop(node, None)
         if g is None:
@@ -278,12 +293,15 @@ def _sweep(
             _verify(node)
         if op.overwrites:
             offer(g if g.size >= LARGE and alone(g, 1) else None)
-        if live or careful or op.chooses:
+        chosen = chosen or op.chooses
+        if through_masks and (live or careful or op.chooses):
             _pull_through_masks(node, g, table, needed, live)
         elif g.size < WRITTEN_BELOW and type(g) in _BARE:
             (op.pull or _written(op))(node, g, table.add, needed)
         else:
             _pull(node, g, table, needed)
+    if chosen and not through_masks and any(bool(xp(g).isnan(g).any()) for g in result.values()):
+        return None
     return result
 
 

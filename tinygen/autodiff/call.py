@@ -122,6 +122,9 @@ def _look_at(op: "Primitive", i: int) -> str:
     differentiable, optional = i in op.tensor_positions, op.defaults[i] is not REQUIRED
     node = f"node{i} = x{i}._node" if differentiable else ""
     of_other_kind = f"array{i}.dtype is not float32 and array{i}.dtype is not float64"
+    counts = differentiable or not op.rules  # what is no number, such as a condition, makes no tensor of numbers
+    if not counts:
+        of_other_kind += f" and array{i}.dtype is not truth"
     if op.elementwise and op.scalar is not None:
         of_other_kind = f"({of_other_kind}) or array{i}.size >= LARGE"
     elif not (op.elementwise or differentiable):  # labels, say
@@ -146,7 +149,7 @@ def _look_at(op: "Primitive", i: int) -> str:
     if isinstance(x{i}, Tensor):
         array{i} = x{i}._data
         {node}
-        {"tensors = True" if op.elementwise and op.arity > 1 else ""}
+        {"tensors = True" if op.elementwise and op.arity > 1 and counts else ""}
         if {of_other_kind}:
             usual = False
     {several if differentiable and not op.elementwise else ""}
@@ -273,7 +276,7 @@ _NAMES = {
     **{t.__name__: t for t in (Tensor, Node, Kept)},
     **{"ndarray": np.ndarray, "generic": np.generic, "asarray": np.asarray},
     **{"mode": mode, "exposed": guard.exposed, "watched": anomaly.watched},
-    **{"float32": float32, "float64": float64, "LARGE": LARGE, "NOTHING": {}},
+    **{"float32": float32, "float64": float64, "truth": np.dtype(np.bool_), "LARGE": LARGE, "NOTHING": {}},
     "NUMBERS": frozenset([float, int, bool]),
     "NUMBERS_OR_NONE": frozenset(NUMBERS),
     "STATIC": frozenset([*NUMBERS, tuple, str, slice]),

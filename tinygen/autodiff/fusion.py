@@ -54,15 +54,15 @@ class Derivative:
         self.chain = Chain(f"{chain.name}_backward", lowered(*self.made))
         given = in_order([e for e in (*self.made, *self.taken) if e is not None])
         self.reads = {e.operands[0] for e in given if e.name == ARGUMENT}
+        self.reads_all = self.reads.issuperset(range(chain.arity))
 
-    def in_one_pass(self, arrays: Sequence[Any], g: Any, shape: tuple[int, ...]) -> list[Tensor | None]:
-        """The gradients, each of `shape`."""
-        results: dict[Any, Any] = {None: None}
-        if self.made:
-            found = kernels.load("fused", kernels.choose(g))(self.chain, (*arrays, g), shape)
-            results |= {e: Tensor(y) for e, y in zip(self.made, found)}
-        if self.cotangent in self.gradients:
-            results[self.cotangent] = Tensor(xp(g).broadcast_to(g, shape) if g.shape != shape else g)
+    def in_one_pass(self, arrays: Sequence[Any], g: Any, shape: tuple[int, ...]) -> Sequence[Any]:
+        """The gradients, arrays of `shape`."""
+        made = kernels.load("fused", kernels.choose(g))(self.chain, (*arrays, g), shape) if self.made else ()
+        if self.gradients == self.made:
+            return made
+        whole = xp(g).broadcast_to(g, shape) if g.shape != shape else g
+        results: dict[Any, Any] = {None: None, self.cotangent: whole, **dict(zip(self.made, made))}
         return [results[e] for e in self.gradients]
 
     def on_the_tape(self, values: Sequence[Any], g: Tensor, shape: tuple[int, ...]) -> list[Tensor | None]:
@@ -137,6 +137,13 @@ class Fused(Primitive):
         return raw if _of_one_dtype(raw) in (float32, float64) else promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
+        if kernels.choose(raw[0]) == "cpu" and self.total is None:
+            shape = raw[0].shape
+            for array in raw:
+                if type(array) is not np.ndarray or array.dtype is not float32 or array.shape != shape:
+                    break
+            else:  # nearly always
+                return kernels.load("fused", "cpu")(self.chain, raw, shape)[0]
         arrays = self._read(raw)
         shape = _together(arrays)
         if self.total == "examples" and not shape:
@@ -157,25 +164,46 @@ class Fused(Primitive):
 
     def retains(self, nodes: tuple[Any, ...], args: tuple[Any, ...], raw: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
         derivative = self.derivative(tuple([node is not None for node in nodes]))
-        values = tuple([retained(a, r) if i in derivative.reads else None for i, (a, r) in enumerate(zip(args, raw))])
+        values = args
+        for a in args:
+            if not (derivative.reads_all and isinstance(a, Tensor)):
+                read = derivative.reads
+                values = tuple([retained(a, r) if i in read else None for i, (a, r) in enumerate(zip(args, raw))])
+                break
         return derivative, values, _together(self._read(raw)) if self.total else out.shape
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-        beside = self._beside(shape) if self.total else shape
-        arrays = [v._data if isinstance(v, Tensor) else v for v in values]
-        if mode.recording or _of_one_dtype([g._data, *(a for a in arrays if a is not None and is_array(a))]) is None:
-            return derivative.on_the_tape(values, g if g.shape == beside else g.reshape(beside), shape)
-        return derivative.in_one_pass(arrays, g._data if g.shape == beside else g._data.reshape(beside), shape)
+        if mode.recording:
+            return derivative.on_the_tape(values, self._beside(g, shape), shape)
+        return [None if made is None else Tensor(made) for made in self._gradients(g._data, derivative, values, shape)]
 
-    def _beside(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a sum, ready to stand beside what was added up."""
-        return (shape[0], *(1,) * (len(shape) - 1)) if self.total == "examples" else (1,) * len(shape)
+    def _gradients(self, g: Any, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+        """The gradients as arrays."""
+        g = self._beside(g, shape)
+        arrays = [value._data if isinstance(value, Tensor) else value for value in values]
+        dtype = g.dtype
+        for a in arrays:
+            if a is not None and is_array(a) and a.dtype != dtype:
+                made = derivative.on_the_tape(values, Tensor(g), shape)
+                return [None if y is None else y._data for y in made]
+        return derivative.in_one_pass(arrays, g, shape)
+
+    def pull(self, node: Node, g: Any, add: Callable[..., None], needed: set[Node]) -> None:
+        """As it is written out for others (pull.py)."""
+        made = self._gradients(np.asarray(g), *node.saved)
+        for parent, gradient in zip(node.parents[0], made):
+            if parent in needed:
+                add(parent, gradient, self.name)
+
+    def _beside(self, g: Any, shape: tuple[int, ...]) -> Any:
+        """The gradient of a sum, ready to stand beside what was added up."""
+        return g.reshape(shape[0], *(1,) * (len(shape) - 1)) if self.total == "examples" else g
 
     def masks(self, node: Node, live: Any) -> list[Any]:  # type: ignore[override]
         """Which entries of each argument's gradient can differ from 0 (see backward.py)."""
         derivative, values, shape = node.saved
         if live is not None and self.total:
-            live = live.reshape(self._beside(shape))
+            live = self._beside(live, shape)
         return derivative.masks(values, live, shape)
 
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from tinygen.device import constant
-from tinygen.ops.elementwise import cos, sin
 from tinygen.ops.manipulation import concat
+from tinygen.ops.trigonometry import cos, sin
 from tinygen.tensor import DTypeLike, Tensor, float32
 
 

@@ -63,19 +63,10 @@ from tinygen.ops.data_types import (
 )
 from tinygen.ops.elementwise import (
     abs,
-    acos,
-    acosh,
     add,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
     ceil,
     clip,
     copysign,
-    cos,
-    cosh,
     divide,
     elu,
     erf,
@@ -85,7 +76,6 @@ from tinygen.ops.elementwise import (
     floor,
     floor_divide,
     gelu,
-    hypot,
     leaky_relu,
     log,
     log1p,
@@ -105,13 +95,10 @@ from tinygen.ops.elementwise import (
     sigmoid,
     sign,
     silu,
-    sin,
-    sinh,
     softplus,
     sqrt,
     square,
     subtract,
-    tan,
     tanh,
     trunc,
     where,
@@ -175,6 +162,7 @@ from tinygen.ops.reduction import (
 )
 from tinygen.ops.softmax import log_softmax, softmax
 from tinygen.ops.special import digamma, lgamma, polygamma
+from tinygen.ops.trigonometry import acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, hypot, sin, sinh, tan
 
 pow = power  # the array API's name for it
 

@@ -11,7 +11,7 @@ from typing import Any
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands
 from tinygen.autodiff.primitive import either, operation
-from tinygen.ops.elementwise import leaky_relu_vjp, relu_vjp
+from tinygen.ops.elementwise import leaky_relu_gradient, relu_gradient, where
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
@@ -72,10 +72,14 @@ def _conv2d(
 
 
 def _rectified_vjp(g: Tensor, y: Tensor, negative_slope: float) -> Tensor:
-    return relu_vjp(g, y) if negative_slope == 0 else leaky_relu_vjp(g, y, negative_slope)
+    return where(y > 0, g, 0.0 if negative_slope == 0 else negative_slope * g)
 
 
-@operation(x=_rectified_vjp, name="rectified", overwrites=True)
+def _rectified_gradient(g: Any, y: Any, negative_slope: float) -> Any:
+    return relu_gradient(g, y) if negative_slope == 0 else leaky_relu_gradient(g, y, negative_slope)
+
+
+@operation(x=either(_rectified_vjp, _rectified_gradient), name="rectified", overwrites=True)
 def _rectified(x: Any, negative_slope: float) -> Any:
     """What a kernel has rectified already; its own signs say where. Here is only the gradient."""
     return x[...]

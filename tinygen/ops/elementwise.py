@@ -2,7 +2,7 @@
 
 Conventions at singular points, each held by tests/ops/test_singular.py:
 abs'(0) = 0 · relu'(0) = 0 · a tie of maximum and minimum splits the gradient in halves · clip passes the gradient
-on its edges · x**0 has gradient 0 in x, 0**b has gradient 0 in b >= 0 · hypot'(0, 0) = 0 · floor, ceil, round, trunc
+on its edges · x**0 has gradient 0 in x, 0**b has gradient 0 in b >= 0 · floor, ceil, round, trunc
 and sign have gradient 0 · what `where` does not take has gradient 0, of every order, whatever poles and NaN lie there.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.fusion import fused_operation
-from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.primitive import either, operation
 from tinygen.autodiff.room import room
 from tinygen.autodiff.tape import mode
 from tinygen.kernels.array_module import quiet, xp
@@ -190,104 +190,10 @@ def sqrt(x: Any) -> Any:
     return xp(x).sqrt(_float(x))
 
 
-# -- trigonometric and hyperbolic ----------------------------------------------------------------------------
-
-
-@operation(x=lambda g, x: g * cos(x), elementwise=True)
-@quiet
-def sin(x: Any) -> Any:
-    """The sine of x radians."""
-    return xp(x).sin(_float(x))
-
-
-@operation(x=lambda g, x: -g * sin(x), elementwise=True)
-@quiet
-def cos(x: Any) -> Any:
-    """The cosine of x radians."""
-    return xp(x).cos(_float(x))
-
-
-@operation(x=lambda g, y: g * (1.0 + y * y), elementwise=True)
-@quiet
-def tan(x: Any) -> Any:
-    """The tangent of x radians."""
-    return xp(x).tan(_float(x))
-
-
-@operation(x=lambda g, x: g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
-@quiet
-def asin(x: Any) -> Any:
-    """The inverse sine, in radians."""
-    return xp(x).arcsin(_float(x))
-
-
-@operation(x=lambda g, x: -g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
-@quiet
-def acos(x: Any) -> Any:
-    """The inverse cosine, in radians."""
-    return xp(x).arccos(_float(x))
-
-
-@operation(x=lambda g, x: g / (1.0 + x * x), elementwise=True)
-def atan(x: Any) -> Any:
-    """The inverse tangent, in radians."""
-    return xp(x).arctan(_float(x))
-
-
-@operation(a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b), elementwise=True)
-def atan2(a: Any, b: Any) -> Any:
-    """The angle of the point (b, a), in radians."""
-    return (xp(a) if hasattr(a, "dtype") else xp(b)).arctan2(a, b)
-
-
-@operation(x=lambda g, x: g * cosh(x), elementwise=True)
-@quiet
-def sinh(x: Any) -> Any:
-    """The hyperbolic sine."""
-    return xp(x).sinh(_float(x))
-
-
-@operation(x=lambda g, x: g * sinh(x), elementwise=True)
-@quiet
-def cosh(x: Any) -> Any:
-    """The hyperbolic cosine."""
-    return xp(x).cosh(_float(x))
-
-
 @operation(x=lambda g, y: g * (1.0 - y * y), elementwise=True, scalar="tanh(x)")
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
     return xp(x).tanh(_float(x))
-
-
-@operation(x=lambda g, x: g / sqrt(x * x + 1.0), elementwise=True)
-def asinh(x: Any) -> Any:
-    """The inverse hyperbolic sine."""
-    return xp(x).arcsinh(_float(x))
-
-
-@operation(x=lambda g, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)), elementwise=True)
-@quiet
-def acosh(x: Any) -> Any:
-    """The inverse hyperbolic cosine."""
-    return xp(x).arccosh(_float(x))
-
-
-@operation(x=lambda g, x: g / ((1.0 - x) * (1.0 + x)), elementwise=True)
-@quiet
-def atanh(x: Any) -> Any:
-    """The inverse hyperbolic tangent."""
-    return xp(x).arctanh(_float(x))
-
-
-def _hypot_vjp(g: Tensor, this: Any, y: Tensor) -> Tensor:
-    return g * this / where(y == 0, 1.0, y)
-
-
-@operation(a=lambda g, y, a: _hypot_vjp(g, a, y), b=lambda g, y, b: _hypot_vjp(g, b, y), elementwise=True)
-def hypot(a: Any, b: Any) -> Any:
-    """sqrt(a^2 + b^2) without overflow."""
-    return (xp(a) if hasattr(a, "dtype") else xp(b)).hypot(a, b)
 
 
 # -- pieces and steps ----------------------------------------------------------------------------------------
@@ -365,22 +271,30 @@ def _dtype_of_choice(a: Any, b: Any) -> Any:
     return float32 if not arrays and dtype.kind == "f" else dtype
 
 
-@operation(
-    a=lambda g, condition: where(condition, g, 0.0),
-    b=lambda g, condition: where(condition, 0.0, g),
-    elementwise=True,
-    scalar="where(condition, a, b)",
-)
-def where(condition: Any, a: Any, b: Any) -> Any:
-    """a where `condition` holds, else b; the branch not taken gets gradient 0, whatever its value."""
-    module = xp(condition) if hasattr(condition, "dtype") else np
-    dtype = _dtype_of_choice(a, b)
+def _chosen(condition: Any, a: Any, b: Any) -> Any:
+    """a where `condition` holds, else b, of raw arrays and numbers."""
+    if type(a) is np.ndarray and a.dtype is float32 and (type(b) is float or getattr(b, "dtype", None) is float32):
+        dtype = a.dtype  # nearly always
+    else:
+        dtype = _dtype_of_choice(a, b)
     if hasattr(condition, "dtype") and condition.dtype.kind == "b":
         if hasattr(a, "dtype") and a.dtype == dtype:
             return kernels.select(a, condition, b)  # type: ignore[attr-defined]
         if hasattr(b, "dtype") and b.dtype == dtype:
             return kernels.select(b, ~condition, a)  # type: ignore[attr-defined]
+    module = xp(condition) if hasattr(condition, "dtype") else np
     return module.where(condition, a, b).astype(dtype, copy=False)
+
+
+@operation(
+    a=either(lambda g, condition: where(condition, g, 0.0), lambda g, condition: _chosen(condition, g, 0.0)),
+    b=either(lambda g, condition: where(condition, 0.0, g), lambda g, condition: _chosen(condition, 0.0, g)),
+    elementwise=True,
+    scalar="where(condition, a, b)",
+)
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """a where `condition` holds, else b; the branch not taken gets gradient 0, whatever its value."""
+    return _chosen(condition, a, b)
 
 
 def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
@@ -441,26 +355,31 @@ def softplus(x: Any) -> Any:
     return kernels.softplus(_float(x))  # type: ignore[attr-defined]
 
 
-def relu_vjp(g: Tensor, y: Tensor) -> Tensor:
-    if not mode.recording:
-        return Tensor(kernels.relu_backward(g._data, y._data, room(g)))  # type: ignore[attr-defined]
-    return where(y > 0, g, 0.0)
+def relu_gradient(g: Any, y: Any) -> Any:
+    return kernels.relu_backward(g, y, room(g))  # type: ignore[attr-defined]
 
 
-@operation(x=relu_vjp, elementwise=True, overwrites=True, scalar="where(x <= 0, 0, x)")
+@operation(
+    x=either(lambda g, y: where(y > 0, g, 0.0), relu_gradient),
+    elementwise=True,
+    overwrites=True,
+    scalar="where(x <= 0, 0, x)",
+)
 def relu(x: Any) -> Any:
     """max(x, 0)."""
     return kernels.relu(x)  # type: ignore[attr-defined]
 
 
-def leaky_relu_vjp(g: Tensor, x: Tensor, negative_slope: float) -> Tensor:
-    if not mode.recording:
-        made = kernels.leaky_relu_backward(g._data, x._data, negative_slope, room(g))  # type: ignore[attr-defined]
-        return Tensor(made)
-    return where(x > 0, g, negative_slope * g)
+def leaky_relu_gradient(g: Any, x: Any, negative_slope: float) -> Any:
+    return kernels.leaky_relu_backward(g, x, negative_slope, room(g))  # type: ignore[attr-defined]
 
 
-@operation(x=leaky_relu_vjp, elementwise=True, overwrites=True, scalar="where(x > 0, x, negative_slope * x)")
+@operation(
+    x=either(lambda g, x, negative_slope: where(x > 0, g, negative_slope * g), leaky_relu_gradient),
+    elementwise=True,
+    overwrites=True,
+    scalar="where(x > 0, x, negative_slope * x)",
+)
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x above 0, negative_slope x below; the slope at 0 is the negative one."""
     return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]
@@ -473,13 +392,14 @@ def rectified(x: Tensor, negative_slope: float) -> Tensor:
     return relu(x) if negative_slope == 0 else leaky_relu(x, negative_slope)
 
 
-def _elu_vjp(g: Tensor, x: Tensor, alpha: float) -> Tensor:
-    if not mode.recording:
-        return Tensor(kernels.elu_backward(g._data, x._data, alpha))  # type: ignore[attr-defined]
-    return where(x > 0, g, g * (alpha * exp(minimum(x, 0.0))))
-
-
-@operation(x=_elu_vjp, elementwise=True, scalar="where(x > 0, x, alpha * expm1(x))")
+@operation(
+    x=either(
+        lambda g, x, alpha: where(x > 0, g, g * (alpha * exp(minimum(x, 0.0)))),
+        lambda g, x, alpha: kernels.elu_backward(g, x, alpha),  # type: ignore[attr-defined]
+    ),
+    elementwise=True,
+    scalar="where(x > 0, x, alpha * expm1(x))",
+)
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x above 0, alpha (e^x - 1) below (Clevert et al. 2016)."""
     return kernels.elu(_float(x), alpha)  # type: ignore[attr-defined]

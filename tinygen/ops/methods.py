@@ -7,6 +7,7 @@ from tinygen.ops import comparison as c
 from tinygen.ops import elementwise as e
 from tinygen.ops import indexing, linalg, reduction
 from tinygen.ops import manipulation as m
+from tinygen.ops import trigonometry as t
 from tinygen.tensor import Tensor
 
 BINARY = {
@@ -35,7 +36,7 @@ COMPARISONS = {
 UNARY = {"neg": e.negative, "pos": e.positive, "abs": e.abs, "invert": c.bitwise_invert}
 
 METHODS = [
-    *(e.exp, e.log, e.sqrt, e.abs, e.tanh, e.sigmoid, e.clip, e.square, e.sin, e.cos, e.relu, e.sign),
+    *(e.exp, e.log, e.sqrt, e.abs, e.tanh, e.sigmoid, e.clip, e.square, t.sin, t.cos, e.relu, e.sign),
     *(e.floor, e.ceil, e.round, c.isnan, c.isfinite, e.log1p, e.expm1),
     *(
         reduction.sum,

@@ -1,0 +1,102 @@
+"""Trigonometric and hyperbolic functions, as elementwise.py has the others; tanh is there.
+
+hypot'(0, 0) = 0. Held by tests/ops/test_registry.py and tests/ops/test_singular.py.
+"""
+
+from typing import Any
+
+from tinygen.autodiff.primitive import operation
+from tinygen.kernels.array_module import quiet, xp
+from tinygen.ops.elementwise import _float, sqrt, where
+from tinygen.tensor import Tensor
+
+
+@operation(x=lambda g, x: g * cos(x), elementwise=True)
+@quiet
+def sin(x: Any) -> Any:
+    """The sine of x radians."""
+    return xp(x).sin(_float(x))
+
+
+@operation(x=lambda g, x: -g * sin(x), elementwise=True)
+@quiet
+def cos(x: Any) -> Any:
+    """The cosine of x radians."""
+    return xp(x).cos(_float(x))
+
+
+@operation(x=lambda g, y: g * (1.0 + y * y), elementwise=True)
+@quiet
+def tan(x: Any) -> Any:
+    """The tangent of x radians."""
+    return xp(x).tan(_float(x))
+
+
+@operation(x=lambda g, x: g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
+@quiet
+def asin(x: Any) -> Any:
+    """The inverse sine, in radians."""
+    return xp(x).arcsin(_float(x))
+
+
+@operation(x=lambda g, x: -g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
+@quiet
+def acos(x: Any) -> Any:
+    """The inverse cosine, in radians."""
+    return xp(x).arccos(_float(x))
+
+
+@operation(x=lambda g, x: g / (1.0 + x * x), elementwise=True)
+def atan(x: Any) -> Any:
+    """The inverse tangent, in radians."""
+    return xp(x).arctan(_float(x))
+
+
+@operation(a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b), elementwise=True)
+def atan2(a: Any, b: Any) -> Any:
+    """The angle of the point (b, a), in radians."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).arctan2(a, b)
+
+
+@operation(x=lambda g, x: g * cosh(x), elementwise=True)
+@quiet
+def sinh(x: Any) -> Any:
+    """The hyperbolic sine."""
+    return xp(x).sinh(_float(x))
+
+
+@operation(x=lambda g, x: g * sinh(x), elementwise=True)
+@quiet
+def cosh(x: Any) -> Any:
+    """The hyperbolic cosine."""
+    return xp(x).cosh(_float(x))
+
+
+@operation(x=lambda g, x: g / sqrt(x * x + 1.0), elementwise=True)
+def asinh(x: Any) -> Any:
+    """The inverse hyperbolic sine."""
+    return xp(x).arcsinh(_float(x))
+
+
+@operation(x=lambda g, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)), elementwise=True)
+@quiet
+def acosh(x: Any) -> Any:
+    """The inverse hyperbolic cosine."""
+    return xp(x).arccosh(_float(x))
+
+
+@operation(x=lambda g, x: g / ((1.0 - x) * (1.0 + x)), elementwise=True)
+@quiet
+def atanh(x: Any) -> Any:
+    """The inverse hyperbolic tangent."""
+    return xp(x).arctanh(_float(x))
+
+
+def _hypot_vjp(g: Tensor, this: Any, y: Tensor) -> Tensor:
+    return g * this / where(y == 0, 1.0, y)
+
+
+@operation(a=lambda g, y, a: _hypot_vjp(g, a, y), b=lambda g, y, b: _hypot_vjp(g, b, y), elementwise=True)
+def hypot(a: Any, b: Any) -> Any:
+    """sqrt(a^2 + b^2) without overflow."""
+    return (xp(a) if hasattr(a, "dtype") else xp(b)).hypot(a, b)
