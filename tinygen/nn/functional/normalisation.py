@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinygen.autodiff import guard
+from tinygen.autodiff.fusion import fused
 from tinygen.autodiff.mixed_precision import as_dtype
-from tinygen.kernels.array_module import arithmetic
+from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.ops import normalisation as ops
-from tinygen.ops.elementwise import rectified, sqrt
+from tinygen.ops.elementwise import rectified
 from tinygen.ops.linalg import floating, same_dtype
 from tinygen.ops.manipulation import as_tensor
 from tinygen.parallel import average, batch_norm_of_all, share
@@ -37,13 +38,18 @@ def _per_channel(who: str, x: Tensor, **parameters: Tensor | None) -> None:
     same_dtype(who, x, *parameters.values())
 
 
+@fused
+def _scaled(x: Any, mean: Any, rstd: Any, weight: Any, bias: Any) -> Any:
+    return (x - mean) * rstd * weight + bias
+
+
 def _by_running(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """x scaled and shifted per channel by constants."""
-    shape = (1, x.shape[1], *(1,) * (x.ndim - 2))
-    scale = 1.0 / sqrt(var + eps)
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale if bias is None else bias - mean * scale
-    return as_dtype(x * scale.reshape(shape) + shift.reshape(shape), x.dtype)
+    """x scaled and shifted per channel by constants: no gradient goes to these statistics."""
+    shape = (x.shape[1], *(1,) * (x.ndim - 2))
+    rstd = 1.0 / xp(var._data).sqrt(var._data + eps)
+    scale, shift = 1.0 if weight is None else weight.reshape(shape), 0.0 if bias is None else bias.reshape(shape)
+    y = _scaled(x, Tensor(mean._data.reshape(shape)), Tensor(rstd.reshape(shape)), scale, shift)
+    return as_dtype(y, x.dtype)
 
 
 def batch_norm(
