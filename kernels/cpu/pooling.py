@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..definitions import pooling as definition
 from ..definitions.arithmetic import LARGE
 from ..definitions.pooling import Pair
-from .launch import Arguments, flags, floats, integer, integers, launch, task
+from .launch import Arguments, flags, floats, integer, integers, launch, real, task
 from .packing import fetch, load_vector, store_vector
 from .rows_copied import copy_floats, in_order
 from .simd import FLOATS, LANES, address, first_lanes, intrinsic, llvm_call, splat, vector, vfill, vheld, vzero
@@ -78,10 +78,11 @@ def _where_byte(typing: Any, array: Any, index: Any, count: Any, byte: Any, a: A
 
 @task
 def _sum_rectangles(block, part, parts):
-    """Arguments: x, y; from and to of the rows, of the columns of each pixel of y; height and width of x, channels; and
-    what the tasks below are told."""
-    x, y, rows, columns = floats(block, 0), floats(block, 1), integers(block, 2), integers(block, 3)
-    height, width, channels = integer(block, 4), integer(block, 5), integer(block, 6)
+    """Arguments: x, y; scale; from and to of the rows, of the columns of each pixel of y; height and width of x,
+    channels; and what the tasks below are told."""
+    x, y, scale = floats(block, 0), floats(block, 1), np.float32(real(block, 2))
+    rows, columns = integers(block, 3), integers(block, 4)
+    height, width, channels = integer(block, 5), integer(block, 6), integer(block, 7)
     high, wide = rows.size // 2, columns.size // 2
     lines = y.size // (wide * channels)
     for line in range(lines * part // parts, lines * (part + 1) // parts):
@@ -90,7 +91,7 @@ def _sum_rectangles(block, part, parts):
         for w in range(wide):
             v0, v1 = columns[2 * w], columns[2 * w + 1]
             to = (line * wide + w) * channels
-            if r1 - r0 == 1 and v1 - v0 == 1:
+            if r1 - r0 == 1 and v1 - v0 == 1 and scale == 1:
                 copy_floats(x, ((image + r0) * width + v0) * channels, y, to, channels)
             else:
                 for c in range(0, channels, LANES):
@@ -100,7 +101,7 @@ def _sum_rectangles(block, part, parts):
                             at = ((image + r) * width + v) * channels + c
                             fetch(x, at + _AHEAD)
                             total = total + load_vector(x, at, channels - c, _ZERO)
-                    store_vector(y, to + c, channels - c, total)
+                    store_vector(y, to + c, channels - c, total * vfill(scale))
 
 
 @task
@@ -214,24 +215,24 @@ def _channels_last(x: Array) -> Array:
     return in_order(x.transpose(0, 2, 3, 1))
 
 
-def _summed(x: Array, shape: tuple[int, ...], numbers: Arguments) -> Array:
+def _summed(x: Array, scale: float, shape: tuple[int, ...], numbers: Arguments) -> Array:
     y = np.empty(shape, _FLOAT)
-    launch(_sum_rectangles, thread_count(x.size + y.size, LARGE), _channels_last(x), y, numbers)
+    launch(_sum_rectangles, thread_count(x.size + y.size, LARGE), _channels_last(x), y, scale, numbers)
     return y.transpose(0, 3, 1, 2)
 
 
-def sum_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
-    """The sum of every window of images (N, C, H, W); see the definition."""
+def sum_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Array:
+    """The sum of every window of images (N, C, H, W), times `scale`; see the definition."""
     if x.dtype != _FLOAT or not x.size:
-        return definition.sum_windows(x, kernel, stride, padding)
-    return _summed(x, *_of_windows(x.shape, kernel, stride, padding))
+        return definition.sum_windows(x, kernel, stride, padding, scale)
+    return _summed(x, scale, *_of_windows(x.shape, kernel, stride, padding))
 
 
-def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
-    """Each entry of g (N, C, OH, OW) added at every place of its window; see the definition."""
+def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Array:
+    """Each entry of g (N, C, OH, OW), times `scale`, added at every place of its window; see the definition."""
     if g.dtype != _FLOAT or not g.size:
-        return definition.spread_windows(g, size, kernel, stride, padding)
-    return _summed(g, *_of_pixels(g.shape, size, kernel, stride, padding))
+        return definition.spread_windows(g, size, kernel, stride, padding, scale)
+    return _summed(g, scale, *_of_pixels(g.shape, size, kernel, stride, padding))
 
 
 # ---- maxima

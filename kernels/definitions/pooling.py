@@ -58,22 +58,22 @@ def windows(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
 
 
 @rounded_once
-def sum_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
-    """The sum of every window of images (N, C, H, W)."""
+def sum_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Array:
+    """The sum of every window of images (N, C, H, W), times `scale`."""
     size = windows(x.shape[2:], kernel, stride, padding)
     x = bordered(x, padding, 0.0)
-    out = None
-    for place in places(size, kernel, stride):
-        if out is None:
-            out = x[place].copy(order="K")
-        else:
-            out += x[place]
-    return out
+    first, *others = places(size, kernel, stride)
+    out = x[first].copy(order="K")
+    for place in others:
+        out += x[place]
+    return out if scale == 1 else out * scale
 
 
 @rounded_once
-def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
-    """Each entry of g (N, C, OH, OW) added at every place of its window, in images of `size`: sum_windows' adjoint."""
+def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Array:
+    """Each entry of g (N, C, OH, OW), times `scale`, added at every place of its window, in images of `size`:
+    sum_windows' adjoint."""
+    g = g if scale == 1 else g * scale
     out = allocate(g, (size[0] + 2 * padding[0], size[1] + 2 * padding[1]), 0.0)
     apart = kernel[0] <= stride[0] and kernel[1] <= stride[1]
     for place in places(g.shape[2:], kernel, stride):

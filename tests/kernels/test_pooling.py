@@ -59,6 +59,13 @@ def test_images_equal_the_definition(case, channels, least):
     g = images(n, channels, y.shape[2:], 1)
     back, expected = cpu.spread_windows(g, size, *window), definition.spread_windows(g, size, *window)
     np.testing.assert_allclose(back, expected, rtol=0, atol=1e-5)
+    for scaled, plain in (
+        (cpu.sum_windows(x, *window, 0.3), y),
+        (cpu.spread_windows(g, size, *window, 0.3), back),
+        (definition.sum_windows(x, *window, 0.3), y),
+        (definition.spread_windows(g, size, *window, 0.3), back),
+    ):
+        np.testing.assert_allclose(scaled, np.float32(0.3) * plain, rtol=0, atol=1e-5)
     for found in (y, back):
         assert found.dtype == np.float32
         assert found.transpose(0, 2, 3, 1).flags.c_contiguous

@@ -294,8 +294,8 @@ for _kernel, _stride, _padding, _dilation, _size in _WINDOWS:
     _rest = (_kernel, _stride, _padding)
     _which = np.arange(2 * _apart[0] * _apart[1]).reshape(1, 2, *_apart) % (_kernel[0] * _kernel[1])
     CASES += [
-        case(pooling.sum_windows, real(1, 2, *_size), *_rest),
-        case(pooling.spread_windows, real(1, 2, *_out), _size, *_rest),
+        case(pooling.sum_windows, real(1, 2, *_size), *_rest, 0.3),
+        case(pooling.spread_windows, real(1, 2, *_out), _size, *_rest, 0.3),
         case(pooling._max_pool2d, distinct(1, 2, *_size), *_rest, _dilation),
         case(pooling.place_chosen, real(1, 2, *_apart), _which, _size, *_rest, _dilation),
         case(pooling.pick_chosen, real(1, 2, *_size), _which, *_rest, _dilation),

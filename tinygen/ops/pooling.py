@@ -25,26 +25,31 @@ from tinygen.tensor import ArrayLike, Tensor
 
 @operation(
     x=either(
-        lambda g, x_shape, kernel, stride, padding: spread_windows(g, x_shape[2:], kernel, stride, padding),
-        lambda g, x_shape, kernel, stride, padding: spread_windows.forward(g, x_shape[2:], kernel, stride, padding),
+        lambda g, x_shape, kernel, stride, padding, scale: spread_windows(
+            g, x_shape[2:], kernel, stride, padding, scale
+        ),
+        lambda g, x_shape, kernel, stride, padding, scale: spread_windows.forward(
+            g, x_shape[2:], kernel, stride, padding, scale
+        ),
     ),
     moves=True,
 )
-def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair) -> Any:
-    """The sum of every window of images (N, C, H, W)."""
-    return kernels.sum_windows(x, kernel, stride, padding)  # type: ignore[attr-defined]
+def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Any:
+    """The sum of every window of images (N, C, H, W), times `scale`."""
+    return kernels.sum_windows(x, kernel, stride, padding, scale)  # type: ignore[attr-defined]
 
 
 @operation(
     g=either(
-        lambda g, kernel, stride, padding: sum_windows(g, kernel, stride, padding),
-        lambda g, kernel, stride, padding: sum_windows.forward(g, kernel, stride, padding),
+        lambda g, kernel, stride, padding, scale: sum_windows(g, kernel, stride, padding, scale),
+        lambda g, kernel, stride, padding, scale: sum_windows.forward(g, kernel, stride, padding, scale),
     ),
     moves=True,
 )
-def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
-    """Each entry of g added at every place of its window, in images of `size`; the adjoint of `sum_windows`."""
-    return kernels.spread_windows(g, size, kernel, stride, padding)  # type: ignore[attr-defined]
+def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Any:
+    """Each entry of g, times `scale`, added at every place of its window, in images of `size`; the adjoint of
+    `sum_windows`."""
+    return kernels.spread_windows(g, size, kernel, stride, padding, scale)  # type: ignore[attr-defined]
 
 
 # -- maxima --------------------------------------------------------------------------------------------------
@@ -152,4 +157,4 @@ def avg_pool2d(
         ValueError: sizes that do not fit.
     """
     x, k, s, p, _ = _checked("avg_pool2d", x, kernel_size, stride, padding, 1)
-    return sum_windows(x, k, s, p) * (1.0 / (k[0] * k[1]))
+    return sum_windows(x, k, s, p, 1.0 / (k[0] * k[1]))
