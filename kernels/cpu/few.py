@@ -16,12 +16,11 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.np.ufunc import _internal  # type: ignore[attr-defined]
 
+from ..definitions.arithmetic import FEW
 from .arguments import word
 from .compiled import cache_of, uncollected
 from .launch import task
 from .simd import intrinsic
-
-FEW = 1 << 16  # entries: more are worth a second thread, and may be worth a way past the caches
 
 _INT = ir.IntType(64)
 _MOST = 32  # arguments of a task

@@ -51,8 +51,13 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     size = prod(shape)
     if not size:
         return definition.fused(chain, arrays, shape)
-    if shape and size < FEW and len(kinds) == len(given) and "f" in kinds and not chain.total:
-        made = on_few(chain, kinds)(*given)
+    if shape and size < FEW and len(kinds) == len(given) and "f" in kinds and chain.total != "examples":
+        work, steps, run = _on_few(chain, kinds)
+        if chain.total:
+            sums = np.empty(1)
+            launch(work, 1, *given, sums, 1, 0, 1, 1, size, steps)
+            return (np.asarray(sums[0], _FLOAT),)
+        made = run(*given)
         return made if type(made) is tuple else (made,)
     loops, read = loops_over(given, shape, first_apart=chain.total == "examples")
     work, numbers = _prepared(chain, loops)
@@ -76,11 +81,20 @@ def _prepared(chain: Chain, loops: Loops) -> tuple[task, Arguments]:
     return compiled(chain, tuple([steps[2] == 0 for steps in loops.steps])), numbers
 
 
+def on_few(chain: Chain) -> Any:
+    """The function that gives the outputs of `chain` for few contiguous arrays of one shape, each of which it reads."""
+    return _on_few(chain, "f" * len(chain.reads))[2]
+
+
 @lru_cache(maxsize=4096)
-def on_few(chain: Chain, kinds: str) -> Any:
-    """The function for `chain` of few entries, of arguments of these kinds (few.py)."""
-    loops = 1, 0, 1, 1, COUNT, *[0] * (2 * len(kinds))  # pieces, past, the loops, the arrays' steps in the outer ones
-    return few(compiled(chain, tuple([kind == "n" for kind in kinds])), kinds, *loops, results=len(chain.outputs)).run
+def _on_few(chain: Chain, kinds: str) -> tuple[task, tuple[int, ...], Any]:
+    """For arguments of these `kinds` (few.py), in one loop: the function for `chain`, its arguments' steps in the outer
+    loops, and where every entry is given, the function as one of NumPy's."""
+    work, steps = compiled(chain, tuple([kind == "n" for kind in kinds])), (0,) * (2 * len(kinds))
+    if chain.total:
+        return work, steps, None
+    numbers = 1, 0, 1, 1, COUNT, *steps  # pieces, past; the loops
+    return work, steps, few(work, kinds, *numbers, results=len(chain.outputs)).run
 
 
 # ---- from a chain to the text of a function

@@ -146,7 +146,10 @@ def relu_backward(g: Array, x: Array, room: Array | None = None) -> Array:
 
 def leaky_relu(x: Array, negative_slope: float) -> Array:
     """x above 0, negative_slope x below; see the definition."""
-    return leaky_relu_backward(x, x, negative_slope)
+    if x.dtype != _FLOAT:
+        return definition.leaky_relu(x, negative_slope)
+    slope = number(negative_slope)
+    return _LEAKY.run(x, x, slope) if are_few(x) else _on_many(_leaky, (x, x), (slope,))
 
 
 def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array | None = None) -> Array:

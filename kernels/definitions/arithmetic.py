@@ -4,6 +4,7 @@ from typing import Any
 
 Array = Any
 
+FEW = 1 << 16  # elements from which on a second thread pays for arithmetic, and a way past the caches may
 LARGE = 1 << 17  # elements from which on a kernel pays for arithmetic; fewer are computed sooner than one is found
 
 

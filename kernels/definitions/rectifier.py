@@ -27,7 +27,8 @@ def relu_backward(g: Array, x: Array, room: Array | None = None) -> Array:
 @rounded_once
 def leaky_relu(x: Array, negative_slope: float) -> Array:
     """x above 0, negative_slope x below."""
-    y = x * x.dtype.type(negative_slope)
+    y = xp(x).empty_like(x)
+    y[...] = x * x.dtype.type(negative_slope)
     xp(x).copyto(y, x, where=x > 0)
     return y
 

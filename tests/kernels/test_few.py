@@ -16,7 +16,7 @@ def _scaled(block, part, parts):
     condition, x, scale = flags(block, 0), floats(block, 1), floats(block, 2)
     y, z = floats(block, 3), floats(block, 4)
     for i in range(integer(block, 5)):
-        y[i] = scale[0] * x[i] + np.float32(integer(block, 6))
+        y[i] = scale[scale.size - 1] * x[i] + np.float32(integer(block, 6))
         z[i] = x[i] if condition[i] else np.float32(0)
 
 

@@ -33,6 +33,7 @@ from tinygen.autodiff.primitive import REGISTRY, Primitive, registered
 from tinygen.autodiff.tape import Node, mode, recording
 from tinygen.autodiff.tracing import apply, gradients, lowered, replayed, tracing
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.arithmetic import FEW
 from tinygen.kernels.expression import ARGUMENT, Chain, Expression, argument, in_order
 from tinygen.kernels.loops import is_array
 from tinygen.tensor import Tensor, float32, float64
@@ -137,26 +138,32 @@ class Fused(Primitive):
         return raw if _of_one_dtype(raw) in (float32, float64) else promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
-        if kernels.choose(raw[0]) == "cpu" and self.total is None:
-            shape = raw[0].shape
-            for array in raw:
-                if type(array) is not np.ndarray or array.dtype is not float32 or array.shape != shape:
-                    break
-            else:  # nearly always
-                return kernels.load("fused", "cpu")(self.chain, raw, shape)[0]
-        arrays = self._read(raw)
-        shape = _together(arrays)
+        shape = _alike(raw)
+        if shape is not None and kernels.choose(raw[0]) == "cpu":  # nearly always
+            if self._on_few is not None and shape and raw[0].size < FEW:
+                return self._on_few(*raw)
+            dtype = float32
+        else:
+            arrays = self._read(raw)
+            shape, dtype = _together(arrays), _of_one_dtype(arrays)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
-        dtype = _of_one_dtype(arrays)
         if dtype is not None and dtype.kind in "fV":
-            return kernels.load("fused", kernels.choose(arrays[0]))(self.chain, raw, shape)[0]
+            version = kernels.choose(next(a for a in raw if is_array(a)))
+            return kernels.load("fused", version)(self.chain, raw, shape)[0]
         with recording(False):
             y = self.run(*(Tensor(a) if is_array(a) else a for a in raw))
             if self.total:
                 whole = apply("broadcast_to", y, shape)
                 y = apply("sum", whole, tuple(range(self.total == "examples", len(shape))))
             return y._data
+
+    @cached_property
+    def _on_few(self) -> Any:
+        """The function of few arrays alike; None where a kernel adds up, or does not read all of them."""
+        from tinygen.kernels.cpu.fusion import on_few
+
+        return None if self.total or len(self.chain.reads) < self.arity else on_few(self.chain)
 
     def _read(self, raw: Sequence[Any]) -> list[Any]:
         """The arrays that the chain depends on."""
@@ -205,6 +212,19 @@ class Fused(Primitive):
         if live is not None and self.total:
             live = self._beside(live, shape)
         return derivative.masks(values, live, shape)
+
+
+def _alike(values: Sequence[Any]) -> tuple[int, ...] | None:
+    """The shape of `values` where all are NumPy's arrays of float32, in order in memory and of one shape, else None."""
+    shape = None
+    for value in values:
+        if type(value) is not np.ndarray or value.dtype is not float32 or not value.flags.c_contiguous:
+            return None
+        if shape is None:
+            shape = value.shape
+        elif value.shape != shape:
+            return None
+    return shape
 
 
 def _together(arrays: list[Any]) -> tuple[int, ...]:

@@ -162,14 +162,13 @@ def _returned(buffer: Any, exposure: Exposure) -> None:
     _enter(_altered, buffer, past)
 
 
-def written(*arrays: Any) -> None:
-    """The project has written into `arrays`: graphs that recorded one are stale."""
+def written(array: Any) -> None:
+    """The project has written into `array`: graphs that recorded it are stale."""
     global horizon
     if (graph := recording()) is not None:
-        graph.written += arrays  # each replay writes
+        graph.written.append(array)  # each replay writes
     horizon = now()
-    for array in arrays:
-        _enter(_written, buffer_of(array), horizon)
+    _enter(_written, buffer_of(array), horizon)
 
 
 def shared(buffer: Any) -> bool:

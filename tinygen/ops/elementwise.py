@@ -7,6 +7,7 @@ and sign have gradient 0 · what `where` does not take has gradient 0, of every 
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -240,23 +241,22 @@ def _share(g: Tensor, this: Any, other: Any, y: Tensor) -> Tensor:
     return where(this == other, 0.5 * g, where(this == y, g, 0.0))
 
 
-@operation(
-    a=lambda g, y, a, b: _share(g, a, b, y),
-    b=lambda g, y, a, b: _share(g, b, a, y),
-    elementwise=True,
-    scalar="where(a > b, a, where(a == a, b, a))",
-)
+def _shared(g: Any, this: Any, other: Any, y: Any) -> Any:
+    """`_share` of arrays."""
+    return _chosen(this == other, 0.5 * g, _chosen(this == y, g, 0.0))
+
+
+_OF_A = either(lambda g, y, a, b: _share(g, a, b, y), lambda g, y, a, b: _shared(g, a, b, y))
+_OF_B = either(lambda g, y, a, b: _share(g, b, a, y), lambda g, y, a, b: _shared(g, b, a, y))
+
+
+@operation(a=_OF_A, b=_OF_B, elementwise=True, scalar="where(a > b, a, where(a == a, b, a))")
 def maximum(a: Any, b: Any) -> Any:
     """The larger of a and b; NaN wins."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).maximum(a, b)
 
 
-@operation(
-    a=lambda g, y, a, b: _share(g, a, b, y),
-    b=lambda g, y, a, b: _share(g, b, a, y),
-    elementwise=True,
-    scalar="where(a < b, a, where(a == a, b, a))",
-)
+@operation(a=_OF_A, b=_OF_B, elementwise=True, scalar="where(a < b, a, where(a == a, b, a))")
 def minimum(a: Any, b: Any) -> Any:
     """The smaller of a and b; NaN wins."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).minimum(a, b)
@@ -303,8 +303,25 @@ def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
     return logical_and(above, below)
 
 
+_NUMBERS = frozenset([float, int])
+
+
+@lru_cache(maxsize=256)
+def _bound(value: float) -> Any:
+    """A number as NumPy takes it soonest."""
+    return np.array(value, float32)
+
+
+def _clip_gradient(g: Any, x: Any, min: Any, max: Any) -> Any:
+    if min is None or max is None:
+        inside = True if min is max else x <= max if min is None else x >= min
+    else:
+        inside = (x >= min) & (x <= max)
+    return _chosen(inside, g, 0.0)
+
+
 @operation(
-    x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0),
+    x=either(lambda g, x, min, max: where(_inside(x, min, max), g, 0.0), _clip_gradient),
     min=lambda g, x, min, max: where((x < min) if max is None else (x < min) & (min <= max), g, 0.0),
     max=lambda g, x, min, max: where((x if min is None else maximum(x, min)) > max, g, 0.0),
     elementwise=True,
@@ -315,6 +332,8 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     where the bounds cross, max wins."""
     if min is None and max is None:
         return x.copy()
+    if type(x) is np.ndarray and x.dtype is float32 and type(min) in _NUMBERS and type(max) in _NUMBERS:
+        return np.minimum(np.maximum(x, _bound(min)), _bound(max))
     return xp(x).clip(x, min, max)
 
 
