@@ -114,9 +114,7 @@ _FEW = [few(_map, "f", kind) for kind in (_SIGMOID, _SOFTPLUS, _NORMAL_CDF)]
 _ERF = {"f": _erf, "d": _erf.variant("_erf_doubles", floats=doubles)}
 
 
-def _forward(kind: int, x: Array) -> Array:
-    if are_few(x):
-        return _FEW[kind].run(x)
+def _on_many(kind: int, x: Array) -> Array:
     y = np.empty_like(x, subok=False)
     launch(_map, thread_count(x.size, _SERIAL), laid_out_like(x, y), y, kind)
     return y
@@ -124,17 +122,23 @@ def _forward(kind: int, x: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), laid out in memory as x."""
-    return _forward(_SIGMOID, x) if x.dtype == _FLOAT else definition.sigmoid(x)
+    if x.dtype != _FLOAT:
+        return definition.sigmoid(x)
+    return _FEW[_SIGMOID].run(x) if are_few(x) else _on_many(_SIGMOID, x)
 
 
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), laid out in memory as x."""
-    return _forward(_SOFTPLUS, x) if x.dtype == _FLOAT else definition.softplus(x)
+    if x.dtype != _FLOAT:
+        return definition.softplus(x)
+    return _FEW[_SOFTPLUS].run(x) if are_few(x) else _on_many(_SOFTPLUS, x)
 
 
 def normal_cdf(x: Array) -> Array:
     """Phi(x), the normal distribution function, laid out in memory as x."""
-    return _forward(_NORMAL_CDF, x) if x.dtype == _FLOAT else definition.normal_cdf(x)
+    if x.dtype != _FLOAT:
+        return definition.normal_cdf(x)
+    return _FEW[_NORMAL_CDF].run(x) if are_few(x) else _on_many(_NORMAL_CDF, x)
 
 
 def erf(x: Array) -> Array:

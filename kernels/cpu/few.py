@@ -104,7 +104,7 @@ def _compiled_loop() -> Any:
 
 def are_few(a: Any, b: Any = None) -> bool:
     """Whether arrays of one shape are for such functions."""
-    return bool(a.size < FEW and a.flags.c_contiguous and (b is None or b.flags.c_contiguous) and a.ndim)
+    return a.size < FEW and a.flags.c_contiguous and (b is None or b.flags.c_contiguous) and a.ndim > 0  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=256)

@@ -54,9 +54,9 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
     if shape and size < FEW and len(kinds) == len(given) and "f" in kinds and chain.total != "examples":
         work, steps, run = _on_few(chain, kinds)
         if chain.total:
-            sums = np.empty(1)
-            launch(work, 1, *given, sums, 1, 0, 1, 1, size, steps)
-            return (np.asarray(sums[0], _FLOAT),)
+            total = np.empty(())
+            launch(work, 1, *given, total, 1, 0, 1, 1, size, steps)
+            return (total.astype(_FLOAT),)
         made = run(*given)
         return made if type(made) is tuple else (made,)
     loops, read = loops_over(given, shape, first_apart=chain.total == "examples")

@@ -134,22 +134,23 @@ class Fused(Primitive):
             found = self._derivatives[wanted] = Derivative(self, wanted)
         return found
 
+    @cached_property
+    def _of_all(self) -> Derivative:
+        return self.derivative((True,) * self.arity)
+
     def arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
         return raw if _of_one_dtype(raw) in (float32, float64) else promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
-        shape = _alike(raw)
-        if shape is not None and kernels.choose(raw[0]) == "cpu":  # nearly always
-            if self._on_few is not None and shape and raw[0].size < FEW:
-                return self._on_few(*raw)
-            dtype = float32
-        else:
+        shape, version, dtype = _alike(raw), kernels.choose(raw[0]), float32
+        if shape is None or version != "cpu":
             arrays = self._read(raw)
-            shape, dtype = _together(arrays), _of_one_dtype(arrays)
+            shape, version, dtype = _together(arrays), kernels.choose(arrays[0]), _of_one_dtype(arrays)
+        elif self._on_few is not None and shape and raw[0].size < FEW:  # nearly always
+            return self._on_few(*raw)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
         if dtype is not None and dtype.kind in "fV":
-            version = kernels.choose(next(a for a in raw if is_array(a)))
             return kernels.load("fused", version)(self.chain, raw, shape)[0]
         with recording(False):
             y = self.run(*(Tensor(a) if is_array(a) else a for a in raw))
@@ -170,7 +171,7 @@ class Fused(Primitive):
         return [a for i in self.chain.reads if type(a := raw[i]) is np.ndarray or is_array(a)]
 
     def retains(self, nodes: tuple[Any, ...], args: tuple[Any, ...], raw: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
-        derivative = self.derivative(tuple([node is not None for node in nodes]))
+        derivative = self._of_all if None not in nodes else self.derivative(tuple([n is not None for n in nodes]))
         values = args
         for a in args:
             if not (derivative.reads_all and isinstance(a, Tensor)):
@@ -229,8 +230,11 @@ def _alike(values: Sequence[Any]) -> tuple[int, ...] | None:
 
 def _together(arrays: list[Any]) -> tuple[int, ...]:
     """The shape that the arrays broadcast to."""
-    shapes = {a.shape for a in arrays}
-    return shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
+    shape = arrays[0].shape
+    for a in arrays:
+        if a.shape != shape:
+            return np.broadcast_shapes(*[a.shape for a in arrays])
+    return shape  # type: ignore[no-any-return]
 
 
 def _of_one_dtype(values: Sequence[Any]) -> Any:

@@ -25,7 +25,7 @@ from tinygen.tensor import Tensor, float32
 
 def _float(x: Any) -> Any:
     """Integers and booleans enter functions of real numbers as float32. (`gradcheck` alone comes with complex ones.)"""
-    return x if x.dtype.kind in "fcV" else x.astype(float32)
+    return x if x.dtype is float32 or x.dtype.kind in "fcV" else x.astype(float32)
 
 
 def _zero(g: Tensor) -> Tensor:
