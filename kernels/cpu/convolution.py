@@ -25,6 +25,7 @@ from tinygen.kernels.cpu.convolution_plan import Plan, Shape
 from tinygen.kernels.cpu.simd import LANES
 from tinygen.kernels.definitions import convolution as definition
 from tinygen.kernels.definitions.convolution import Pair
+from tinygen.kernels.definitions.rectifier import rectified
 
 Array = NDArray[Any]
 Geometry = tuple[Pair, Pair, Pair]  # stride, padding, dilation
@@ -32,15 +33,24 @@ _FLOAT = np.dtype(np.float32)
 
 
 def _convolution(
-    source: Shape, target: Shape, kernel: Pair, geometry: Geometry, groups: int, negative_slope: float, adjoint: bool
+    source: Shape,
+    target: Shape,
+    kernel: Pair,
+    geometry: Geometry,
+    groups: int,
+    negative_slope: float,
+    adjoint: bool,
+    of_each: bool,
 ) -> Plan:
-    """From an NHWC source to a target: a convolution or, if `adjoint`, an input gradient."""
+    """From an NHWC source to a target: a convolution or, if `adjoint`, an input gradient. With a bias `of_each` image,
+    where the form knows none, what comes after it is left out too."""
     along = adjoint_axis if adjoint else forward_axis
     h, w = (along(*rest) for rest in zip(kernel, *geometry, target[1:3]))
     stride, _, dilation = geometry
     channels = (source[3], target[3])
     if tiles.suits(*channels, kernel, stride, dilation, groups) and tiles.pays(*channels, kernel, h, w):
-        return winograd.plan(source, target, kernel, h, w, negative_slope, adjoint)
+        return winograd.plan(source, target, kernel, h, w, negative_slope, adjoint, of_each)
+    negative_slope = 1.0 if of_each else negative_slope
     if groups == 1 and columns.suits(source, target, kernel[0] * kernel[1], h, w):
         return columns.plan(source, target, kernel, h, w, negative_slope, adjoint)
     form = grouped if groups > 1 and grouped.suits(*channels, groups) else direct
@@ -83,7 +93,8 @@ def _forward(
 ) -> Plan:
     geometry = (stride, padding, dilation)
     size = definition.check(x, w, None, bias, w[0], groups, geometry)
-    return _convolution(_in_memory(x), (x[0], *size, w[0]), (w[2], w[3]), geometry, groups, slope, False)
+    of_each = bias is not None and len(bias) == 2
+    return _convolution(_in_memory(x), (x[0], *size, w[0]), (w[2], w[3]), geometry, groups, slope, False, of_each)
 
 
 @lru_cache(maxsize=512)
@@ -100,7 +111,9 @@ def _backward(
 ) -> Plan:
     n, channels, geometry = g[0], w[1] * groups, (stride, padding, dilation)
     definition.check((n, channels, *input_size), w, g, bias, channels, groups, geometry)
-    return _convolution(_in_memory(g), (n, *input_size, channels), (w[2], w[3]), geometry, groups, slope, True)
+    of_each = bias is not None and len(bias) == 2
+    target = (n, *input_size, channels)
+    return _convolution(_in_memory(g), target, (w[2], w[3]), geometry, groups, slope, True, of_each)
 
 
 @lru_cache(maxsize=512)
@@ -117,8 +130,18 @@ def _no_bias(channels: int) -> Array:
     return np.zeros(channels, np.float32)
 
 
-def _of(bias: Array | None, channels: int) -> Array:
-    return _no_bias(channels) if bias is None else np.ascontiguousarray(bias, _FLOAT)
+def _run(plan: Plan, x: Array, w: Array, bias: Array | None, slope: float) -> Array:
+    """(N, C, H, W) of an image and a weight in any order of memory."""
+    image, weight, channels = nhwc(x), np.ascontiguousarray(w, _FLOAT), plan.shape[3]
+    if bias is None:
+        y = plan.run(image, weight, _no_bias(channels))
+    elif bias.ndim == 1 or plan.of_each:
+        y = plan.run(image, weight, np.ascontiguousarray(bias, _FLOAT))
+    else:
+        y = plan.run(image, weight, _no_bias(channels))
+        y += bias[:, None, None]
+        y = rectified(y, slope)
+    return y.transpose(0, 3, 1, 2)
 
 
 def conv2d(
@@ -131,13 +154,12 @@ def conv2d(
     groups: int = 1,
     negative_slope: float = 1.0,
 ) -> Array:
-    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW); see the definition."""
+    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) or (N, K) -> (N, K, OH, OW), rectified."""
     if x.dtype != _FLOAT or not x.size or not w.size:
         return definition.conv2d(x, w, bias, stride, padding, dilation, groups, negative_slope)
     of_bias = None if bias is None else bias.shape
     plan = _forward(x.shape, w.shape, of_bias, stride, padding, dilation, groups, negative_slope)
-    y = plan.run(nhwc(x), np.ascontiguousarray(w, _FLOAT), _of(bias, w.shape[0]))
-    return y.transpose(0, 3, 1, 2)
+    return _run(plan, x, w, bias, negative_slope)
 
 
 def conv2d_input_grad(
@@ -156,8 +178,7 @@ def conv2d_input_grad(
         return definition.conv2d_input_grad(g, w, bias, input_size, stride, padding, dilation, groups, negative_slope)
     of_bias = None if bias is None else bias.shape
     plan = _backward(g.shape, w.shape, of_bias, input_size, stride, padding, dilation, groups, negative_slope)
-    x = plan.run(nhwc(g), np.ascontiguousarray(w, _FLOAT), _of(bias, plan.shape[3]))
-    return x.transpose(0, 3, 1, 2)
+    return _run(plan, g, w, bias, negative_slope)
 
 
 def conv2d_weight_grad(

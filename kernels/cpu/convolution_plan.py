@@ -5,7 +5,8 @@ weight, then multiplies; for a gradient in the weight each thread makes a sum of
 fixed order. The arguments of a task are
 
     0, 1       source (N, H, W, C) and weight (K, C / groups, KH, KW), or image and output of a convolution
-    2          bias, or zeros, of a convolution; in a gradient all that follow are one place ahead
+    2          bias of a convolution, or zeros: one for all images or, `of_each`, theirs one behind the other; in a
+               gradient all that follow are one place ahead
     3, 4       the result, and memory to work in: first what threads share, then what each has for itself
     from 5     what the form has put into `Plan.tables`
 
@@ -46,6 +47,7 @@ class Plan:
     own: int  # ... and that each has for itself
     tables: Arguments
     most: int = 1 << 30  # threads
+    of_each: bool = False  # whether a bias is read that each image has for itself
 
     def run(self, *given: Array) -> Array:
         """The result for arrays (x, w, bias), or (x, g)."""

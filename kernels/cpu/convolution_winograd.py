@@ -147,7 +147,7 @@ def _forward(block, part, parts):
     geometry, bands, tiles = integers(block, 5), integers(block, 6), integers(block, 7)
     v_table, m_table, runs, zeros = integers(block, 8), integers(block, 9), integers(block, 10), floats(block, 11)
     sizes, slope = integers(block, 13), floats(block, 14)
-    shared, own, v_at, m_at, v_plane, m_plane = several(sizes, 7, 6)
+    shared, own, v_at, m_at, v_plane, m_plane, bias_step = several(sizes, 7, 7)
     lines = u[shared + part * own :]
     v, m = lines[v_at:], lines[m_at:]
     pieces, images = several(geometry, UNITS, 2)
@@ -178,9 +178,10 @@ def _forward(block, part, parts):
                 h, w = a * write + e, b * write + f
                 high, wide = min(high, (out_height - 1 - h) // write + 1), min(wide, (out_width - 1 - w) // write + 1)
                 at, to = (tile * here + i) * outputs, (((image + i) * out_height + h) * out_width + w) * outputs
+                own_bias = (image + i) * bias_step
                 for k in range(0, outputs, LANES):
-                    a, b = at + k, to + k
-                    _output(m, a, n * m_plane, m_plane, bias, k, slope, out, b, down, across, high, wide, TILE * down)
+                    a, b, c = at + k, to + k, own_bias + k
+                    _output(m, a, n * m_plane, m_plane, bias, c, slope, out, b, down, across, high, wide, TILE * down)
 
 
 @task
@@ -280,8 +281,17 @@ def _sizes(p: Tiling, channels: int, outputs: int) -> tuple[int, int, int, int]:
     return rows, points * (rows * outputs + APART), p.most * rows + APART, p.most * outputs + APART
 
 
-def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis, negative_slope: float, adjoint: bool) -> Plan:
-    """From an NHWC `source` to a `target`, rectified."""
+def plan(
+    source: Shape,
+    target: Shape,
+    kernel: Pair,
+    h: Axis,
+    w: Axis,
+    negative_slope: float,
+    adjoint: bool,
+    of_each: bool,
+) -> Plan:
+    """From an NHWC `source` to a `target`, with a bias for all images or `of_each`, rectified."""
     p = tiling_of(source[0], source[1:], target[1:], kernel[0], h, w)
     inputs, outputs, taps = source[3], target[3], kernel[0] ** 2
     rows, planes, v_plane, m_plane = _sizes(p, inputs, outputs)
@@ -290,12 +300,14 @@ def plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis, negative_
     _, v_at, m_at, own = rooms(p.lines, points * v_plane, points * m_plane)
     steps = (outputs * taps, taps) if adjoint else (taps, inputs * taps)
     own = max(own, _block_size(taps))
-    sizes = [taps, written, rows, outputs, inputs, *steps, shared, own, v_at, m_at, v_plane, m_plane]
+    bias_step = outputs if of_each else 0
+    sizes = [taps, written, rows, outputs, inputs, *steps, shared, own, v_at, m_at, v_plane, m_plane, bias_step]
     tables = (
         *(p.geometry, p.bands, p.tiles, p.v_table, p.m_table, p.runs, np.zeros(outputs, np.float32)),
         *(p.places, np.array(sizes, np.intp), np.array([negative_slope], np.float32)),
     )
-    return Plan(TASKS[p.taps][0], target, max(p.pieces, inputs * outputs * taps // PACKED), shared, own, tables)
+    units = max(p.pieces, inputs * outputs * taps // PACKED)
+    return Plan(TASKS[p.taps][0], target, units, shared, own, tables, of_each=of_each)
 
 
 def weight_plan(source: Shape, target: Shape, kernel: Pair, h: Axis, w: Axis) -> Plan:

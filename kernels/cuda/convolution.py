@@ -9,6 +9,7 @@ from math import gcd, prod
 from typing import Any
 
 from ..definitions.convolution import Pair, check
+from ..definitions.rectifier import rectified
 from . import gemm
 from .launch import THREADS, address, arithmetic, ceil_div, cupy, launch
 from .layout import channels_last
@@ -30,7 +31,7 @@ def conv2d(
     groups: int = 1,
     negative_slope: float = 1.0,
 ) -> Array:
-    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW); negatives times the slope."""
+    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) or (N, K) -> (N, K, OH, OW), rectified."""
     geometry = (stride, padding, dilation)
     size = check(x.shape, w.shape, None, None if bias is None else bias.shape, w.shape[0], groups, geometry)
     return _convolve(x, w, bias, size, w.shape[0], geometry, groups, False, float(negative_slope))
@@ -99,6 +100,10 @@ def _convolve(
     slope: float,
 ) -> Array:
     """The target (N, channels, *size) of the source x: a convolution or, if `is_gradient`, the gradient of one."""
+    if bias is not None and bias.ndim == 2:  # one for each image; kernels know nothing of it: bfloat16 is rounded twice
+        y = _convolve(x, w, None, size, channels, geometry, groups, is_gradient, 1.0)
+        y += bias[:, :, None, None]
+        return rectified(y, slope)
     x, kernel_size = channels_last(x, x.dtype), w.shape[2:]
     y = cupy().empty((x.shape[0], *size, channels), x.dtype)
     _check_pixels(x, y)

@@ -1,11 +1,11 @@
 """Two-dimensional convolution (the field's word for cross-correlation) and its two adjoints, tap by tap.
 
-    y[n, k, oh, ow] = bias[k] + sum_cij w[k, c, i, j] x[n, c, oh sh + i dh - ph, ow sw + j dw - pw]
+    y[n, k, oh, ow] = bias[n, k] + sum_cij w[k, c, i, j] x[n, c, oh sh + i dh - ph, ow sw + j dw - pw]
 
-with x zero outside its borders, stride (sh, sw), padding (ph, pw), dilation (dh, dw). With `groups`, output
-channels of group g see input channels of group g only. Dumoulin and Visin, "A guide to convolution
-arithmetic" (2016). For a fixed tap (i, j) this is a matrix product of w[:, :, i, j] with a strided view of the
-padded input, and the two adjoints transpose that product. `conv2d_input_grad` is also the forward of the
+with x zero outside its borders, a bias (N, K), or one (K,) for all images, stride (sh, sw), padding (ph, pw), dilation
+(dh, dw). With `groups`, output channels of group g see input channels of group g only. Dumoulin and Visin, "A guide to
+convolution arithmetic" (2016). For a fixed tap (i, j) this is a matrix product of w[:, :, i, j] with a strided view of
+the padded input, and the two adjoints transpose that product. `conv2d_input_grad` is also the forward of the
 transposed convolution.
 Held by tests/kernels/test_convolution.py: naive loops, <g, conv(x, w)> = <x, input_grad> = <w, weight_grad>.
 """
@@ -60,8 +60,11 @@ def check(
         if len(g_shape) != 4 or g_shape[:2] != least[:2] or g_shape[2] > size[0] or g_shape[3] > size[1]:
             raise ValueError(f"convolution: image {x_shape} gives an output {least}, found {g_shape}")
         size = (g_shape[2], g_shape[3])
-    if bias_shape is not None and bias_shape != (bias_channels,):
-        raise ValueError(f"convolution: bias must have shape ({bias_channels},), found {bias_shape}")
+    if bias_shape is not None and bias_shape not in ((bias_channels,), (x_shape[0], bias_channels)):
+        raise ValueError(
+            f"convolution: bias must have shape ({bias_channels},) or, one for each image, "
+            f"({x_shape[0]}, {bias_channels}), found {bias_shape}"
+        )
     return size
 
 
@@ -90,7 +93,7 @@ def conv2d(
     groups: int = 1,
     negative_slope: float = 1.0,
 ) -> Array:
-    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) -> (N, K, OH, OW).
+    """Image x (N, C, H, W), weight w (K, C/groups, KH, KW), bias (K,) or (N, K) -> (N, K, OH, OW).
 
     What comes out negative is multiplied by `negative_slope`: 0 is a ReLU behind the convolution, 1 none.
     """
@@ -103,7 +106,7 @@ def conv2d(
     for i, j, pixels in _taps(w.shape[-2:], size, stride, dilation):
         y += w[..., i, j] @ padded[pixels].reshape(n, groups, w.shape[2], size[0] * size[1])
     y = y.reshape(n, k, *size)
-    y = y if bias is None else y + bias.astype(x.dtype, copy=False)[:, None, None]
+    y = y if bias is None else y + bias.astype(x.dtype, copy=False)[..., None, None]
     return rectified(y, negative_slope)
 
 
@@ -121,8 +124,8 @@ def conv2d_input_grad(
 ) -> Array:
     """Adjoint of `conv2d` in x, plus bias: g (N, K, OH, OW), w (K, C/groups, KH, KW) -> (N, C, H, W).
 
-    `input_size` (H, W) is any size whose convolution gives at least (OH, OW); bias has shape (C,). What comes out
-    negative is multiplied by `negative_slope`.
+    `input_size` (H, W) is any size whose convolution gives at least (OH, OW); bias has shape (C,) or (N, C). What comes
+    out negative is multiplied by `negative_slope`.
     """
     n, k = g.shape[0], w.shape[0]
     shape = (n, w.shape[1] * groups, *input_size)
@@ -136,7 +139,7 @@ def conv2d_input_grad(
         padded[pixels] += (w[..., i, j].swapaxes(-1, -2) @ g).reshape(n, groups, w.shape[2], *size)
     x = padded.reshape(n, shape[1], high, wide)
     x = x[:, :, padding[0] : padding[0] + input_size[0], padding[1] : padding[1] + input_size[1]]
-    x = x.copy() if bias is None else x + bias.astype(g.dtype, copy=False)[:, None, None]
+    x = x.copy() if bias is None else x + bias.astype(g.dtype, copy=False)[..., None, None]
     return rectified(x, negative_slope)
 
 

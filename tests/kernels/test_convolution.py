@@ -198,18 +198,39 @@ def test_cuda_in_float64():
         np.testing.assert_allclose(found, exact, rtol=0, atol=1e-14 * abs(exact).max())
 
 
+OF_EACH_FORM = [
+    Case(3, 32, 32, (9, 8), (3, 3), padding=(1, 1)),
+    Case(2, 3, 5, (6, 7), (2, 3)),
+    Case(30, 3, 5, (6, 7), (2, 3)),  # images together, the last ones fewer
+    Case(2, 3, 40, (70, 33), (3, 3), (2, 1), (1, 1)),  # an image in bands
+    Case(3, 32, 3, (20, 20), (3, 3), padding=(1, 1)),
+    Case(3, 32, 32, (20, 9), (3, 3), padding=(1, 1), groups=16),
+]
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+@pytest.mark.parametrize("case", [*OF_EACH_FORM, Case(70, 32, 64, (7, 7), (3, 3), padding=(1, 1))])
+def test_a_bias_for_each_image(case, slope):
+    x, w, _, _, g = case.arrays(np.float32)
+    rng = np.random.default_rng(1)
+    bias, back_bias = (rng.standard_normal((case.n, channels)).astype(np.float32) for channels in (case.k, case.c))
+    rest = (*case.geometry, case.groups)
+    for module in (cpu, definition):
+        for y, plain, own in (
+            (module.conv2d(x, w, bias, *rest, slope), module.conv2d(x, w, None, *rest), bias),
+            (
+                module.conv2d_input_grad(g, w, back_bias, case.image, *rest, slope),
+                module.conv2d_input_grad(g, w, None, case.image, *rest),
+                back_bias,
+            ),
+        ):
+            expected = plain + own[:, :, None, None]
+            expected = np.where(expected > 0, expected, slope * expected)
+            np.testing.assert_allclose(y, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
-@pytest.mark.parametrize(
-    "case",
-    [
-        Case(3, 32, 32, (9, 8), (3, 3), padding=(1, 1)),
-        Case(2, 3, 5, (6, 7), (2, 3)),
-        Case(30, 3, 5, (6, 7), (2, 3)),  # images together, the last ones fewer
-        Case(2, 3, 40, (70, 33), (3, 3), (2, 1), (1, 1)),  # an image in bands
-        Case(3, 32, 3, (20, 20), (3, 3), padding=(1, 1)),
-        Case(3, 32, 32, (20, 9), (3, 3), padding=(1, 1), groups=16),
-    ],
-)
+@pytest.mark.parametrize("case", OF_EACH_FORM)
 def test_a_rectifier_behind_the_convolution(case, slope):
     x, w, bias, bias_of_x, g = case.arrays(np.float32)
     forward = lambda module, *slope: module.conv2d(x, w, bias, *case.geometry, case.groups, *slope)
@@ -353,6 +374,8 @@ def test_a_wrong_shape_is_named(module):
         module.conv2d(x[:, :3, :2], w)
     with pytest.raises(ValueError, match=r"bias must have shape \(6,\)"):
         module.conv2d(x[:, :3], w, np.zeros(5, np.float32))
+    with pytest.raises(ValueError, match=r"one for each image, \(2, 6\), found \(3, 6\)"):
+        module.conv2d(x[:, :3], w, np.zeros((3, 6), np.float32))
     with pytest.raises(ValueError, match=r"gives an output \(2, 6, 3, 3\), found \(2, 6, 4, 3\)"):
         module.conv2d_input_grad(np.zeros((2, 6, 4, 3), np.float32), w, None, (5, 5))
     with pytest.raises(ValueError, match="stride must be at least 1"):

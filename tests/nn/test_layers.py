@@ -221,6 +221,25 @@ def test_a_convolution_of_doubled_images_makes_none(channels, kernel, slope, dty
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b.numpy()).max())
 
 
+@pytest.mark.parametrize("doubled", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_shift_of_each_image_is_added_to_the_bias(bias, doubled):
+    """Values and all gradients are those of an addition behind."""
+    layer = nn.Conv2d(32, 32, 3, padding=1, bias=bias, dtype=np.float64)
+    images, shifts = RNG.normal(size=(2, 32, 7, 6)), RNG.normal(size=(2, 32))
+
+    def results(apply):
+        x, shift = tg.tensor(images, requires_grad=True), tg.tensor(shifts, requires_grad=True)
+        y = apply(x, shift)
+        weights = [p for p in (layer.weight, layer.bias) if p is not None]
+        return [y.detach(), *tg.grad((y * y).sum(), [x, shift, *weights])]
+
+    found = results(lambda x, shift: layer(x, doubled=doubled, shift=shift))
+    expected = results(lambda x, shift: layer(x, doubled=doubled) + shift.reshape(2, 32, 1, 1))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * np.abs(b.numpy()).max())
+
+
 def test_what_cannot_be_doubled_is_said():
     x = tg.ones(1, 2, 4, 4)
     with pytest.raises(ValueError, match=r"images are doubled for stride 1, .* padding \(1, 1\), .* padding \(0, 0\)"):

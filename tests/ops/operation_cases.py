@@ -270,6 +270,7 @@ for _stride, _padding, _dilation, _groups, _size in _GEOMETRIES:
         ),
         case(convolution._conv2d, _x, _w, real(2), *_rest),
         case(convolution._conv2d, _x, _w, None, *_rest),
+        case(convolution._conv2d, real(2, 2, *_size), _w, real(2, 2), *_rest),
         case(convolution._conv_transpose2d, real(*_out), _w, real(2), _size, *_rest),
         case(
             convolution._rectified,

@@ -162,13 +162,14 @@ def _returned(buffer: Any, exposure: Exposure) -> None:
     _enter(_altered, buffer, past)
 
 
-def written(array: Any) -> None:
-    """The project has written into `array`: graphs that recorded it are stale."""
+def written(*arrays: Any) -> None:
+    """The project has written into `arrays`: graphs that recorded one are stale."""
     global horizon
     if (graph := recording()) is not None:
-        graph.written.append(array)  # each replay writes
+        graph.written += arrays  # each replay writes
     horizon = now()
-    _enter(_written, buffer_of(array), horizon)
+    for array in arrays:
+        _enter(_written, buffer_of(array), horizon)
 
 
 def shared(buffer: Any) -> bool:

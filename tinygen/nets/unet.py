@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Identity() if inward == outward else nn.Conv2d(inward, outward, 1, rng=rng)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        h = self.conv1(self.norm1(x)) + self.time(time).reshape(x.shape[0], -1, 1, 1)
+        h = self.conv1(self.norm1(x), shift=self.time(time))
         return self.skip(x) + self.conv2(self.norm2(h))
 
 

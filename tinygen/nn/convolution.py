@@ -79,18 +79,24 @@ class Conv2d(_Convolution):
         self.bias = Parameter(empty(out_channels, dtype=dtype)) if bias else None
         fan_in_initialise(self.weight, self.bias, init.generator(rng))
 
-    def forward(self, x: Tensor, negative_slope: float = 1.0, doubled: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, negative_slope: float = 1.0, doubled: bool = False, shift: Tensor | None = None
+    ) -> Tensor:
         """The convolution of x or, if `doubled`, of x doubled in height and width by nearest neighbour; with a
         `negative_slope` below 1, leaky_relu of it in the same kernel.
+
+        Args:
+            shift: (N, out_channels): what is added to the bias, image by image.
 
         Raises:
             ValueError: `doubled`, and the layer would not keep the size of its images.
         """
+        bias = self.bias if shift is None else shift if self.bias is None else shift + self.bias
         if doubled:
             self._check_doubled()
-            return F.conv2d_doubled(x, self.filters(), self.bias, negative_slope)
+            return F.conv2d_doubled(x, self.filters(), bias, negative_slope)
         geometry = (self.stride, self.padding, self.dilation, self.groups)
-        return F.conv2d(x, self.filters(), self.bias, *geometry, negative_slope)
+        return F.conv2d(x, self.filters(), bias, *geometry, negative_slope)
 
     def filters(self) -> Tensor:
         """What x is convolved with: the weight, unless a subclass has it otherwise."""

@@ -81,8 +81,8 @@ def scaled_dot_product_attention(
     q, k, v = operands("scaled_dot_product_attention", as_tensor(q), as_tensor(k), as_tensor(v))
     floating("scaled_dot_product_attention", q)
     of_q, of_k, of_v = q.shape, k.shape, v.shape
-    fits = min(len(of_q), len(of_k), len(of_v)) >= 2 and of_q[-1] == of_k[-1] and of_k[:-1] == of_v[:-1]
-    if not fits or of_q[:-2] != of_k[:-2]:
+    fits = len(of_q) == len(of_k) > 1 and of_q[-1] == of_k[-1]
+    if not fits or of_k[:-1] != of_v[:-1] or of_q[:-2] != of_k[:-2]:
         raise ValueError(
             f"scaled_dot_product_attention: q {of_q}, k {of_k} and v {of_v} do not fit: "
             "(..., T, d), (..., S, d) and (..., S, e) with equal leading sizes are needed"

@@ -39,9 +39,10 @@ def pair(name: str, value: Any, least: int) -> Pair:
 
 # Each vjp is one of the three operations or, where it is not recorded, their kernel.
 
+_SUMMED = {1: (0, 2, 3), 2: (2, 3)}  # for the gradient of a bias (K,) or (N, K)
 _of_bias = either(
-    lambda g: g.sum((0, 2, 3)),
-    lambda g: kernels.reduce_sum(g, (0, 2, 3)),  # type: ignore[attr-defined]
+    lambda g, bias_shape: g.sum(_SUMMED[len(bias_shape)]),
+    lambda g, bias_shape: kernels.reduce_sum(g, _SUMMED[len(bias_shape)]),  # type: ignore[attr-defined]
 )
 
 
@@ -140,8 +141,10 @@ def _check(who: str, x: Shape, w: Shape, bias: Shape | None, channels: int, out:
             f"{who}: images of shape {x} have {x[1]} channels, the weight of shape {w} "
             f"with groups={groups} takes {channels}"
         )
-    if bias is not None and bias != (out,):
-        raise ValueError(f"{who}: bias has shape {bias}, {out} output channels need ({out},)")
+    if bias is not None and bias not in ((out,), (x[0], out)):
+        raise ValueError(
+            f"{who}: bias has shape {bias}, {out} output channels need ({out},), or ({x[0]}, {out}) for {x[0]} images"
+        )
 
 
 def _check_images(who: str, x: Tensor, w: Tensor, negative_slope: float) -> None:
@@ -193,7 +196,7 @@ def conv2d(
     Args:
         x: images (N, C, H, W).
         w: filters (K, C / groups, KH, KW).
-        bias: (K,), or None.
+        bias: (K,); (N, K), one for each image; or None.
         stride, padding, dilation: an int or (vertical, horizontal).
         groups: blocks of channels that do not see each other; divides C and K.
         negative_slope: what negative results are multiplied by, from 0 to 1, in the same kernel: 0 gives
@@ -230,7 +233,7 @@ def conv_transpose2d(
     Args:
         x: images (N, C, H, W).
         w: filters (C, K / groups, KH, KW).
-        bias: (K,), or None.
+        bias: (K,); (N, K), one for each image; or None.
         output_padding: rows and columns added at the far ends, below the stride or the dilation.
         negative_slope: as `conv2d`.
 

@@ -37,7 +37,7 @@ def conv2d_doubled(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, ne
     Args:
         x: images (N, C, H, W).
         w: filters (K, C, KH, KW), odd in height and width.
-        bias: (K,), or None.
+        bias: (K,); (N, K), one for each image; or None.
         negative_slope: as `conv2d`.
 
     Returns:

@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.primitive import either, operation
-from tinygen.autodiff.tape import mode
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
 from tinygen.kernels.definitions.arithmetic import LARGE
@@ -78,13 +77,6 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
         ) from None
 
 
-def _split(g: Tensor, arrays_shape: list[tuple[int, ...]], axis: int) -> list[Tensor]:
-    sizes = [shape[axis] for shape in arrays_shape]
-    if mode.recording:
-        return list(split(g, sizes, axis))
-    return [Tensor(piece) for piece in kernels.split(g._data, sizes, axis)]  # type: ignore[attr-defined]
-
-
 @lru_cache(maxsize=1024)
 def _check_joined(shapes: tuple[tuple[int, ...], ...], axis: int) -> None:
     if not shapes:
@@ -97,7 +89,14 @@ def _check_joined(shapes: tuple[tuple[int, ...], ...], axis: int) -> None:
         )
 
 
-@operation(arrays=_split, moves=True, name="concat")
+@operation(
+    arrays=either(
+        lambda g, arrays_shape, axis: split(g, [shape[axis] for shape in arrays_shape], axis),
+        lambda g, arrays_shape, axis: kernels.split(g, [shape[axis] for shape in arrays_shape], axis),  # type: ignore[attr-defined]
+    ),
+    moves=True,
+    name="concat",
+)
 def _concat(arrays: Any, axis: int = 0) -> Any:
     _check_joined(tuple([a.shape for a in arrays]), axis)
     return kernels.join(arrays[0], arrays[1:], axis)  # type: ignore[attr-defined]

@@ -99,8 +99,7 @@ def batch_norm(
     _check("batch_norm", x, weight, bias)
     y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope, running)  # type: ignore[attr-defined]
     if running is not None:
-        guard.written(running[0])
-        guard.written(running[1])
+        guard.written(*running[:2])
     return Kept(y, mean=mean, rstd=rstd, signs=None if negative_slope == 1 else y)
 
 

@@ -57,9 +57,5 @@ def _cross_entropy_gradient(g: Any, logits: Any, target: Any, share: float | Non
 def cross_entropy_rows(logits: Any, target: Any, share: float | None = None) -> Any:
     """-log softmax(logits)[target] for each row of logits (N, C) with integer targets (N,); or `share` times the sum
     of these, ()."""
-    if logits.ndim != 2 or target.shape != logits.shape[:1]:
-        raise ValueError(f"logits (N, C) and targets (N,) are needed, found {logits.shape} and {target.shape}")
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: class targets are integers, not {target.dtype}")
     loss, lse = kernels.cross_entropy(logits, target)  # type: ignore[attr-defined]
     return Kept(loss if share is None else kernels.reduce_sum(loss, None, False) * share, lse=lse)  # type: ignore[attr-defined]

@@ -35,6 +35,5 @@ def clip_to_norm_(parameters: Iterable[Tensor], max_norm: float | None) -> Any:
     if max_norm is not None:
         factor = xp(norm).minimum(max_norm / (norm + 1e-6), 1.0)
         kernels.scale_all(gradients, factor)  # type: ignore[attr-defined]
-        for g in gradients:
-            guard.written(g)
+        guard.written(*gradients)
     return norm

@@ -100,14 +100,14 @@ class Optimiser:
                 nothing is moved. On a device the host does not wait to learn it; a caller who does, and finds them
                 not finite, says so by `not_taken`.
         """
-        position = -1
+        position, captured = -1, capturing()
         for group in self.param_groups:
             params, gradients, states = [], [], []
             for p in group["params"]:
                 position += 1
                 if p.grad is None:
                     continue
-                if capturing() and position not in self.state:
+                if captured and position not in self.state:
                     raise CaptureError(
                         f"{type(self).__name__} meets a parameter, of shape {p.shape}, for the first time"
                     )
@@ -116,8 +116,7 @@ class Optimiser:
                 states.append(self.state.setdefault(position, {}))
             if params:
                 self._update_all(params, gradients, states, group, when)
-                for array in params:
-                    guard.written(array)
+                guard.written(*params)
 
     def not_taken(self, when: Any) -> None:
         """To be called after a step whose `when` was not all finite: it does not count."""
