@@ -111,6 +111,7 @@ def _erf(block, part, parts):
 
 
 _FEW = [few(_map, "f", kind) for kind in (_SIGMOID, _SOFTPLUS, _NORMAL_CDF)]
+_ERF_OF_FEW = few(_erf, "f")
 _ERF = {"f": _erf, "d": _erf.variant("_erf_doubles", floats=doubles)}
 
 
@@ -143,6 +144,8 @@ def normal_cdf(x: Array) -> Array:
 
 def erf(x: Array) -> Array:
     """The error function, laid out in memory as x."""
+    if x.dtype == _FLOAT and are_few(x):
+        return _ERF_OF_FEW.run(x)
     y = np.empty_like(x, subok=False)
     launch(_ERF[y.dtype.char], thread_count(x.size, _SERIAL), laid_out_like(x, y), y)
     return y
