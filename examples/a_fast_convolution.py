@@ -142,7 +142,7 @@ print(f"{TILE} outputs of 3 taps: {points} products for {3 * TILE}; in two dimen
 # slope of 1 leaves them.
 
 # %%
-plan = winograd.plan(x.shape, (N, SIDE, SIDE, K), (3, 3), axis, axis, negative_slope=1.0, adjoint=False)
+plan = winograd.plan(x.shape, (N, SIDE, SIDE, K), (3, 3), axis, axis, negative_slope=1.0, adjoint=False, of_each=False)
 y = plan.run(x, w, bias)
 error["Winograd"] = np.abs(y.transpose(0, 3, 1, 2) - exact).max() / np.abs(exact).max()
 report("Winograd", FLOP, lambda: plan.run(x, w, bias))

@@ -146,7 +146,7 @@ class Fused(Primitive):
         if shape is None or version != "cpu":
             arrays = self._read(raw)
             shape, version, dtype = _together(arrays), kernels.choose(arrays[0]), _of_one_dtype(arrays)
-        elif self._on_few is not None and shape and raw[0].size < FEW:  # nearly always
+        elif shape and raw[0].size < FEW and self._on_few is not None:
             return self._on_few(*raw)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
