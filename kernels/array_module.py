@@ -2,6 +2,7 @@
 
 import contextvars
 import functools
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,17 @@ def xp(array: Any) -> Any:
 def in_memory(x: Any) -> list[int]:
     """The axes of x from the one with the greatest steps in memory to the one with the least."""
     return sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
+
+
+def single(value: float) -> np.ndarray:
+    """A number as an array of no axes, of float32, which NumPy takes sooner; for reading only."""
+    return _kept(value, math.copysign(1.0, value))
+
+
+@functools.lru_cache(maxsize=256)
+def _kept(value: float, sign: float) -> np.ndarray:
+    """`sign` tells the two zeros apart, which are equal."""
+    return np.array(value, np.float32)
 
 
 def laid_out_like(a: Any, like: Any) -> Any:

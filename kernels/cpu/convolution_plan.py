@@ -21,19 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.launch import Arguments, launch, task
-from tinygen.kernels.cpu.threads import memory, thread_count
+from tinygen.kernels.cpu.threads import LINE, memory, thread_count
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 PACKED = 1 << 14  # entries of a weight worth a thread's waking
 SUMS = 1 << 26  # floats that the threads' sums for a weight gradient may take together
-_LINE = 16  # floats in a cache line
 
 
 def rooms(*sizes: int) -> tuple[int, ...]:
     """Where rooms of so many floats begin, behind one another, each on a cache line; last, where they end."""
-    return 0, *accumulate(size + -size % _LINE for size in sizes)
+    return 0, *accumulate(size + -size % LINE for size in sizes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ and memory, and calls the loop with where everything lies. So here the loop is o
 Held by tests/kernels/test_few.py.
 """
 
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -105,12 +105,6 @@ def _compiled_loop() -> Any:
 def are_few(a: Any, b: Any = None) -> bool:
     """Whether arrays of one shape are for such functions."""
     return a.size < FEW and a.flags.c_contiguous and (b is None or b.flags.c_contiguous) and a.ndim > 0  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=256)
-def number(value: float) -> Any:
-    """A number as an array of no axes, which NumPy takes sooner."""
-    return np.array(value, np.float32)
 
 
 class few:

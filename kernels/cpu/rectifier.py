@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..array_module import laid_out_like
+from ..array_module import laid_out_like, single
 from ..definitions import rectifier as definition
 from ..definitions.joining import without_gaps
 from .compiled import njit, routine
-from .few import are_few, few, number
+from .few import are_few, few
 from .launch import floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, vexp, vfill, vfma, vheld, vwhere_less, vzero
@@ -148,7 +148,7 @@ def leaky_relu(x: Array, negative_slope: float) -> Array:
     """x above 0, negative_slope x below; see the definition."""
     if x.dtype != _FLOAT:
         return definition.leaky_relu(x, negative_slope)
-    slope = number(negative_slope)
+    slope = single(negative_slope)
     return _LEAKY.run(x, x, slope) if are_few(x) else _on_many(_leaky, (x, x), (slope,))
 
 
@@ -156,7 +156,7 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array |
     """Gradient of leaky_relu at x for the cotangent g; see the definition."""
     if not _single(g, x):
         return definition.leaky_relu_backward(g, x, negative_slope)
-    slope = number(negative_slope)
+    slope = single(negative_slope)
     return _LEAKY.run(g, x, slope) if are_few(g, x) else _on_many(_leaky, (g, x), (slope,), room)
 
 
@@ -164,12 +164,12 @@ def elu(x: Array, alpha: float) -> Array:
     """x above 0, alpha (e^x - 1) below; see the definition."""
     if x.dtype != _FLOAT:
         return definition.elu(x, alpha)
-    return _ELU.run(x, number(alpha)) if are_few(x) else _on_many(_elu, (x,), (number(alpha),))
+    return _ELU.run(x, single(alpha)) if are_few(x) else _on_many(_elu, (x,), (single(alpha),))
 
 
 def elu_backward(g: Array, x: Array, alpha: float) -> Array:
     """Gradient of elu at x for the cotangent g; see the definition."""
     if not _single(g, x):
         return definition.elu_backward(g, x, alpha)
-    scale = number(alpha)
+    scale = single(alpha)
     return _ELU_BACKWARD.run(g, x, scale) if are_few(g, x) else _on_many(_elu_backward, (g, x), (scale,))

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..array_module import laid_out_like
+from ..array_module import laid_out_like, single
 from ..definitions import select as definition
 from .compiled import njit
-from .few import are_few, few, number
+from .few import are_few, few
 from .launch import flags, floats, launch, task
 from .threads import thread_count
 
@@ -59,7 +59,7 @@ def select(a: Array, condition: Array, b: Array | float) -> Array:
         if are_few(a, condition) and b.flags.c_contiguous:
             return _SELECT.run(condition, a, b)
     else:
-        b = number(b)
+        b = single(b)
         if are_few(a, condition):
             return _SELECT_NUMBER.run(condition, a, b)
     y = np.empty_like(a, subok=False)

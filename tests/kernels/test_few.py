@@ -6,7 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from tinygen.kernels.cpu.few import COUNT, FEW, are_few, few, number
+from tinygen.kernels.array_module import single
+from tinygen.kernels.cpu.few import COUNT, FEW, are_few, few
 from tinygen.kernels.cpu.launch import flags, floats, integer, task
 
 
@@ -51,7 +52,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_every_layout_gives_the_same_entries(layout):
     condition, x = map(layout, drawn(6, 9))
-    y, z = SCALED.run(condition, x, number(-2.5))
+    y, z = SCALED.run(condition, x, single(-2.5))
     np.testing.assert_array_equal(y, np.float32(-2.5) * x + np.float32(7))
     np.testing.assert_array_equal(z, np.where(condition, x, np.float32(0)))
     assert y.dtype == z.dtype == np.float32
@@ -60,7 +61,7 @@ def test_every_layout_gives_the_same_entries(layout):
 def test_arrays_may_lie_differently_and_be_repeated():
     condition, x = drawn(6, 6)
     for other in (x.T, x[:, ::-1], x[:1], x[:, :1]):
-        y, z = SCALED.run(condition, other, number(0.5))
+        y, z = SCALED.run(condition, other, single(0.5))
         np.testing.assert_array_equal(y, np.broadcast_to(np.float32(0.5) * other + np.float32(7), (6, 6)))
         np.testing.assert_array_equal(z, np.where(condition, other, np.float32(0)))
 

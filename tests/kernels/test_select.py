@@ -47,3 +47,9 @@ def test_large_arrays_are_cut_without_gaps():
     a, b = rng.normal(size=(2, 300_001)).astype(np.float32)
     np.testing.assert_array_equal(kernels.select(a, a > b, b), np.maximum(a, b))
     np.testing.assert_array_equal(kernels.select(a, a > 0, 0), np.maximum(a, 0))
+
+
+def test_zeros_keep_their_sign_whichever_came_first():
+    a, none = np.ones((2, 3), np.float32), np.zeros((2, 3), bool)
+    for zero in (0.0, -0.0, 0.0):
+        assert (np.signbit(cpu.select(a, none, zero)) == np.signbit(zero)).all()

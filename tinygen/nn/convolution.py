@@ -91,7 +91,9 @@ class Conv2d(_Convolution):
         Raises:
             ValueError: `doubled`, and the layer would not keep the size of its images.
         """
-        bias = self.bias if shift is None else shift if self.bias is None else shift + self.bias
+        bias: Tensor | None = self.bias
+        if shift is not None:
+            bias = shift if bias is None else shift + bias
         if doubled:
             self._check_doubled()
             return F.conv2d_doubled(x, self.filters(), bias, negative_slope)

@@ -7,7 +7,6 @@ and sign have gradient 0 · what `where` does not take has gradient 0, of every 
 """
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from tinygen.autodiff.fusion import fused_operation
 from tinygen.autodiff.primitive import either, operation
 from tinygen.autodiff.room import room
 from tinygen.autodiff.tape import mode
-from tinygen.kernels.array_module import quiet, xp
+from tinygen.kernels.array_module import quiet, single, xp
 from tinygen.ops import formulas
 from tinygen.ops.comparison import isinf, logical_and
 from tinygen.tensor import Tensor, float32
@@ -306,12 +305,6 @@ def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
 _NUMBERS = frozenset([float, int])
 
 
-@lru_cache(maxsize=256)
-def _bound(value: float) -> Any:
-    """A number as NumPy takes it soonest."""
-    return np.array(value, float32)
-
-
 def _clip_gradient(g: Any, x: Any, min: Any, max: Any) -> Any:
     if min is None or max is None:
         inside = True if min is max else x <= max if min is None else x >= min
@@ -333,7 +326,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     if min is None and max is None:
         return x.copy()
     if type(x) is np.ndarray and x.dtype is float32 and type(min) in _NUMBERS and type(max) in _NUMBERS:
-        return np.minimum(np.maximum(x, _bound(min)), _bound(max))
+        return np.minimum(np.maximum(x, single(min)), single(max))
     return xp(x).clip(x, min, max)
 
 
