@@ -30,7 +30,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool,
     _check("attention", q, k, v)
     if 0 in q.shape or 0 in v.shape:
         return definition.attention(q, k.astype(q.dtype), v.astype(q.dtype), mask, is_causal, scale)
-    if q.dtype is not FLOAT:
+    if q.dtype != FLOAT:
         return _float64(q, k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), mask, is_causal, scale)
     q4, k4, v4 = _four(q), _four(k), _four(v)
     added = _NOTHING if mask is None else _additive(mask, q.shape[:-2], q4.shape[2], k4.shape[2])
@@ -60,7 +60,7 @@ def attention_backward(
     check_shape("attention_backward", "y", y, (*q.shape[:-1], v.shape[-1]))
     check_shape("attention_backward", "g", g, y.shape)
     check_shape("attention_backward", "lse", lse, q.shape[:-1])
-    if 0 in q.shape or 0 in v.shape or g.dtype is not FLOAT:
+    if 0 in q.shape or 0 in v.shape or g.dtype != FLOAT:
         q, k, v, y, lse = (x.astype(g.dtype, copy=False) for x in (q, k, v, y, lse))
         by = definition.attention_backward if 0 in q.shape or 0 in v.shape else _float64_backward
         return by(g, q, k, v, y, lse, mask, is_causal, scale)
@@ -94,7 +94,7 @@ def _four(x: Array) -> Array:
         lead = x.shape[:-2]
         x = x.reshape(math.prod(lead[:-1]), lead[-1] if lead else 1, *x.shape[-2:])
     strides = x.strides
-    if x.dtype is FLOAT and strides[3] == 4 and min(strides) >= 0 and x.flags.aligned:
+    if x.dtype == FLOAT and strides[3] == 4 and min(strides) >= 0 and x.flags.aligned:
         return x
     return np.ascontiguousarray(x, FLOAT)
 

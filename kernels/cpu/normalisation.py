@@ -38,7 +38,7 @@ _SERIAL = 1 << 16  # elements worth a thread's waking
 
 
 def _by_definition(x: Array) -> bool:
-    return x.dtype is not FLOAT or x.size == 0
+    return x.dtype != FLOAT or x.size == 0
 
 
 class _Layout(NamedTuple):
@@ -81,7 +81,7 @@ def _new(layout: _Layout, room: Array | None = None) -> Array:
 
 def _pixels(x: Array, layout: _Layout) -> Array:
     """x (N, C, *) in (N, *, C) memory: itself, or a copy."""
-    if x.strides == layout.strides and x.dtype is FLOAT:
+    if x.strides == layout.strides and x.dtype == FLOAT:
         return x
     moved = x.transpose(layout.moved)
     return in_order(moved) if x.dtype == FLOAT else np.ascontiguousarray(moved, FLOAT)
@@ -91,7 +91,7 @@ def _given(kernel: str, name: str, p: Array | None, shape: Sizes, default: float
     """The argument `name` of `kernel`, of `shape`, as contiguous float32; `default` everywhere when there is none."""
     if p is None:
         return np.full(shape, default, FLOAT)
-    if p.shape == shape and p.dtype is FLOAT and p.flags.c_contiguous:
+    if p.shape == shape and p.dtype == FLOAT and p.flags.c_contiguous:
         return p
     check_shape(kernel, name, p, shape)
     return np.ascontiguousarray(p, FLOAT)
@@ -231,7 +231,7 @@ def _rows_of(kernel: str, shape: Sizes, ndim: int) -> tuple[Sizes, Sizes, int, i
 
 
 def _contiguous(x: Array) -> Array:
-    return x if x.dtype is FLOAT and x.flags.c_contiguous else np.ascontiguousarray(x, FLOAT)
+    return x if x.dtype == FLOAT and x.flags.c_contiguous else np.ascontiguousarray(x, FLOAT)
 
 
 def _norm_rows(

@@ -204,12 +204,12 @@ def _backward_along(kernel: task, g: Array, y: Array, axis: int) -> Array:
 
 def _fit(g: Array, y: Array) -> bool:
     """Whether the kernels work on such a pair."""
-    return g.dtype is FLOAT is y.dtype and g.shape == y.shape and g.size > 0
+    return g.dtype == FLOAT == y.dtype and g.shape == y.shape and g.size > 0
 
 
 def softmax(x: Array, axis: int) -> Array:
     """exp(x) normalised to sum 1 along `axis`; same shape as x."""
-    if x.dtype is not FLOAT or x.size == 0:
+    if x.dtype != FLOAT or x.size == 0:
         return definition.softmax(x, axis)
     return _along(_softmax, x, axis)
 
@@ -221,7 +221,7 @@ def softmax_backward(g: Array, y: Array, axis: int) -> Array:
 
 def log_softmax(x: Array, axis: int) -> Array:
     """x - log sum exp(x) along `axis`; same shape as x."""
-    if x.dtype is not FLOAT or x.size == 0:
+    if x.dtype != FLOAT or x.size == 0:
         return definition.log_softmax(x, axis)
     return _along(_log_softmax, x, axis)
 
@@ -264,11 +264,11 @@ def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -
 def _usual(logits: Array, target: Array) -> bool:
     """Whether logits and targets are such as the kernels work on; that no class is outside they see for themselves."""
     shaped = logits.ndim == 2 and target.shape == logits.shape[:1] and target.dtype.kind in "iu"
-    return shaped and logits.dtype is FLOAT and logits.size > 0
+    return shaped and logits.dtype == FLOAT and logits.size > 0
 
 
 def _contiguous(x: Array) -> Array:
-    return x if x.dtype is FLOAT and x.flags.c_contiguous else np.ascontiguousarray(x, FLOAT)
+    return x if x.dtype == FLOAT and x.flags.c_contiguous else np.ascontiguousarray(x, FLOAT)
 
 
 def _indices(target: Array) -> Array:
