@@ -90,7 +90,7 @@ def test_the_picture_is_valid_xml_with_every_node_and_edge():
     root = ElementTree.fromstring(drawing.svg)
     space = "{http://www.w3.org/2000/svg}"
     names = [t.text for t in root.iter(f"{space}text") if t.get("font-weight") == "bold"]
-    assert sorted(names) == sorted(node.name for node in reachable([y._node]))
+    assert sorted(names) == sorted(node.name for node in reachable(y._node))
     assert len(root.findall(f"{space}path")) == len(drawing.edges)
     assert "(6,)" in drawing.svg
 

@@ -63,7 +63,7 @@ def test_a_diamond_chain_visits_every_node_once():
         y = y + y
     assert tg.grad(y, x)[0].item() == 2.0**60
     assert len(calls) == 60
-    assert len(reachable([y._node])) == 121
+    assert len(reachable(y._node)) == 121
 
 
 def test_time_grows_linearly_with_depth():
@@ -105,7 +105,7 @@ def test_a_dropped_graph_is_freed_at_once(name):
     x = leaf(2, 3)
     middle = x * 1.5
     y = GRAPHS[name](middle)
-    nodes = [weakref.ref(node) for node in reachable([y._node]) if node is not x._node]
+    nodes = [weakref.ref(node) for node in reachable(y._node) if node is not x._node]
     arrays = [weakref.ref(middle._data), weakref.ref(y._data)]
     tg.grad(y.sum(), x)
     del y, middle

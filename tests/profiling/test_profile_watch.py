@@ -142,7 +142,7 @@ def test_counts_are_those_of_the_tape() -> None:
     with tg.profile(model) as found:
         loss = model.loss(data())
         loss.backward()
-    nodes = [node.name for node in reachable([loss._node]) if node.op is not None]
+    nodes = [node.name for node in reachable(loss._node) if node.op is not None]
     expected = {name: nodes.count(name) for name in nodes}
     assert found.recorded == expected
     forward = {row.name: row.calls for row in found.operations() if row.part == "forward"}

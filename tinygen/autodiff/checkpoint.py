@@ -66,7 +66,7 @@ def checkpoint(fn: Callable[..., Tensor], *args: Any) -> Tensor:
         raise TypeError(f"checkpoint: the function must return one tensor, not {type(y).__name__}")
     if y._node is None:
         return y
-    outside = [n for n in reachable([y._node], stop_before=start) if n.time < start and n not in own]
+    outside = [n for n in reachable(y._node, stop_before=start) if n.time < start and n not in own]
     result = Tensor(y._data)
     parents = tuple(a._node if isinstance(a, Tensor) else None for a in args) + tuple(outside)
     result._node = Node(_checkpoint, (parents,), (fn, args, outside, y._data), y._data)

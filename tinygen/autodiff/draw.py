@@ -83,7 +83,7 @@ def draw_graph(tensor: Tensor) -> Graph:
     """
     if tensor._node is None:
         raise ValueError("the tensor carries no gradient: nothing was recorded to draw")
-    nodes = list(reversed(reachable([tensor._node])))  # oldest first: every parent stands before its child
+    nodes = list(reversed(reachable(tensor._node)))  # oldest first: every parent stands before its child
     index: dict[Node, int] = {node: i for i, node in enumerate(nodes)}
     depth: list[int] = []
     edges = []

@@ -48,7 +48,7 @@ def pull(node, g, add, needed):
 
 def _of_rule(op: Primitive, k: int, rule: Rule) -> str:
     if not rule.single and rule.of_arrays is not None:
-        return _of_arrays_together(k, rule)
+        return _of_arrays_together(op, k, rule)
     if not rule.single:
         return f"""
     if parent{k} is not None:
@@ -59,7 +59,7 @@ def _of_rule(op: Primitive, k: int, rule: Rule) -> str:
         values = "".join(f", v{slot}" for slot in rule.reads)
         return f"""
     if parent{k} in needed:
-{"".join(_bare(slot, rule.arithmetic) for slot in rule.reads)}
+{"".join(_bare(op, slot, rule.arithmetic) for slot in rule.reads)}
         add(parent{k}, vjp{k}({"g" if rule.arithmetic else "asarray(g) if one else g"}{values}), name)
     {"" if op.elementwise else together}
 """
@@ -75,7 +75,7 @@ def _of_rule(op: Primitive, k: int, rule: Rule) -> str:
 """
 
 
-def _of_arrays_together(k: int, rule: Rule) -> str:
+def _of_arrays_together(op: Primitive, k: int, rule: Rule) -> str:
     """A vjp of arrays that serves several arguments."""
     each = range(len(rule.arguments))
     values = "".join(f", v{slot}" for slot in rule.reads)
@@ -85,16 +85,16 @@ def _of_arrays_together(k: int, rule: Rule) -> str:
     return f"""
     if parent{k} is not None and not needed.isdisjoint(parent{k}):
         {"".join(f"p{i}, " for i in each)} = parent{k}
-{"".join(_bare(slot, False) for slot in rule.reads)}
+{"".join(_bare(op, slot, False) for slot in rule.reads)}
         {"".join(f"m{i}, " for i in each)} = vjp{k}(asarray(g) if one else g{values})
 {"".join(map(added.format, each))}
 """
 
 
-def _bare(slot: int, arithmetic: bool) -> str:
+def _bare(op: Primitive, slot: int, arithmetic: bool) -> str:
     return f"""
         v{slot} = saved[{slot}]
-        if isinstance(v{slot}, Tensor): v{slot} = v{slot}._data
+        {f"if isinstance(v{slot}, Tensor): v{slot} = v{slot}._data" if slot < op.arity else ""}
         {f"if one and type(v{slot}) is ndarray: v{slot} = v{slot}[()]" if arithmetic else ""}
 """
 

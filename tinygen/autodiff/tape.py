@@ -84,10 +84,11 @@ def now() -> int:
 _time_of = operator.attrgetter("time")
 
 
-def reachable(roots: list[Node], stop_before: int = -1) -> list[Node]:
-    """Every node the roots depend on, the youngest first; nodes older than `stop_before` are not entered."""
-    found = list(dict.fromkeys(roots))
-    seen: set[Any] = {None, *found}
+def reachable(root: Node, stop_before: int = -1) -> list[Node]:
+    """Every node that `root` depends on, and itself, the youngest first; nodes older than `stop_before` are not
+    entered."""
+    found = [root]
+    seen: set[Any] = {None, root}
     for node in found:  # which grows on the way
         if node.time < stop_before:
             continue

@@ -43,7 +43,7 @@ def _release(value: Tensor, start: int | None) -> Tensor:
     """What a transform hands out: attached when it depends on something recorded before `start`, else bare."""
     if start is None or value._node is None:
         return value.detach()
-    outside = any(node.time < start for node in reachable([value._node], stop_before=start))
+    outside = any(node.time < start for node in reachable(value._node, stop_before=start))
     return value if outside else value.detach()
 
 

@@ -13,12 +13,13 @@ from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands, same_arithmetic
 from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import xp
+from tinygen.kernels.definitions.product import QUIET
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import where
 from tinygen.ops.indexing import diagonal, tril
 from tinygen.ops.manipulation import as_tensor, broadcast_to, matrix_transpose, reshape
-from tinygen.tensor import ArrayLike, Tensor
+from tinygen.tensor import ArrayLike, Tensor, float32
 
 
 def same_dtype(who: str, *arrays: Any) -> None:
@@ -53,9 +54,11 @@ def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
 
 
 def _gradient_a(g: Any, b: Any) -> Any:
+    if b.ndim == 2 == g.ndim:
+        return _product(g, b.T)
     if b.ndim == 1 or g.ndim < b.ndim:
         return _matmul_a(Tensor(g), Tensor(b))._data
-    return kernels.matmul(g, b.T if b.ndim == 2 else b.swapaxes(-1, -2))  # type: ignore[attr-defined]
+    return kernels.matmul(g, b.swapaxes(-1, -2))  # type: ignore[attr-defined]
 
 
 def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
@@ -69,11 +72,20 @@ def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
 
 
 def _gradient_b(g: Any, a: Any, b_strides: tuple[int, ...]) -> Any:
+    if a.ndim == 2 == g.ndim:
+        return _product(g.T, a).T if b_strides[0] < b_strides[-1] else _product(a.T, g)
     if a.ndim == 1 or g.ndim < a.ndim:
         return _matmul_b(Tensor(g), Tensor(a), b_strides)._data
     if len(b_strides) == 2 and b_strides[0] < b_strides[1]:
         return kernels.matmul(g.swapaxes(-1, -2), a).swapaxes(-1, -2)  # type: ignore[attr-defined]
-    return kernels.matmul(a.T if a.ndim == 2 else a.swapaxes(-1, -2), g)  # type: ignore[attr-defined]
+    return kernels.matmul(a.swapaxes(-1, -2), g)  # type: ignore[attr-defined]
+
+
+def _product(a: Any, b: Any) -> Any:
+    """a b, two matrices of one dtype: at once where NumPy has done it before a kernel is chosen."""
+    if type(a) is np.ndarray and a.size * b.shape[1] <= QUIET and a.dtype is float32:
+        return a.dot(b)
+    return kernels.matmul(a, b)  # type: ignore[attr-defined]
 
 
 def _matrix(g: Any, row: bool, column: bool) -> Any:
@@ -92,7 +104,7 @@ def matmul(a: Any, b: Any) -> Any:
     """
     of_a, of_b = a.shape, b.shape
     if len(of_a) == 2 == len(of_b) and of_a[1] == of_b[0] and a.dtype is b.dtype:  # nearly always
-        return kernels.matmul(a, b)  # type: ignore[attr-defined]
+        return _product(a, b)
     if not of_a or not of_b or of_a[-1] != of_b[-2 if len(of_b) > 1 else 0]:
         raise ValueError(
             f"shapes {of_a} and {of_b} do not fit together: the last size of the first must equal "
