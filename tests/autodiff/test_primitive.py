@@ -197,6 +197,22 @@ def test_the_two_forms_of_a_vjp_ask_for_the_same():
         either(lambda g, x: g * x, lambda g, y: g * y)
 
 
+def test_a_single_form_for_tensors_and_arrays_names_g_first():
+    with pytest.raises(TypeError, match=r"names g first; found \('x', 'g'\)"):
+        either(lambda x, g: g * x)
+
+
+scaled = tg.primitive(x=either(lambda g, k: scaled(g, k)))(lambda x, k: x * k)
+
+
+def test_a_vjp_of_operations_alone_is_one_of_arrays_too():
+    (rule,) = scaled.rules
+    assert type(rule.vjp(tg.tensor(X), 3.0)) is tg.Tensor
+    assert type(rule.of_arrays(X, 3.0)) is np.ndarray
+    assert rule.of_arrays(X, 3.0).tolist() == (3.0 * X).tolist()
+    assert gradcheck(lambda x: scaled(x, 3.0), X, order=2)
+
+
 def test_of_two_forms_one_is_for_gradients_that_are_recorded():
     doubled = tg.primitive(x=either(lambda g: g * 2.0, lambda g: 3.0 * g))(lambda x: 2.0 * x)
     x = tg.ones((2,), requires_grad=True)

@@ -17,6 +17,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,20 +32,25 @@ __all__ = ["REGISTRY", "Joint", "Kept", "Primitive", "Rule", "either", "joint", 
 REGISTRY: dict[str, "Primitive"] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
-    """A vjp: the arguments it serves; the function of tensors, and that of arrays where there is one; the names it asks
-    for, of which the first is `g`, and the slots of a node where the others are; whether it gives one gradient and no
-    list, and whether it is nothing but + - * / of these, which arrays can be given as well."""
+    """A vjp: the arguments it serves; the function of tensors, and its form for arrays where there is one; the names it
+    asks for, of which the first is `g`, and the slots of a node where the others are; whether it gives one gradient and
+    no list, and whether it is nothing but + - * / of these, which arrays can be given as well."""
 
     arguments: tuple[str, ...]
     positions: tuple[int, ...]
     vjp: Callable[..., Any]
-    of_arrays: Callable[..., Any] | None
+    form: Callable[..., Any] | None
     names: tuple[str, ...]
     reads: tuple[int, ...]
     single: bool
     arithmetic: bool
+
+    @functools.cached_property
+    def of_arrays(self) -> Callable[..., Any] | None:
+        """The function of arrays; looked for when it is wanted, since by then the operations that it calls exist."""
+        return _of_forwards(self.vjp) if self.form is _of_forwards else self.form
 
 
 class Joint(NamedTuple):
@@ -69,24 +75,40 @@ class Either(NamedTuple):
     """One vjp in two forms: see `either`."""
 
     of_tensors: Callable[..., Any]
-    of_arrays: Callable[..., Any]
+    form: Callable[..., Any]  # of arrays; or `_of_forwards`, which makes it of the first
 
 
-def either(of_tensors: Callable[..., Any], of_arrays: Callable[..., Any]) -> Either:
+def either(of_tensors: Callable[..., Any], of_arrays: Callable[..., Any] | None = None) -> Either:
     """A vjp made of operations, for gradients that are recorded; and as a kernel on raw arrays, for those that are not.
 
+    Where it does no more than call operations, the first form is enough: with the forward of each operation in place of
+    the operation, it is the second.
+
     Raises:
-        TypeError: they ask for different things.
+        TypeError: they ask for different things; or the only one does not name `g` first.
     """
-    asked, other = (tuple(inspect.signature(form).parameters) for form in (of_tensors, of_arrays))
+    asked = tuple(inspect.signature(of_tensors).parameters)
+    if of_arrays is None:
+        if asked[:1] != ("g",):
+            raise TypeError(f"a vjp whose one form is for arrays too names g first; found {asked}")
+        return Either(of_tensors, _of_forwards)
+    other = tuple(inspect.signature(of_arrays).parameters)
     if asked != other:
         raise TypeError(f"both forms of a vjp ask for the same, in one order; found {asked} and {other}")
     return Either(of_tensors, of_arrays)
 
 
+def _of_forwards(vjp: Any) -> Callable[..., Any]:
+    """The same function where each operation that it names is the forward of that operation."""
+    named = {name: vjp.__globals__.get(name) for name in vjp.__code__.co_names}
+    forwards = {name: op.__wrapped__ for name, op in named.items() if isinstance(op, Primitive)}
+    return FunctionType(vjp.__code__, {**vjp.__globals__, **forwards}, vjp.__name__, vjp.__defaults__, vjp.__closure__)
+
+
 class Primitive:
     """A differentiable operation; made by `primitive`, called like a function of tensors."""
 
+    __wrapped__: Callable[..., Any]  # the forward as it was given
     scalar: Any = None  # the formula for one entry: see `operation`
     overwrites = False  # whether its vjp may write over the cotangent, where that is offered (room.py)
     function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
@@ -126,15 +148,15 @@ class Primitive:
         for argument in arguments:
             if argument not in self.names:
                 raise TypeError(f"{self.name}: a vjp is given for {argument!r}, not one of the arguments {self.names}")
-        vjp, of_arrays = vjp if isinstance(vjp, Either) else (vjp, None)
+        vjp, form = vjp if isinstance(vjp, Either) else (vjp, None)
         names = tuple(inspect.signature(vjp).parameters)
-        arithmetic = single and of_arrays is None and _is_arithmetic(vjp)
+        arithmetic = single and form is None and _is_arithmetic(vjp)
         if names[:1] != ("g",):
-            of_arrays = of_arrays and _cotangent_first(of_arrays, names)[0]
+            form = form and _cotangent_first(form, names)[0]
             vjp, names = _cotangent_first(vjp, names)
         positions = tuple(self.names.index(a) for a in arguments)
         reads = tuple(map(self._slot, names[1:]))
-        return Rule(arguments, positions, vjp, vjp if arithmetic else of_arrays, names, reads, single, arithmetic)
+        return Rule(arguments, positions, vjp, vjp if arithmetic else form, names, reads, single, arithmetic)
 
     def _slot(self, name: str) -> int:
         """The slot of what a vjp asks for under `name`."""

@@ -37,8 +37,6 @@ def pair(name: str, value: Any, least: int) -> Pair:
     return int(both[0]), int(both[1])
 
 
-# Each vjp is one of the three operations or, where it is not recorded, their kernel.
-
 _SUMMED = {1: (0, 2, 3), 2: (2, 3)}  # for the gradient of a bias (K,) or (N, K)
 _of_bias = either(
     lambda g, bias_shape: g.sum(_SUMMED[len(bias_shape)]),
@@ -50,18 +48,12 @@ _of_bias = either(
     x=either(
         lambda g, w, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
             g, w, None, x_shape[2:], stride, padding, dilation, groups
-        ),
-        lambda g, w, x_shape, stride, padding, dilation, groups: kernels.conv2d_input_grad(  # type: ignore[attr-defined]
-            g, w, None, x_shape[2:], stride, padding, dilation, groups
-        ),
+        )
     ),
     w=either(
         lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
             x, g, w_shape[2:], stride, padding, dilation, groups
-        ),
-        lambda g, x, w_shape, stride, padding, dilation, groups: kernels.conv2d_weight_grad(  # type: ignore[attr-defined]
-            x, g, w_shape[2:], stride, padding, dilation, groups
-        ),
+        )
     ),
     bias=_of_bias,
     name="conv2d",
@@ -87,19 +79,11 @@ def _rectified(x: Any, negative_slope: float) -> Any:
 
 
 @operation(
-    x=either(
-        lambda g, w, stride, padding, dilation, groups: _conv2d(g, w, None, stride, padding, dilation, groups),
-        lambda g, w, stride, padding, dilation, groups: kernels.conv2d(  # type: ignore[attr-defined]
-            g, w, None, stride, padding, dilation, groups
-        ),
-    ),
+    x=either(lambda g, w, stride, padding, dilation, groups: _conv2d(g, w, None, stride, padding, dilation, groups)),
     w=either(
         lambda g, x, w_shape, stride, padding, dilation, groups: _conv2d_weight(
             g, x, w_shape[2:], stride, padding, dilation, groups
-        ),
-        lambda g, x, w_shape, stride, padding, dilation, groups: kernels.conv2d_weight_grad(  # type: ignore[attr-defined]
-            g, x, w_shape[2:], stride, padding, dilation, groups
-        ),
+        )
     ),
     bias=_of_bias,
     name="conv_transpose2d",
@@ -120,10 +104,12 @@ def _conv_transpose2d(
 
 
 @operation(
-    x=lambda g, v, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
-        v, g, None, x_shape[2:], stride, padding, dilation, groups
+    x=either(
+        lambda g, v, x_shape, stride, padding, dilation, groups: _conv_transpose2d(
+            v, g, None, x_shape[2:], stride, padding, dilation, groups
+        )
     ),
-    v=lambda g, x, stride, padding, dilation, groups: _conv2d(x, g, None, stride, padding, dilation, groups),
+    v=either(lambda g, x, stride, padding, dilation, groups: _conv2d(x, g, None, stride, padding, dilation, groups)),
     name="conv2d_weight",
 )
 def _conv2d_weight(x: Any, v: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:

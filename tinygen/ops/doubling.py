@@ -13,19 +13,19 @@ Held by tests/ops/test_registry.py (orders 1 to 3) and tests/nn/test_layers.py.
 from typing import Any
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import operation
+from tinygen.autodiff.primitive import either, operation
 from tinygen.ops.convolution import conv_transpose2d
 from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
 
-@operation(w=lambda g: _undoubled_taps(g), name="double_taps")
+@operation(w=either(lambda g: _undoubled_taps(g)), name="double_taps")
 def _doubled_taps(w: Any) -> Any:
     """v (C, K, KH + 1, KW + 1) for w (K, C, KH, KW)."""
     return kernels.double_taps(w)  # type: ignore[attr-defined]
 
 
-@operation(v=lambda g: _doubled_taps(g), name="undouble_taps")
+@operation(v=either(lambda g: _doubled_taps(g)), name="undouble_taps")
 def _undoubled_taps(v: Any) -> Any:
     """The adjoint: (K, C, KH, KW) for v (C, K, KH + 1, KW + 1)."""
     return kernels.undouble_taps(v)  # type: ignore[attr-defined]

@@ -27,10 +27,7 @@ def _rows(index: Any) -> Any:
 
 
 @operation(
-    x=either(
-        lambda g, index, x_shape: scatter_add(g, index, x_shape),
-        lambda g, index, x_shape: scatter_add.forward(g, index, x_shape),
-    ),
+    x=either(lambda g, index, x_shape: scatter_add(g, index, x_shape)),
     moves=True,
 )
 def _getitem(x: Any, index: Any) -> Any:
@@ -42,7 +39,7 @@ def _getitem(x: Any, index: Any) -> Any:
 
 
 @operation(
-    g=either(lambda g, index: _getitem(g, index), lambda g, index: _getitem.forward(g, index)),
+    g=either(lambda g, index: _getitem(g, index)),
     moves=True,
 )
 def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:

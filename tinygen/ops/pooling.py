@@ -20,17 +20,11 @@ from tinygen.tensor import ArrayLike, Tensor
 # -- sums ----------------------------------------------------------------------------------------------------
 
 
-# Each vjp is an operation or, where it is not recorded, its kernel.
-
-
 @operation(
     x=either(
         lambda g, x_shape, kernel, stride, padding, scale: spread_windows(
             g, x_shape[2:], kernel, stride, padding, scale
-        ),
-        lambda g, x_shape, kernel, stride, padding, scale: spread_windows.forward(
-            g, x_shape[2:], kernel, stride, padding, scale
-        ),
+        )
     ),
     moves=True,
 )
@@ -40,10 +34,7 @@ def sum_windows(x: Any, kernel: Pair, stride: Pair, padding: Pair, scale: float 
 
 
 @operation(
-    g=either(
-        lambda g, kernel, stride, padding, scale: sum_windows(g, kernel, stride, padding, scale),
-        lambda g, kernel, stride, padding, scale: sum_windows.forward(g, kernel, stride, padding, scale),
-    ),
+    g=either(lambda g, kernel, stride, padding, scale: sum_windows(g, kernel, stride, padding, scale)),
     moves=True,
 )
 def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Any:
@@ -55,17 +46,14 @@ def spread_windows(g: Any, size: Pair, kernel: Pair, stride: Pair, padding: Pair
 # -- maxima --------------------------------------------------------------------------------------------------
 
 
-def _placed(
-    g: Tensor, which: Tensor, x_shape: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Tensor:
-    return place_chosen(g, which, x_shape[2:], kernel, stride, padding, dilation)
+_placed = either(
+    lambda g, which, x_shape, kernel, stride, padding, dilation: place_chosen(
+        g, which, x_shape[2:], kernel, stride, padding, dilation
+    )
+)
 
 
-def _placed_entries(g: Any, which: Any, x_shape: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
-    return place_chosen.forward(g, which, x_shape[2:], kernel, stride, padding, dilation)
-
-
-@operation(x=either(_placed, _placed_entries), name="max_pool2d", moves=True)
+@operation(x=_placed, name="max_pool2d", moves=True)
 def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The largest entry of every window, and which of the window's offsets it stands at."""
     y, which = kernels.max_windows(x, kernel, stride, padding, dilation)  # type: ignore[attr-defined]
@@ -74,10 +62,7 @@ def _max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
 
 @operation(
     g=either(
-        lambda g, which, kernel, stride, padding, dilation: pick_chosen(g, which, kernel, stride, padding, dilation),
-        lambda g, which, kernel, stride, padding, dilation: pick_chosen.forward(
-            g, which, kernel, stride, padding, dilation
-        ),
+        lambda g, which, kernel, stride, padding, dilation: pick_chosen(g, which, kernel, stride, padding, dilation)
     ),
     moves=True,
 )
@@ -86,7 +71,7 @@ def place_chosen(g: Any, which: Any, size: Pair, kernel: Pair, stride: Pair, pad
     return kernels.place_chosen(g, which, size, kernel, stride, padding, dilation)  # type: ignore[attr-defined]
 
 
-@operation(x=either(_placed, _placed_entries), moves=True)
+@operation(x=_placed, moves=True)
 def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """The entry of every window at the offset `which`; the adjoint of `place_chosen`."""
     x = bordered(x, padding, 0.0)
