@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import tinygen as tg
+from tinygen import nn
+from tinygen.tensor import as_tensor
 
 f32, f64, i64 = np.float32, np.float64, np.int64
 
@@ -249,6 +251,20 @@ def test_copies_and_pickles_of_leaves(twin_of):
     (y * y).sum().backward()
     assert y.grad.tolist() == [[18, 4]]
     assert x.grad is None
+
+
+def test_what_was_pickled_has_the_dtype_that_calls_ask_for():
+    """NumPy gives it one of its own, which results would inherit; and every call would take the longer way."""
+    ours = np.dtype(f32)
+    array = pickle.loads(pickle.dumps(np.ones((2, 3), f32)))
+    assert array.dtype is not ours
+    lent = tg.asarray(array, copy=False)
+    for x in (lent, as_tensor(array), tg.tensor(array), nn.Parameter(array)):
+        assert x.dtype is ours
+    for x in (tg.ones(2), nn.Parameter(np.ones(2, f32)), tg.ones(2, dtype=f64)):
+        assert pickle.loads(pickle.dumps(x)).dtype is x.dtype
+    array[0, 0] = 7.0
+    assert lent.tolist()[0][0] == 7.0
 
 
 def test_a_deep_copy_keeps_what_is_shared_shared():

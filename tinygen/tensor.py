@@ -192,7 +192,7 @@ class Tensor:
     def __reduce__(self) -> Any:
         if not self.is_leaf:
             raise TypeError("only tensors that no operation made can be pickled: use detach()")
-        return type(self), (np.asarray(self), self.requires_grad)
+        return _unpickled, (type(self), np.asarray(self), self.requires_grad)
 
     def __repr__(self) -> str:
         values = np.asarray(self)
@@ -285,7 +285,7 @@ def asarray(value: Any, dtype: DTypeLike = None) -> Any:
         value = value._data
     if hasattr(value, "dtype"):
         array = value if type(value).__module__.partition(".")[0] == "cupy" else np.asarray(value)
-        return array if dtype is None else array.astype(dtype, copy=False)
+        return _with_our_dtype(array if dtype is None else array.astype(dtype, copy=False))
     if isinstance(value, list | tuple):
         value = _nested(value)
     try:
@@ -299,6 +299,23 @@ def asarray(value: Any, dtype: DTypeLike = None) -> Any:
     return array
 
 
+def _with_our_dtype(array: Any) -> Any:
+    """The same array; what was pickled has a dtype that only equals float32, and calls ask for that very object."""
+    for dtype in (float32, float64):
+        if array.dtype is not dtype and array.dtype == dtype:
+            return array.view(dtype)
+    return array
+
+
+def _unpickled(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
+    return kind(_with_our_dtype(array), requires_grad)
+
+
+def is_of_caller(array: Any, x: Any) -> bool:
+    """Whether what `asarray` made of x is on x's own memory."""
+    return array is x or (hasattr(x, "dtype") and array.base is not None)
+
+
 def as_tensor(x: ArrayLike) -> Tensor:
     """`x` itself when it is a tensor, else a tensor without gradient on the same values.
 
@@ -307,7 +324,7 @@ def as_tensor(x: ArrayLike) -> Tensor:
     if isinstance(x, Tensor):
         return x
     array = asarray(x)
-    if array is x:
+    if is_of_caller(array, x):
         guard.expose(array)
     return Tensor(array)
 

@@ -1,6 +1,7 @@
 """An array that changed after it was recorded raises and names the operation; no gradient shares memory."""
 
 import gc
+import pickle
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import tinygen as tg
 from tinygen.autodiff import guard
 from tinygen.autodiff.guard import buffer_of
+from tinygen.tensor import as_tensor
 
 
 def leaf(*values):
@@ -97,6 +99,17 @@ def test_a_numpy_argument_that_changes_later():
     weights[1] = 0.0
     with pytest.raises(tg.MutationError, match="multiply"):
         tg.grad(y, x)
+
+
+@pytest.mark.parametrize("made", [lambda a: a.view(np.recarray), lambda a: pickle.loads(pickle.dumps(a))])
+def test_a_caller_s_array_that_a_tensor_only_looks_at(made):
+    """A tensor on the memory of another kind of array, or of one with a dtype of its own, is a view of it."""
+    x, given = leaf(1, 2, 3), made(np.array([1.0, 2.0, 3.0]))
+    for taken in (as_tensor, tg.asarray):
+        y = (x * taken(given)).sum()
+        given[1] += 1.0
+        with pytest.raises(tg.MutationError, match="multiply"):
+            tg.grad(y, x)
 
 
 def test_a_view_given_as_argument_whose_base_changes():

@@ -9,7 +9,7 @@ from tinygen.device import Device, constant, device_of, transfer
 from tinygen.device import device as find_device
 from tinygen.kernels.array_module import xp
 from tinygen.ops.manipulation import as_tensor, broadcast_arrays, reshape
-from tinygen.tensor import ArrayLike, DTypeLike, Tensor, float32, named
+from tinygen.tensor import ArrayLike, DTypeLike, Tensor, float32, is_of_caller, named
 from tinygen.tensor import asarray as raw
 
 Where = str | Device | None
@@ -45,11 +45,12 @@ def asarray(x: ArrayLike, dtype: DTypeLike = None, device: Where = None, copy: b
     here: Any = x._data if isinstance(x, Tensor) else x
     array = raw(here, dtype)
     array = transfer(array, device_of(array) if device is None else find_device(device))
-    if copy is False and array is not here:
+    shared = is_of_caller(array, here)
+    if copy is False and not shared:
         raise ValueError(f"asarray: {type(x).__name__} cannot become what is asked without a copy")
-    if array is here and not isinstance(x, Tensor):
+    if shared and not isinstance(x, Tensor):
         guard.expose(array)  # the caller can still write into it
-    return Tensor(array.copy() if copy and array is here else array)
+    return Tensor(array.copy() if copy and shared else array)
 
 
 def zeros(*shape: Any, dtype: DTypeLike = None, device: Where = None, requires_grad: bool = False) -> Tensor:
