@@ -64,7 +64,7 @@ FOLDERS = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}
 IN_CPU, IN_CUDA = ({path.stem for path in Path(__file__).with_name(f).glob("*.py")} for f in ("cpu", "cuda"))
 NAMES = {name: module for module, names in MODULES.items() for name in names}
 
-_forced: list[str] = []
+forced: list[str] = []  # the versions that the blocks of `implementation` ask for, the innermost last
 
 
 @contextmanager
@@ -72,19 +72,23 @@ def implementation(version: str) -> Iterator[None]:
     """Within the block every kernel is `version`: "definition" (NumPy), "cpu" (Numba) or "cuda" (CUDA C++)."""
     if version not in FOLDERS:
         raise ValueError(f'a kernel version is "definition", "cpu" or "cuda", not {version!r}')
-    _forced.append(version)
+    forced.append(version)
     try:
         yield
     finally:
-        _forced.pop()
+        forced.pop()
 
 
 @cache
-def load(name: str, version: str) -> Callable[..., Any]:
+def load(name: str, version: str, chain: Any = None) -> Callable[..., Any]:
     """The function that implements kernel `name` in `version`, "definition", "cpu" or "cuda"; imported when asked for.
 
-    Where there is none the definition stands in: CuPy's arrays run it too.
+    Where there is none the definition stands in: CuPy's arrays run it too. With `chain`, "fused" on the CPU for this
+    one alone: of contiguous arrays of float32 and of one shape, few entries and all that it reads, it gives the result,
+    or a tuple of several.
     """
+    if chain is not None:
+        return importlib.import_module(f"{__name__}.cpu.fusion").on_few(chain)  # type: ignore[no-any-return]
     if version != "definition" and NAMES[name] not in (IN_CUDA if version == "cuda" else IN_CPU):
         version = "definition"
     return _imported(name, version)
@@ -100,8 +104,8 @@ def choose(array: Any) -> str:
     The definition serves bfloat16 in NumPy too: computed in float32, and rounded once. Of several arrays, in a list,
     the first one chooses.
     """
-    if _forced:
-        return _forced[-1]
+    if forced:
+        return forced[-1]
     if isinstance(array, np.ndarray):  # first: on tiny arrays each question costs
         return "cpu" if array.dtype.char in "fd" else "definition"
     if isinstance(array, list | tuple):
@@ -122,7 +126,7 @@ def _kernel(name: str) -> Callable[..., Any]:
 
 
 # The usual answer of `choose`, without a call of it: that takes a tenth of a microsecond, a small sum one and a half.
-_USUAL = "'cpu' if type({0}) is _ndarray and {0}.dtype is _float32 and not _forced else choose({0})"
+_USUAL = "'cpu' if type({0}) is _ndarray and {0}.dtype is _float32 and not forced else choose({0})"
 _ndarray, _float32 = np.ndarray, np.dtype(np.float32)
 
 

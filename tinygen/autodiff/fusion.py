@@ -28,8 +28,9 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygen import kernels
+from tinygen.autodiff import written
 from tinygen.autodiff.arguments import promoted, retained
-from tinygen.autodiff.primitive import REGISTRY, Primitive, registered
+from tinygen.autodiff.primitive import REGISTRY, Primitive, Rule, registered
 from tinygen.autodiff.tape import Node, mode, recording
 from tinygen.autodiff.tracing import apply, gradients, lowered, replayed, tracing
 from tinygen.kernels.array_module import xp
@@ -56,9 +57,14 @@ class Derivative:
         given = in_order([e for e in (*self.made, *self.taken) if e is not None])
         self.reads = {e.operands[0] for e in given if e.name == ARGUMENT}
         self.reads_all = self.reads.issuperset(range(chain.arity))
+        self.whole = self.gradients == self.made and len(self.chain.reads) > chain.arity
+        self.of_few = _of_few(self, chain.arity + 1, lambda *arrays: None)
 
     def in_one_pass(self, arrays: Sequence[Any], g: Any, shape: tuple[int, ...]) -> Sequence[Any]:
         """The gradients, arrays of `shape`."""
+        few = self.of_few(*arrays, g)
+        if few is not None:
+            return few if type(few) is tuple else (few,)
         made = kernels.load("fused", kernels.choose(g))(self.chain, (*arrays, g), shape) if self.made else ()
         if self.gradients == self.made:
             return made
@@ -94,12 +100,16 @@ class Fused(Primitive):
                 raise TypeError(f"fused: {self.name} has the argument {parameter}; plain ones are needed")
         self.total, self.run = total, function
         self.function = function if total is None else None
-        self.forward = self._run
+        self.forward = _of_few(self, self.arity, self._run) if total is None else self._run
         self.tensor_positions = tuple(range(self.arity))
-        self.slots = ["derivative", "values", "shape"]  # of a node
-        self.rules = (
-            self._rule(self.names, lambda g, derivative, values, shape: self._vjp(g, derivative, values, shape), False),
-        )
+        if self.arity == 1:  # whose gradient there is no choice about: an operation like any other
+            of_both = "g", *self.names
+            self.rules = (Rule(self.names, (0,), self._vjp_of_one, self._gradient, of_both, (0,), True, False),)
+            self.pull = self.retains = None  # type: ignore[assignment]
+        else:
+            self.slots = ["derivative", "values", "shape"]  # of a node
+            vjp = lambda g, derivative, values, shape: self._vjp(g, derivative, values, shape)
+            self.rules = (self._rule(self.names, vjp, False),)
         self._derivatives: dict[tuple[bool, ...], Derivative] = {}
 
     @cached_property
@@ -142,12 +152,8 @@ class Fused(Primitive):
         return raw if _of_one_dtype(raw) in (float32, float64) else promoted(raw, self.tensor_positions)
 
     def _run(self, *raw: Any) -> Any:
-        shape, version, dtype = _alike(raw), kernels.choose(raw[0]), float32
-        if shape is None or version != "cpu":
-            arrays = self._read(raw)
-            shape, version, dtype = _together(arrays), kernels.choose(arrays[0]), _of_one_dtype(arrays)
-        elif shape and raw[0].size < FEW and self._on_few is not None:
-            return self._on_few(*raw)
+        arrays = self._read(raw)
+        shape, version, dtype = _together(arrays), kernels.choose(arrays[0]), _of_one_dtype(arrays)
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
         if dtype is not None and dtype.kind in "fV":
@@ -160,11 +166,9 @@ class Fused(Primitive):
             return y._data
 
     @cached_property
-    def _on_few(self) -> Any:
-        """The function of few arrays alike; None where a kernel adds up, or does not read all of them."""
-        from tinygen.kernels.cpu.fusion import on_few
-
-        return None if self.total or len(self.chain.reads) < self.arity else on_few(self.chain)
+    def whole(self) -> bool:
+        """Whether all arguments are read."""
+        return len(self.chain.reads) == self.arity
 
     def _read(self, raw: Sequence[Any]) -> list[Any]:
         """The arrays that the chain depends on."""
@@ -179,6 +183,15 @@ class Fused(Primitive):
                 values = tuple([retained(a, r) if i in read else None for i, (a, r) in enumerate(zip(args, raw))])
                 break
         return derivative, values, _together(self._read(raw)) if self.total else out.shape
+
+    def _vjp_of_one(self, g: Tensor, x: Tensor) -> Tensor | None:
+        """The gradient of a chain of one argument."""
+        return self._of_all.on_the_tape((x,), self._beside(g, x.shape), x.shape)[0]
+
+    def _gradient(self, g: Any, x: Any) -> Any:
+        """The same as an array."""
+        made = self._of_all.of_few(x, g)
+        return self._gradients(g, self._of_all, (Tensor(x),), x.shape)[0] if made is None else made
 
     def _vjp(self, g: Tensor, derivative: Derivative, values: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         if mode.recording:
@@ -209,23 +222,30 @@ class Fused(Primitive):
 
     def masks(self, node: Node, live: Any) -> list[Any]:  # type: ignore[override]
         """Which entries of each argument's gradient can differ from 0 (see backward.py)."""
-        derivative, values, shape = node.saved
+        derivative, values, shape = node.saved if self.arity > 1 else (self._of_all, node.saved, node.saved[0].shape)
         if live is not None and self.total:
             live = self._beside(live, shape)
         return derivative.masks(values, live, shape)
 
 
-def _alike(values: Sequence[Any]) -> tuple[int, ...] | None:
-    """The shape of `values` where all are NumPy's arrays of float32, in order in memory and of one shape, else None."""
-    shape = None
-    for value in values:
-        if type(value) is not np.ndarray or value.dtype is not float32 or not value.flags.c_contiguous:
-            return None
-        if shape is None:
-            shape = value.shape
-        elif value.shape != shape:
-            return None
-    return shape
+def _of_few(computed: Any, arity: int, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of `arity` arrays that gives them to the kernel of few entries for `computed.chain`, where they are
+    for it (see `kernels.load`) and `computed.whole` says that it reads them all; and else calls `otherwise` with them.
+
+    Written out, as the call of an operation is (call.py): a loop over the arguments takes as long as the kernel.
+    """
+    names = [f"x{i}" for i in range(arity)]
+    given = ", ".join(names)
+    for_it = [f"type({x}) is ndarray and {x}.dtype is float32 and {x}.flags.c_contiguous" for x in names]
+    alike = "".join(f" and {x}.shape == x0.shape" for x in names[1:])
+    text = f"""
+def few({given}):
+    if {" and ".join(for_it)} and x0.size < FEW and x0.ndim{alike} and not forced and computed.whole:
+        return kernels.load("fused", "cpu", computed.chain)({given})
+    return otherwise({given})
+"""
+    scope = {"kernels": kernels, "forced": kernels.forced, "ndarray": np.ndarray, "float32": float32, "FEW": FEW}
+    return written.function(text, __file__, "few", scope | {"computed": computed, "otherwise": otherwise})
 
 
 def _together(arrays: list[Any]) -> tuple[int, ...]:

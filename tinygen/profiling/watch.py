@@ -179,10 +179,15 @@ class Watch:
 
         return lambda *args: self._timed(op.name, run, args, {}, price)
 
-    def _load(self, load: Callable[[str, str], Callable[..., Any]]) -> Callable[..., Any]:
-        def watched(name: str, version: str) -> Callable[..., Any]:
-            run = load(name, version)
-            price = lambda made, args: cost(name, kernels.NAMES[name] in ELEMENTWISE, made, args)
+    def _load(self, load: Callable[..., Callable[..., Any]]) -> Callable[..., Any]:
+        def watched(name: str, version: str, chain: Any = None) -> Callable[..., Any]:
+            run = load(name, version, chain)
+
+            def price(made: Any, args: tuple[Any, ...]) -> Cost:
+                if chain is not None:
+                    return cost_of_chain(chain, made, args)
+                return cost(name, kernels.NAMES[name] in ELEMENTWISE, made, args)
+
             return lambda *args, **options: self._timed(name, run, args, options, price)
 
         return watched
