@@ -5,14 +5,30 @@ is as exact as the definition, and `kernels.implementation("definition")` takes 
 
 Numba compiles a Python function to machine code, by LLVM, when it is first called; an `@intrinsic` is one whose LLVM
 instructions we write ourselves. examples/a_fast_convolution.py walks through what makes them fast and measures it.
+
+The way of a 3x3 convolution with many channels, from the call to the multiplications, and why it is fast:
+
+    tinygen/ops/convolution.py: conv2d, _conv2d   checks; then one operation, with bias and rectifier
+    kernels/__init__.py: choose         float32 in NumPy's memory is for this folder
+    convolution.py: conv2d, _forward    what these shapes need is found once (_convolution): here, Winograd's form
+    convolution_plan.py: run            memory to work in is kept from call to call
+    launch.py: launch                   machine code from here on: two tasks, one after the other, on every thread
+    convolution_winograd.py: _transform_weights   the first, and _forward the second:
+      _source_tiles                       49 tiles of 6x6 pixels at a time, which stay in the second-level cache, are
+                                          transformed: 36 values each, by additions
+      multiply                            ... multiplied with the weights: 36 products make 4x4 outputs, plainly 144
+      _output                             ... and transformed back; bias and rectifier while they are in registers
+    gemm.py: multiply, _product_tile    a product of matrices, a tile of its result in registers: in _fma an
+                                        instruction multiplies and adds as many floats as a vector has, 16 with AVX-512
+
 To be read in this order:
 
     simd.py                          a vector of floats as a value; how many lanes, by the processor
     compiled.py                      what compiled code calls, compiled for that alone
-    launch.py, threads.py            one compiled function on every thread
+    launch.py, threads.py            one compiled function, or one after the other, on every thread
       arguments.py                     ... and what it is told, read out of Python's objects
     openblas.py                      what else has threads
-    rectifier.py                     the shortest kernel: one sweep over memory; what it loads with is in packing.py
+    rectifier.py                     the plainest kernel: one sweep over memory; what it loads with is in packing.py
     few.py                           the same for few entries: as one of NumPy's functions
     elementwise.py                   sweeps with polynomials
     fusion.py                        sweeps written by a program, from a formula, in the words of

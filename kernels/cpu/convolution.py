@@ -67,7 +67,7 @@ def _weight_gradient(
     if tiles.suits(*channels, kernel, stride, dilation, groups) and tiles.pays(*channels, kernel, h, w):
         return winograd.weight_plan(source, target, kernel, h, w).run
     reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel))
-    whole = target[1:3] == definition.output_size(source[1:3], kernel, *geometry)
+    whole = target[1:3] == definition.output_size((source[1], source[2]), kernel, *geometry)
     fits = stride == (1, 1) and groups == 1 and padding[0] <= reach[0] and padding[1] <= reach[1]
     if target[3] < min(LANES, source[3]) and whole and fits:
         # Few output channels: the same sum with g as the image, x as the output and the kernel turned round.

@@ -256,12 +256,12 @@ def _tasks(taps: int) -> tuple[task, task]:
     a, g, b = matrices(taps)
     names = {
         "_taps": taps,
-        "_down": transform_line(b, far=True),
-        "_along": transform_line(b),
-        "_output": transform_inside(a),
-        "_weight": transform(g),
-        "_gradient": transform_part(a.T),
-        "_weight_back": transform(g.T),
+        "_down": transform_line(b, far=True),  # B^T d, of the columns of an image
+        "_along": transform_line(b),  # ... B, of the rows of that: V
+        "_output": transform_inside(a),  # A^T M A
+        "_weight": transform(g),  # G g G^T: U
+        "_gradient": transform_part(a.T),  # A dy A^T
+        "_weight_back": transform(g.T),  # G^T ... G
     }
     names["_steps"] = njit(fastmath=FASTMATH)(variant(_steps, f"_steps_{taps}", **names))
     names["_source_tiles"] = routine("f f f n n i i i n n n", FASTMATH)(

@@ -3,7 +3,8 @@
 Numba compiles a `parallel=True` function several times over, with everything it calls, once more for each type or
 flag of an argument. Here a kernel is a `@task`: a C function task(block, part, parts) that does its share of the
 work. `block` is a table of the arguments, read by `floats(block, i)`, `integer(block, i)` and their kin below.
-One parallel loop, compiled once for all tasks, calls them. A task compiles when first launched, and is cached.
+One parallel loop, compiled once for all tasks, calls them; where one follows another of the same arguments (`then`), in
+one launch. A task compiles when first launched, and is cached.
 """
 
 from collections.abc import Collection
@@ -29,7 +30,7 @@ njit: Any = numba.njit
 _intrinsic: Any = numba.extending.intrinsic
 
 
-def variant(function: FunctionType, name: str, **names: Any) -> FunctionType:
+def variant(function: Any, name: str, **names: Any) -> FunctionType:
     """The same code where `names` stand for global names of its module; Numba caches it under its own `name`."""
     other = FunctionType(function.__code__, {**function.__globals__, **names}, name)
     other.__qualname__, other.__module__ = name, function.__module__

@@ -1,4 +1,4 @@
-"""How many threads the kernels use, which threading layer carries them, and the memory they work in (`scratch`).
+"""How many threads the kernels use, which threading layer carries them, and the memory they work in (`memory`).
 
 A kernel cuts its work into `thread_count()` parts of fixed bounds, so its result depends on the number of
 threads but never on their timing. Numba's OpenMP layer opens a region in under 2 microseconds, its own work
