@@ -1,4 +1,4 @@
-"""The page that opens the kernels of the CPU, kernels/cpu/__init__.py, names every file, and the way it shows is right."""
+"""kernels/cpu/__init__.py, the page that opens the CPU kernels, names every file; the way it shows is the one taken."""
 
 import re
 from pathlib import Path
