@@ -7,7 +7,7 @@ and sign have gradient 0 · what `where` does not take has gradient 0, of every 
 """
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,10 +21,13 @@ from tinygen.ops import formulas
 from tinygen.ops.comparison import isinf, logical_and
 from tinygen.tensor import Tensor, float32
 
+Array = TypeVar("Array", bound=Any)
 
-def _float(x: Any) -> Any:
-    """Integers and booleans enter functions of real numbers as float32. (`gradcheck` alone comes with complex ones.)"""
-    return x if x.dtype is float32 or x.dtype.kind in "fcV" else x.astype(float32)
+
+def as_float(x: Array) -> Array:
+    """An array or a tensor: integers and booleans enter functions of real numbers as float32. (`gradcheck` alone comes
+    with complex ones.)"""
+    return x if x.dtype is float32 or x.dtype.kind in "fcV" else x.astype(float32)  # type: ignore[no-any-return]
 
 
 def _zero(g: Tensor) -> Tensor:
@@ -117,7 +120,7 @@ def square(x: Any) -> Any:
 @quiet
 def reciprocal(x: Any) -> Any:
     """1 / x."""
-    return 1.0 / _float(x)
+    return 1.0 / as_float(x)
 
 
 # -- exponential and logarithm -------------------------------------------------------------------------------
@@ -127,49 +130,49 @@ def reciprocal(x: Any) -> Any:
 @quiet
 def exp(x: Any) -> Any:
     """e^x."""
-    return xp(x).exp(_float(x))
+    return xp(x).exp(as_float(x))
 
 
 @operation(x=lambda g, y: g * (y * math.log(2)), elementwise=True)
 @quiet
 def exp2(x: Any) -> Any:
     """2^x."""
-    return xp(x).exp2(_float(x))
+    return xp(x).exp2(as_float(x))
 
 
 @operation(x=lambda g, y: g * (y + 1.0), elementwise=True, scalar="expm1(x)")
 @quiet
 def expm1(x: Any) -> Any:
     """e^x - 1, accurate near 0."""
-    return xp(x).expm1(_float(x))
+    return xp(x).expm1(as_float(x))
 
 
 @operation(x=lambda g, x: g / x, elementwise=True, scalar="log(x)")
 @quiet
 def log(x: Any) -> Any:
     """The natural logarithm; log 0 = -inf, below 0 NaN."""
-    return xp(x).log(_float(x))
+    return xp(x).log(as_float(x))
 
 
 @operation(x=lambda g, x: g / (x + 1.0), elementwise=True, scalar="log1p(x)")
 @quiet
 def log1p(x: Any) -> Any:
     """log(1 + x), accurate near 0."""
-    return xp(x).log1p(_float(x))
+    return xp(x).log1p(as_float(x))
 
 
 @operation(x=lambda g, x: g / (x * math.log(2)), elementwise=True)
 @quiet
 def log2(x: Any) -> Any:
     """The logarithm to base 2."""
-    return xp(x).log2(_float(x))
+    return xp(x).log2(as_float(x))
 
 
 @operation(x=lambda g, x: g / (x * math.log(10)), elementwise=True)
 @quiet
 def log10(x: Any) -> Any:
     """The logarithm to base 10."""
-    return xp(x).log10(_float(x))
+    return xp(x).log10(as_float(x))
 
 
 def _logaddexp_vjp(g: Tensor, this: Tensor, y: Tensor) -> Tensor:
@@ -187,13 +190,13 @@ def logaddexp(a: Any, b: Any) -> Any:
 @quiet
 def sqrt(x: Any) -> Any:
     """The square root; its gradient at 0 is infinite."""
-    return xp(x).sqrt(_float(x))
+    return xp(x).sqrt(as_float(x))
 
 
 @operation(x=lambda g, y: g * (1.0 - y * y), elementwise=True, scalar="tanh(x)")
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
-    return xp(x).tanh(_float(x))
+    return xp(x).tanh(as_float(x))
 
 
 # -- pieces and steps ----------------------------------------------------------------------------------------
@@ -342,7 +345,7 @@ def copysign(a: Any, b: Any) -> Any:
 @operation(x=lambda g, x: g * (2.0 / math.sqrt(math.pi) * exp(-x * x)), elementwise=True)
 def erf(x: Any) -> Any:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return kernels.erf(_float(x))  # type: ignore[attr-defined]
+    return kernels.erf(as_float(x))  # type: ignore[attr-defined]
 
 
 @operation(
@@ -352,19 +355,19 @@ def erf(x: Any) -> Any:
 )
 def normal_cdf(x: Any) -> Any:
     """Phi(x), the normal distribution function; accurate far to the left."""
-    return kernels.normal_cdf(_float(x))  # type: ignore[attr-defined]
+    return kernels.normal_cdf(as_float(x))  # type: ignore[attr-defined]
 
 
 @operation(x=lambda g, y: g * (y * (1.0 - y)), elementwise=True, scalar="sigmoid(x)")
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e^-x), without overflow."""
-    return kernels.sigmoid(_float(x))  # type: ignore[attr-defined]
+    return kernels.sigmoid(as_float(x))  # type: ignore[attr-defined]
 
 
 @operation(x=lambda g, x: g * sigmoid(x), elementwise=True, scalar="softplus(x)")
 def softplus(x: Any) -> Any:
     """log(1 + e^x), without overflow."""
-    return kernels.softplus(_float(x))  # type: ignore[attr-defined]
+    return kernels.softplus(as_float(x))  # type: ignore[attr-defined]
 
 
 def relu_gradient(g: Any, y: Any) -> Any:
@@ -394,7 +397,7 @@ def leaky_relu_gradient(g: Any, x: Any, negative_slope: float) -> Any:
 )
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x above 0, negative_slope x below; the slope at 0 is the negative one."""
-    return kernels.leaky_relu(_float(x), negative_slope)  # type: ignore[attr-defined]
+    return kernels.leaky_relu(as_float(x), negative_slope)  # type: ignore[attr-defined]
 
 
 def rectified(x: Tensor, negative_slope: float) -> Tensor:
@@ -414,7 +417,7 @@ def rectified(x: Tensor, negative_slope: float) -> Tensor:
 )
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x above 0, alpha (e^x - 1) below (Clevert et al. 2016)."""
-    return kernels.elu(_float(x), alpha)  # type: ignore[attr-defined]
+    return kernels.elu(as_float(x), alpha)  # type: ignore[attr-defined]
 
 
 @fused_operation()

@@ -16,7 +16,7 @@ from tinygen.kernels.array_module import xp
 from tinygen.kernels.definitions.product import QUIET
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
-from tinygen.ops.elementwise import where
+from tinygen.ops.elementwise import as_float, where
 from tinygen.ops.indexing import diagonal, tril
 from tinygen.ops.manipulation import as_tensor, broadcast_to, matrix_transpose, reshape
 from tinygen.tensor import ArrayLike, Tensor, float32
@@ -341,7 +341,7 @@ def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False
     Raises:
         ValueError: another `ord`, or one of a matrix.
     """
-    x = reduction.as_float(x)
+    x = as_float(as_tensor(x))
     if ord not in (None, "fro") and len(reduction.axes_of(x.ndim, axis)) == 2:
         raise ValueError(
             f'norm: ord={ord!r} over two axes is a norm of matrices; there is "fro", or one axis at a time'

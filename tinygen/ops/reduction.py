@@ -7,15 +7,13 @@ import math
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.autodiff.primitive import Primitive, either, operation
 from tinygen.kernels.array_module import arithmetic, quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.ops.comparison import isinf
-from tinygen.ops.elementwise import exp, square, where
+from tinygen.ops.elementwise import as_float, exp, square, where
 from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
@@ -114,14 +112,8 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis`."""
-    x = as_float(x)
+    x = as_float(as_tensor(x))
     return sum(x, axis, keepdims) * (1.0 / count(x.shape, axis)) if x.size else sum(x, axis, keepdims) / 0.0
-
-
-def as_float(x: ArrayLike) -> Tensor:
-    """`x` as a tensor of a floating dtype; integers and booleans become float32."""
-    x = as_tensor(x)
-    return x if x.dtype.kind in "fcV" else Tensor(x._data.astype(np.float32))
 
 
 def _deviation(x: Tensor, axis: Axis) -> Tensor:
@@ -130,13 +122,13 @@ def _deviation(x: Tensor, axis: Axis) -> Tensor:
 
 def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """The variance over `axis`: squared deviations over n - correction."""
-    x = as_float(x)
+    x = as_float(as_tensor(x))
     return sum(square(_deviation(x, axis)), axis, keepdims) / (count(x.shape, axis) - correction)
 
 
 def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """The standard deviation over `axis`; its gradient is 0 where it is 0."""
-    x = as_float(x)
+    x = as_float(as_tensor(x))
     return vector_norm(_deviation(x, axis), axis, keepdims) / math.sqrt(count(x.shape, axis) - correction)
 
 

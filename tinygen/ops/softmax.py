@@ -2,18 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
 from tinygen import kernels
 from tinygen.autodiff.primitive import Kept, either, operation
 from tinygen.kernels.array_module import xp
-from tinygen.ops.elementwise import exp
+from tinygen.ops.elementwise import as_float, exp
 from tinygen.ops.reduction import sum as sum_over
 from tinygen.tensor import Tensor
-
-
-def _floating(x: Any) -> Any:
-    return x if x.dtype.kind in "fV" else x.astype(np.float32)
 
 
 @operation(
@@ -24,7 +18,7 @@ def _floating(x: Any) -> Any:
 )
 def softmax(x: Any, axis: int = -1) -> Any:
     """e^x over its sum along `axis`; a row of -inf alone gives NaN."""
-    return kernels.softmax(_floating(x), axis)  # type: ignore[attr-defined]
+    return kernels.softmax(as_float(x), axis)  # type: ignore[attr-defined]
 
 
 @operation(
@@ -35,7 +29,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 )
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """The logarithm of the softmax along `axis`, without overflow."""
-    return kernels.log_softmax(_floating(x), axis)  # type: ignore[attr-defined]
+    return kernels.log_softmax(as_float(x), axis)  # type: ignore[attr-defined]
 
 
 def _cross_entropy_formula(g: Tensor, logits: Tensor, target: Any, share: float | None, lse: Any) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen.autodiff.primitive import operation
 from tinygen.kernels.array_module import quiet, xp
-from tinygen.ops.elementwise import _float
+from tinygen.ops.elementwise import as_float
 
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
 _LARGE = 10  # the series' first term left out is below 1e-17 there
@@ -20,7 +20,7 @@ _LARGE = 10  # the series' first term left out is below 1e-17 there
 
 def _wide(x: Any) -> tuple[Any, Any, Any]:
     """The array module, x in float64 with NaN below 0, and the dtype of the result."""
-    x = _float(x)
+    x = as_float(x)
     module = xp(x)
     return module, module.where(x < 0, np.nan, x.astype(np.float64)), x.dtype
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygen.autodiff.primitive import operation
 from tinygen.kernels.array_module import quiet, xp
-from tinygen.ops.elementwise import _float, sqrt, where
+from tinygen.ops.elementwise import as_float, sqrt, where
 from tinygen.tensor import Tensor
 
 
@@ -15,41 +15,41 @@ from tinygen.tensor import Tensor
 @quiet
 def sin(x: Any) -> Any:
     """The sine of x radians."""
-    return xp(x).sin(_float(x))
+    return xp(x).sin(as_float(x))
 
 
 @operation(x=lambda g, x: -g * sin(x), elementwise=True)
 @quiet
 def cos(x: Any) -> Any:
     """The cosine of x radians."""
-    return xp(x).cos(_float(x))
+    return xp(x).cos(as_float(x))
 
 
 @operation(x=lambda g, y: g * (1.0 + y * y), elementwise=True)
 @quiet
 def tan(x: Any) -> Any:
     """The tangent of x radians."""
-    return xp(x).tan(_float(x))
+    return xp(x).tan(as_float(x))
 
 
 @operation(x=lambda g, x: g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
 @quiet
 def asin(x: Any) -> Any:
     """The inverse sine, in radians."""
-    return xp(x).arcsin(_float(x))
+    return xp(x).arcsin(as_float(x))
 
 
 @operation(x=lambda g, x: -g / sqrt((1.0 - x) * (1.0 + x)), elementwise=True)
 @quiet
 def acos(x: Any) -> Any:
     """The inverse cosine, in radians."""
-    return xp(x).arccos(_float(x))
+    return xp(x).arccos(as_float(x))
 
 
 @operation(x=lambda g, x: g / (1.0 + x * x), elementwise=True)
 def atan(x: Any) -> Any:
     """The inverse tangent, in radians."""
-    return xp(x).arctan(_float(x))
+    return xp(x).arctan(as_float(x))
 
 
 @operation(a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b), elementwise=True)
@@ -62,34 +62,34 @@ def atan2(a: Any, b: Any) -> Any:
 @quiet
 def sinh(x: Any) -> Any:
     """The hyperbolic sine."""
-    return xp(x).sinh(_float(x))
+    return xp(x).sinh(as_float(x))
 
 
 @operation(x=lambda g, x: g * sinh(x), elementwise=True)
 @quiet
 def cosh(x: Any) -> Any:
     """The hyperbolic cosine."""
-    return xp(x).cosh(_float(x))
+    return xp(x).cosh(as_float(x))
 
 
 @operation(x=lambda g, x: g / sqrt(x * x + 1.0), elementwise=True)
 def asinh(x: Any) -> Any:
     """The inverse hyperbolic sine."""
-    return xp(x).arcsinh(_float(x))
+    return xp(x).arcsinh(as_float(x))
 
 
 @operation(x=lambda g, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)), elementwise=True)
 @quiet
 def acosh(x: Any) -> Any:
     """The inverse hyperbolic cosine."""
-    return xp(x).arccosh(_float(x))
+    return xp(x).arccosh(as_float(x))
 
 
 @operation(x=lambda g, x: g / ((1.0 - x) * (1.0 + x)), elementwise=True)
 @quiet
 def atanh(x: Any) -> Any:
     """The inverse hyperbolic tangent."""
-    return xp(x).arctanh(_float(x))
+    return xp(x).arctanh(as_float(x))
 
 
 def _hypot_vjp(g: Tensor, this: Any, y: Tensor) -> Tensor:
