@@ -2,7 +2,8 @@
 
 For A_w x = conv2d(x, w): conv_transpose2d is A_w^T (CHECKS 38: <A_w x, g> = <x, A_w^T g>), and conv2d_weight is the
 derivative of <A_w x, g> in w. Since the three are linear in each argument, every order of gradient is a convolution.
-Images are (N, C, H, W) here; the kernels keep them as (N, H, W, C) in memory.
+Images are (N, C, H, W) here; the kernels keep them as (N, H, W, C) in memory. How a 3x3 convolution goes on from here,
+and why it is fast, is shown on the first page of the CPU's kernels, kernels/cpu/__init__.py.
 """
 
 from functools import lru_cache

@@ -238,18 +238,9 @@ def round(x: Any) -> Any:
     return xp(x).rint(x) if x.dtype.kind == "f" else x.copy()
 
 
-def _share(g: Tensor, this: Any, other: Any, y: Tensor) -> Tensor:
-    """The gradient of the larger (or smaller) of two: all to the one chosen, half to each at a tie."""
-    return where(this == other, 0.5 * g, where(this == y, g, 0.0))
-
-
-def _shared(g: Any, this: Any, other: Any, y: Any) -> Any:
-    """`_share` of arrays."""
-    return _chosen(this == other, 0.5 * g, _chosen(this == y, g, 0.0))
-
-
-_OF_A = either(lambda g, y, a, b: _share(g, a, b, y), lambda g, y, a, b: _shared(g, a, b, y))
-_OF_B = either(lambda g, y, a, b: _share(g, b, a, y), lambda g, y, a, b: _shared(g, b, a, y))
+# The gradient of the larger (or smaller) of two: all to the one chosen, half to each at a tie.
+_OF_A = either(lambda g, y, a, b: where(a == b, 0.5 * g, where(a == y, g, 0.0)))
+_OF_B = either(lambda g, y, a, b: where(a == b, 0.5 * g, where(b == y, g, 0.0)))
 
 
 @operation(a=_OF_A, b=_OF_B, elementwise=True, scalar="where(a > b, a, where(a == a, b, a))")
@@ -273,8 +264,14 @@ def _dtype_of_choice(a: Any, b: Any) -> Any:
     return float32 if not arrays and dtype.kind == "f" else dtype
 
 
-def _chosen(condition: Any, a: Any, b: Any) -> Any:
-    """a where `condition` holds, else b, of raw arrays and numbers."""
+@operation(
+    a=either(lambda g, condition: where(condition, g, 0.0)),
+    b=either(lambda g, condition: where(condition, 0.0, g)),
+    elementwise=True,
+    scalar="where(condition, a, b)",
+)
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """a where `condition` holds, else b; the branch not taken gets gradient 0, whatever its value."""
     if type(a) is np.ndarray and a.dtype is float32 and (type(b) is float or getattr(b, "dtype", None) is float32):
         dtype = a.dtype  # nearly always
     else:
@@ -286,17 +283,6 @@ def _chosen(condition: Any, a: Any, b: Any) -> Any:
             return kernels.select(b, ~condition, a)  # type: ignore[attr-defined]
     module = xp(condition) if hasattr(condition, "dtype") else np
     return module.where(condition, a, b).astype(dtype, copy=False)
-
-
-@operation(
-    a=either(lambda g, condition: where(condition, g, 0.0), lambda g, condition: _chosen(condition, g, 0.0)),
-    b=either(lambda g, condition: where(condition, 0.0, g), lambda g, condition: _chosen(condition, 0.0, g)),
-    elementwise=True,
-    scalar="where(condition, a, b)",
-)
-def where(condition: Any, a: Any, b: Any) -> Any:
-    """a where `condition` holds, else b; the branch not taken gets gradient 0, whatever its value."""
-    return _chosen(condition, a, b)
 
 
 def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
@@ -313,7 +299,7 @@ def _clip_gradient(g: Any, x: Any, min: Any, max: Any) -> Any:
         inside = True if min is max else x <= max if min is None else x >= min
     else:
         inside = (x >= min) & (x <= max)
-    return _chosen(inside, g, 0.0)
+    return where.forward(inside, g, 0.0)
 
 
 @operation(
