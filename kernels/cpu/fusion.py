@@ -45,8 +45,8 @@ def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tupl
             return definition.fused(chain, arrays, shape)
         if array.shape == shape and array.flags.c_contiguous:
             kinds += "f"
-        elif array.size == 1:
-            kinds += "n"
+        elif array.size == 1 or (array.ndim and array.shape[-1] == 1 and not chain.total):
+            kinds += "n"  # one for all, or for each row
         given.append(array)
     size = prod(shape)
     if not size:

@@ -22,7 +22,7 @@ every order is there. Held by tests/ops/test_fused_chains.py: random chains agai
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -253,8 +253,11 @@ def _together(arrays: list[Any]) -> tuple[int, ...]:
     shape = arrays[0].shape
     for a in arrays:
         if a.shape != shape:
-            return np.broadcast_shapes(*[a.shape for a in arrays])
+            return _broadcast(*[a.shape for a in arrays])
     return shape  # type: ignore[no-any-return]
+
+
+_broadcast = lru_cache(maxsize=4096)(np.broadcast_shapes)
 
 
 def _of_one_dtype(values: Sequence[Any]) -> Any:

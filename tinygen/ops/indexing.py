@@ -81,6 +81,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     Raises:
         IndexError: an index out of range, or of a dtype that is neither integer nor boolean.
     """
+    if isinstance(index, Tensor) and index.dtype.kind in "iub":
+        return _getitem(x, index)  # a call of an operation takes tensors as they are
     return _getitem(x, _plain(index))
 
 
@@ -103,7 +105,8 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Tensor:
         if x.ndim != 1:
             raise ValueError(f"take needs an axis for {x.ndim} dimensions")
         axis = 0
-    return getitem(x, (slice(None),) * (axis % x.ndim) + (as_tensor(indices),))
+    before = (slice(None),) * (axis % x.ndim)
+    return getitem(x, (*before, as_tensor(indices)) if before else as_tensor(indices))
 
 
 def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:

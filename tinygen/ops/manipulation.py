@@ -200,14 +200,18 @@ def pad(x: ArrayLike, widths: Any, mode: str = "constant", constant_values: floa
 def expand_dims(x: ArrayLike, axis: Any = 0) -> Tensor:
     """A new axis of size 1 at `axis`, or several."""
     x = as_tensor(x)
-    axes = axis if isinstance(axis, tuple | list) else (axis,)
-    ndim = x.ndim + len(axes)
+    return reshape(x, _expanded(x.shape, tuple(axis) if isinstance(axis, tuple | list) else (axis,)))
+
+
+@lru_cache(maxsize=1024)
+def _expanded(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    ndim = len(shape) + len(axes)
     for a in axes:
         if not -ndim <= a < ndim:
             raise ValueError(f"expand_dims: axis {a} is out of range for {ndim} dimensions")
     places = {a % ndim for a in axes}
-    sizes = iter(x.shape)
-    return reshape(x, tuple(1 if i in places else next(sizes) for i in range(ndim)))
+    sizes = iter(shape)
+    return tuple([1 if i in places else next(sizes) for i in range(ndim)])
 
 
 def squeeze(x: ArrayLike, axis: Any = None) -> Tensor:
@@ -230,7 +234,11 @@ def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
     tensors = [as_tensor(a) for a in arrays]
     if len({t.shape for t in tensors}) > 1:
         raise ValueError(f"stack: shapes {' and '.join(str(t.shape) for t in tensors)} must be equal")
-    return concat([expand_dims(t, axis) for t in tensors], axis=axis)
+    if not tensors or axis in (-1, tensors[0].ndim):  # no axis to join along
+        return concat([expand_dims(t, axis) for t in tensors], axis=axis)
+    shape = list(_expanded(tensors[0].shape, (axis,)))
+    shape[axis] = len(tensors)
+    return reshape(concat(tensors, axis=axis % len(shape)), tuple(shape))
 
 
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:

@@ -192,7 +192,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @operation(x=lambda g, axis: flip(cumsum(flip(g, axis), axis), axis), moves=True, name="cumulative_sum")
 def _cumulative_sum(x: Any, axis: int) -> Any:
-    return xp(x).cumsum(x, axis=axis)
+    return x.cumsum(axis=axis)
 
 
 def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
