@@ -27,6 +27,7 @@ To be read in this order:
     compiled.py                      what compiled code calls, compiled for that alone
     launch.py, threads.py            one compiled function, or one after the other, on every thread
       arguments.py                     ... and what it is told, read out of Python's objects
+      ahead.py, turns.py               ... and a second process that compiles what is needed next
     openblas.py                      what else has threads
     rectifier.py                     the plainest kernel: one sweep over memory; what it loads with is in packing.py
     few.py                           the same for few entries: as one of NumPy's functions

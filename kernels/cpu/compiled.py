@@ -21,6 +21,8 @@ from numba.core.caching import FunctionCache, NullCache
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
 
+from tinygen.kernels.cpu.turns import are_there, turn
+
 _KINDS = {
     "f": types.float32[::1],
     "d": types.float64[::1],
@@ -43,6 +45,25 @@ class Cache(FunctionCache):
         super().__init__(function)
         self._cache_file._source_stamp = self._cache_file._source_stamp, sources()
 
+    @property
+    def folder(self) -> str:
+        return self._cache_path  # type: ignore[no-any-return]
+
+    @property
+    def name(self) -> str:
+        """One for each function, among those of its folder."""
+        return self._cache_file._index_name  # type: ignore[no-any-return]
+
+    def lacks(self, sig: Any, target_context: Any) -> bool:
+        """Whether it has no machine code for these arguments; what it has may still be unreadable."""
+        return self._index_key(sig, target_context.codegen()) not in self._cache_file._load_index()
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """In turn, since the index of a function's versions is read, added to and written: no process takes out what
+        another put in, nor gives its file the name of the other's."""
+        with turn(self.folder, f"index of {self.name}"):
+            super().save_overload(sig, data)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)  # what machine code calls of Numba's
         with self._guard_against_spurious_io_errors():
@@ -58,6 +79,25 @@ def cache_of(function: Any) -> Cache | NullCache:
         return Cache(function)
     except RuntimeError:
         return NullCache()
+
+
+@contextmanager
+def once(
+    kept: Cache | NullCache, sig: Any, target_context: Any, lacking: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """The block loads a function, or compiles it; where there is a cache, one process alone compiles, and others, which
+    come to it meanwhile, wait and load.
+
+    Args:
+        lacking: called before that where the cache lacks it and processes can take turns.
+    """
+    if isinstance(kept, Cache) and kept.lacks(sig, target_context):
+        if are_there(kept.folder):
+            lacking()
+        with turn(kept.folder, kept.name):
+            yield
+    else:
+        yield
 
 
 @cache
@@ -120,8 +160,9 @@ def routine(kinds: str, fastmath: Collection[str] = ()) -> Any:
 
         @cache
         def load() -> None:
-            load_routines(function)
-            inner.compile(signature)
+            with once(inner._cache, signature, inner.targetctx):
+                load_routines(function)
+                inner.compile(signature)
             found = inner.overloads[signature.args]
             llvmlite.binding.add_symbol(name, found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
 

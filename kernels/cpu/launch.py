@@ -21,8 +21,9 @@ from numba.core.ccallback import CFunc
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
+from tinygen.kernels.cpu import ahead
 from tinygen.kernels.cpu.arguments import ARRAY, Arguments, table, word
-from tinygen.kernels.cpu.compiled import cache_of, load_routines, uncollected
+from tinygen.kernels.cpu.compiled import cache_of, load_routines, once, uncollected
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
@@ -37,6 +38,9 @@ def variant(function: Any, name: str, **names: Any) -> FunctionType:
     return other
 
 
+TASKS: dict[str, "task"] = {}  # those there are, by name
+
+
 class task:
     """Decorator: the function task(block, part, parts) -> None, compiled to C when its address is first asked for.
 
@@ -47,6 +51,12 @@ class task:
         self.function = function
         self.fastmath = set(fastmath)
         self.following: task | None = None
+        TASKS[self.name] = self
+
+    @property
+    def name(self) -> str:
+        """Its module's and its function's: "update._adam"."""
+        return f"{self.function.__module__.rpartition('.')[2]}.{self.function.__qualname__}"
 
     def variant(self, name: str, **names: Any) -> "task":
         """The task in which `names` stand for the module's own, as in `variant`."""
@@ -61,10 +71,12 @@ class task:
     @cached_property
     def address(self) -> int:
         """Where the machine code is."""
-        signature = (types.intp, types.intp, types.intp), types.void
-        compiled: Any = CFunc(self.function, signature, {}, {"fastmath": self.fastmath, "error_model": "numpy"})
-        compiled._cache = cache_of(self.function)
-        with uncollected():
+        signature = types.void(types.intp, types.intp, types.intp)
+        options = {"fastmath": self.fastmath, "error_model": "numpy"}
+        compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
+        kept = compiled._cache = cache_of(self.function)
+        context = compiled._targetdescr.target_context
+        with uncollected(), once(kept, signature, context, lambda: ahead.announce(self.name)):
             load_routines(self.function)
             compiled.compile()
         self.kept = compiled
