@@ -7,7 +7,8 @@ With S components read and T written along each axis, in the names of convolutio
     source tiles  V[x] = B^T d B   (tiles, S S C)      U[x] = G g G^T   (S S C, K)      x = 1 ... n^2
     products      M[x] = V[x] U[x] (tiles, K)          outputs A^T M A
 
-a few tiles at a time, so that V and M stay in the second-level cache; what the next row of tiles reads and writes is
+where d are the n x n pixels that a tile sees, g the r x r taps, n = 4 + r - 1, and A, B, G those of cook_toom.py. A few
+tiles are done at a time, so that V and M stay in the second-level cache; what the next row of tiles reads and writes is
 fetched from memory while this one is transformed. The weight gradient is the transpose:
 G^T (sum over tiles V[x]^T (A dy A^T)[x]) G. Where 4 does not divide the outputs, the last tiles have 3 along an axis
 and need fewer products: see convolution_tiles.py. Held by tests/kernels/test_convolution.py, the error bound too.
