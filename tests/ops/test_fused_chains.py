@@ -10,6 +10,7 @@ from operation_cases import BINARY, UNARY, operation_named
 from simulator import everywhere, needs_compiler
 
 import tinygen as tg
+from tinygen import kernels
 from tinygen.autodiff import fusion
 from tinygen.autodiff.fusion import Fused, fused
 from tinygen.autodiff.primitive import REGISTRY
@@ -360,6 +361,32 @@ def test_what_cannot_be_fused_says_so():
         fused(lambda x: x * x, total="examples")(tg.tensor(1.0))
     with pytest.raises(ValueError, match=r"weighed: shapes \(2,\) and \(3,\)"):
         weighed(x, tg.tensor([1.0, 2.0, 3.0]), 0.0)
+
+
+@pytest.mark.parametrize("arity", [1, 2])
+def test_a_chain_of_few_entries_is_a_kernel_call_like_any_other(arity, monkeypatch):
+    """Which step counts and profiles see; and where definitions are asked for it is none of few entries."""
+    chain = fused([lambda x: x * tg.exp(-x * x), lambda x, y: x * tg.exp(-y * y)][arity - 1])
+    x = [tg.tensor(np.float32([[0.5, -1.0], [2.0, 0.0]]), requires_grad=True) for _ in range(arity)]
+    tg.grad(chain(*x), x, np.ones((2, 2), np.float32))  # what is found once
+    load, asked = kernels.load, []
+
+    def counting(name, version, of=None):
+        asked.append((name, version, of))
+        return load(name, version, of)
+
+    monkeypatch.setattr(kernels, "load", counting)
+    y = chain(*x)
+    dx = tg.grad(y, x, np.ones((2, 2), np.float32))
+    wanted = (True,) * arity
+    assert asked == [("fused", "cpu", chain.chain), ("fused", "cpu", chain.derivative(wanted).chain)]
+    asked.clear()
+    with kernels.implementation("definition"):
+        z = chain(*x)
+        dz = tg.grad(z, x, np.ones((2, 2), np.float32))
+    assert asked == [("fused", "definition", None)] * 2
+    for found, expected in zip((y, *dx), (z, *dz)):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6, atol=1e-7)
 
 
 def test_a_symbol_does_not_get_out():
