@@ -22,10 +22,10 @@ from tinygen.kernels.cpu.packing import pack, pack_transposed, turn, whole_vecto
 from tinygen.kernels.cpu.rows_copied import copy_floats
 from tinygen.kernels.cpu.simd import FASTMATH, LANES, vbroadcast, vstore
 from tinygen.kernels.cpu.threads import scratch, thread_count
-from tinygen.kernels.definitions.product import QUIET
 
 Array = NDArray[Any]
 FLOAT = np.dtype(np.float32)
+QUIET = 1 << 18  # multiply-adds up to which OpenBLAS does not start threads
 SMALL = 1 << 19  # ... from which the kernel here is faster, on one thread too
 WAKING = 5 << 19  # ... that are worth a thread's waking
 PANEL = WIDEST * LANES  # columns in a panel of B

@@ -4,8 +4,6 @@ from typing import Any
 
 from tinygen.kernels.array_module import rounded_once, xp
 
-QUIET = 1 << 18  # multiply-adds up to which NumPy's product runs on the calling thread alone
-
 
 @rounded_once
 def matmul(a: Any, b: Any, bias: Any = None) -> Any:

@@ -32,7 +32,12 @@ def risen(found: Counts, committed: Counts) -> list[str]:
 
 def fallen(found: Counts, committed: Counts) -> list[str]:
     """What lies below them by more than slack, in words."""
-    return risen({name: {k: v for k, v in committed[name].items() if k in found[name]} for name in found}, found)
+    return [
+        f"{name}: {what} {counts[what]}, committed {value}"
+        for name, counts in found.items()
+        for what, value in committed[name].items()
+        if what in counts and value > counts[what] * (1 + SLACK.get(what, 0.0))
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from tinygen import kernels
 from tinygen.autodiff.mixed_precision import operands, same_arithmetic
 from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import xp
-from tinygen.kernels.definitions.product import QUIET
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import as_float, where
@@ -81,9 +80,12 @@ def _gradient_b(g: Any, a: Any, b_strides: tuple[int, ...]) -> Any:
     return kernels.matmul(a.swapaxes(-1, -2), g)  # type: ignore[attr-defined]
 
 
+_TINY = 1 << 12  # multiply-adds that NumPy has done before a kernel is chosen
+
+
 def _product(a: Any, b: Any) -> Any:
-    """a b, two matrices of one dtype: at once where NumPy has done it before a kernel is chosen."""
-    if type(a) is np.ndarray and a.size * b.shape[1] <= QUIET and a.dtype is float32:
+    """a b, two matrices of one dtype."""
+    if type(a) is np.ndarray and a.size * b.shape[1] <= _TINY and a.dtype is float32:
         return a.dot(b)
     return kernels.matmul(a, b)  # type: ignore[attr-defined]
 
