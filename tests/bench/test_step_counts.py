@@ -72,7 +72,7 @@ def test_a_rise_is_told_and_slack_is_left_where_it_must_be() -> None:
         "vae: bytes 1051, committed 1000",
     ]
     assert risen({"vae": {"copies": 1}}, committed) == ["vae: copies 1, committed 0"]
-    assert fallen({"vae": {"tape nodes": 99, "bytes": 960}}, committed) == ["vae: tape nodes 100, committed 99"]
+    assert fallen({"vae": {"tape nodes": 99, "bytes": 960}}, committed) == ["vae: tape nodes 99, committed 100"]
 
 
 def test_calls_are_counted_wherever_the_function_is_known() -> None:
