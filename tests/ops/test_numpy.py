@@ -406,3 +406,15 @@ def test_creation():
         theirs = np.meshgrid(x[0], x[1], x[0], indexing=indexing)
         for ours, grid in zip(tg.meshgrid(x[0], x[1], x[0], indexing=indexing), theirs, strict=True):
             same(ours, grid)
+
+
+@pytest.mark.parametrize("n", [3, -2, -3, 8, 9, 12, -9, 3.0, 2**40])
+@pytest.mark.parametrize("shape", [(), (9,)])
+def test_whole_powers_of_negative_numbers(n, shape):
+    """Signs, zeros of either sign, infinities and NaN are those of C's pow; one array, and each number alone."""
+    a = np.array([-0.0, 0.0, -1.5, 1.5, -1.0, 0.3, np.inf, -np.inf, np.nan], np.float32)
+    with np.errstate(all="ignore"):
+        exact = (a.astype(np.float64) ** float(n)).astype(np.float32)
+    found = [np.asarray(tg.tensor(x) ** n) for x in (a if shape == () else [a])]
+    np.testing.assert_allclose(np.reshape(found, 9), exact, rtol=8 * 2**-23)
+    assert (np.signbit(np.reshape(found, 9)) == np.signbit(exact))[:-1].all()
