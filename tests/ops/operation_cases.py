@@ -158,6 +158,7 @@ CASES: list[Case] = [
     # shapes and places
     case(manipulation.reshape, real(2, 3), (3, -1)),
     case(manipulation.permute_dims, real(2, 3, 1), (2, 0, 1)),
+    case(manipulation.matrix_transpose, real(2, 3, 1)),
     case(manipulation.broadcast_to, real(3, 1), (2, 3, 2)),
     case(manipulation._concat, real(2, 3), real(1, 3), fn=lambda a, b: manipulation.concat([a, b, a])),
     case(manipulation._concat, real(2, 3), real(2, 1), fn=lambda a, b: manipulation.concat((a, b), axis=-1)),
@@ -168,6 +169,10 @@ CASES: list[Case] = [
     case(manipulation.astype, real(2, 3), fn=lambda x: manipulation.astype(x, np.float64)),
     case(manipulation._to_device, real(3), fn=lambda x: manipulation._to_device(x, _device(), _device())),
     case(manipulation._pad_constant, real(2, 3), fn=lambda x: ops.pad(x, ((1, 0), (2, 1)), constant_values=0.5)),
+    case(indexing.diagonal, real(2, 3, 4), 1),
+    case(indexing.diagonal, real(4, 3), -2),
+    case(indexing._on_diagonal, real(2, 2), (2, 3, 4), 2),
+    case(indexing._on_diagonal, real(2), (4, 3), -2),
     case(indexing._getitem, real(4, 3), fn=lambda x: x[1:, ::-2]),
     case(indexing._getitem, real(4, 3), fn=lambda x: x[_INDEX]),
     case(indexing._getitem, real(4, 3), fn=lambda x: x[_INDEX, [0, 1, 1]]),
@@ -210,13 +215,16 @@ CASES: list[Case] = [
     case(linalg.inv, real(3, 3) + 3 * np.eye(3)),
     case(linalg._solve, real(2, 3, 3) + 3 * np.eye(3), real(2, 3, 2)),
     case(linalg._solve, real(3, 3) + 3 * np.eye(3), real(2, 3, 1)),
-    case(linalg._logabsdet, real(2, 3, 3) + 3 * np.eye(3)),
+    case(linalg._logabsdet, real(2, 3, 3) + 3 * np.eye(3), fn=lambda a: ops.linalg.slogdet(a).logabsdet),
     case(linalg.det, real(3, 3) + 2 * np.eye(3)),
     case(
         linalg.cholesky,
         positive_definite(3),
         fn=lambda a: ops.linalg.cholesky(0.5 * (a + a.mT)),  # differences must stay among symmetric matrices
     ),
+    case(linalg._lower_half, real(2, 3, 3)),
+    case(linalg._lower_inverse, real(2, 3, 3) + 3 * np.eye(3), fn=lambda a: linalg._lower_inverse(ops.tril(a))),
+    case(linalg._outer, real(3), real(2)),
     # fused
     case(softmax, real(2, 4)),
     case(softmax, real(3, 2), 0),

@@ -184,3 +184,14 @@ def test_slogdet_names_its_parts():
     found = tg.linalg.slogdet(a)
     assert found.sign.item() == np.linalg.slogdet(a).sign
     assert found.logabsdet.item() == pytest.approx(np.linalg.slogdet(a).logabsdet)
+
+
+@pytest.mark.parametrize("n", [32, 33, 100])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_gradient_of_a_large_cholesky_factor_is_that_of_its_log_determinant(n, dtype):
+    """log det A = 2 sum log L_ii, whose gradient is the inverse of A."""
+    a = real(2, n, n) / np.sqrt(n)
+    a = tg.tensor((a @ a.swapaxes(-1, -2) + np.eye(n)).astype(dtype), requires_grad=True)
+    (gradient,) = tg.grad(2.0 * tg.log(tg.diagonal(tg.linalg.cholesky(a))).sum(), a)
+    exact = np.linalg.inv(a.numpy().astype(np.float64))
+    assert gradient.numpy() == pytest.approx(exact, abs=30 * np.finfo(dtype).eps * abs(exact).max())

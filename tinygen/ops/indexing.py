@@ -213,10 +213,23 @@ def triu(x: ArrayLike, k: int = 0) -> Tensor:
     return where(xp(x._data).tri(*x.shape[-2:], k=k - 1, dtype=bool), 0, x)
 
 
-def diagonal(x: ArrayLike, offset: int = 0) -> Tensor:
-    """The diagonal of the last two axes, `offset` above the main one."""
-    x = as_tensor(x)
-    rows, columns = x.shape[-2:]
-    n = builtins.max(0, builtins.min(rows + builtins.min(offset, 0), columns - builtins.max(offset, 0)))
-    i = np.arange(n)
-    return getitem(x, (Ellipsis, i + builtins.max(-offset, 0), i + builtins.max(offset, 0)))
+@operation(x=either(lambda g, x_shape, offset: _on_diagonal(g, x_shape, offset)), moves=True)
+def diagonal(x: Any, offset: int = 0) -> Any:
+    """The diagonal of the last two axes, `offset` above the main one.
+
+    Raises:
+        ValueError: fewer than two dimensions.
+    """
+    if x.ndim < 2:
+        raise ValueError(f"diagonal: shape {x.shape} has fewer than 2 dimensions")
+    return x.diagonal(offset, -2, -1).copy()
+
+
+@operation(x=either(lambda g, offset: diagonal(g, offset)), moves=True)
+def _on_diagonal(x: Any, shape: tuple[int, ...], offset: int) -> Any:
+    """Zeros of `shape` with `x` on that diagonal; the adjoint of `diagonal`."""
+    y = xp(x).zeros(shape, x.dtype)
+    rows, columns = shape[-2:]
+    first = offset if offset >= 0 else -offset * columns
+    y.reshape(*shape[:-2], rows * columns)[..., first :: columns + 1][..., : x.shape[-1]] = x
+    return y

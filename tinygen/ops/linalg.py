@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff.mixed_precision import operands, same_arithmetic
+from tinygen.autodiff.mixed_precision import as_dtype, operands, same_arithmetic
 from tinygen.autodiff.primitive import either, operation
-from tinygen.kernels.array_module import xp
+from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import as_float, where
-from tinygen.ops.indexing import diagonal, tril
+from tinygen.ops.indexing import diagonal
 from tinygen.ops.manipulation import as_tensor, broadcast_to, matrix_transpose, reshape
 from tinygen.tensor import ArrayLike, Tensor, float32
 
@@ -228,9 +228,15 @@ def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
     return reduction.sum(a * b, axis)
 
 
+@operation(a=either(lambda g, b: matmul(g, b)), b=either(lambda g, a: matmul(a, g)), name="outer")
+def _outer(a: Any, b: Any) -> Any:
+    return xp(a).outer(a, b)
+
+
 def outer(a: ArrayLike, b: ArrayLike) -> Tensor:
     """All products of the entries of two vectors."""
-    return reshape(as_tensor(a), (-1, 1)) * reshape(as_tensor(b), (1, -1))
+    a, b = as_tensor(a), as_tensor(b)
+    return _outer(a if a.ndim == 1 else reshape(a, -1), b if b.ndim == 1 else reshape(b, -1))
 
 
 # -- tg.linalg -----------------------------------------------------------------------------------------------
@@ -249,15 +255,15 @@ def _lapack(name: str, compute: Any, a: Any, *rest: Any) -> Any:
         raise ValueError(f"{name}: {str(error).lower()}, of shape {a.shape}") from None
 
 
-@operation(a=lambda g, y: -matmul(matmul(matrix_transpose(y), g), matrix_transpose(y)))
+@operation(a=either(lambda g, y: -matmul(matmul(matrix_transpose(y), g), matrix_transpose(y))))
 def inv(a: Any) -> Any:
     """The inverse. Raises ValueError when a matrix is singular."""
     return _lapack("inv", xp(a).linalg.inv, a)
 
 
 @operation(
-    a=lambda g, y, a: -matmul(_solve(matrix_transpose(a), g), matrix_transpose(y)),
-    b=lambda g, a: _solve(matrix_transpose(a), g),
+    a=either(lambda g, y, a: -matmul(_solve(matrix_transpose(a), g), matrix_transpose(y))),
+    b=either(lambda g, a: _solve(matrix_transpose(a), g)),
     name="solve",
 )
 def _solve(a: Any, b: Any) -> Any:
@@ -285,9 +291,9 @@ def _each(g: Tensor) -> Tensor:
     return reshape(g, (*g.shape, 1, 1))
 
 
-@operation(a=lambda g, a: _each(g) * matrix_transpose(inv(a)))
-def _logabsdet(a: Any) -> Any:
-    return xp(a).linalg.slogdet(a)[1]
+@operation(a=lambda g, a: _each(g) * matrix_transpose(inv(a)), name="logabsdet")
+def _logabsdet(a: Any, found: Any) -> Any:
+    return found  # with the sign
 
 
 @operation(a=lambda g, y, a: _each(g * y) * matrix_transpose(inv(a)))
@@ -306,20 +312,42 @@ class SignAndLog(NamedTuple):
 
 def slogdet(a: ArrayLike) -> SignAndLog:
     """The sign of the determinant, without gradient, and the logarithm of its magnitude (-inf when singular)."""
-    a = as_tensor(a)
-    _square("slogdet", a)
-    return SignAndLog(Tensor(xp(a._data).asarray(xp(a._data).linalg.slogdet(a._data)[0])), _logabsdet(a))
+    x = as_tensor(a)
+    _square("slogdet", x)
+    x = as_dtype(x, arithmetic(x.dtype))
+    sign, log = map(xp(x._data).asarray, xp(x._data).linalg.slogdet(x._data))
+    return SignAndLog(Tensor(sign), _logabsdet(x, log))
+
+
+@operation(x=either(lambda g: _lower_half(g)))
+def _lower_half(x: Any) -> Any:
+    """The lower triangle with half the diagonal: Phi of Murray 2016; its own adjoint."""
+    n = x.shape[-1]
+    return x * (xp(x).tri(n, dtype=x.dtype) - 0.5 * xp(x).eye(n, dtype=x.dtype))
+
+
+@operation(x=either(lambda g, y: -matmul(matrix_transpose(y), matmul(g, matrix_transpose(y)))))
+def _lower_inverse(x: Any) -> Any:
+    """The inverse of a lower triangular matrix, by halves: a tenth of the time of a general one where it is large."""
+    n = x.shape[-1]
+    if n <= 32:
+        return xp(x).linalg.inv(x)
+    k = n // 2
+    y = xp(x).zeros_like(x)
+    first = y[..., :k, :k] = _lower_inverse.__wrapped__(x[..., :k, :k])
+    last = y[..., k:, k:] = _lower_inverse.__wrapped__(x[..., k:, k:])
+    y[..., k:, :k] = -kernels.matmul(last, kernels.matmul(x[..., k:, :k], first))  # type: ignore[attr-defined]
+    return y
 
 
 def _cholesky_vjp(g: Tensor, y: Tensor) -> Tensor:
     # Giles 2008, section 4.5 (Murray 2016, eq. 10): S = L^-T Phi(L^T g) L^-1, symmetrised.
-    middle = matmul(matrix_transpose(y), g)
-    phi = tril(middle) - 0.5 * middle * Tensor(xp(y._data).eye(y.shape[-1], dtype=y.dtype))
-    s = _solve(matrix_transpose(y), matrix_transpose(_solve(matrix_transpose(y), matrix_transpose(phi))))
+    inverse = _lower_inverse(y)
+    s = matmul(matmul(matrix_transpose(inverse), _lower_half(matmul(matrix_transpose(y), g))), inverse)
     return 0.5 * (s + matrix_transpose(s))
 
 
-@operation(a=_cholesky_vjp)
+@operation(a=either(_cholesky_vjp))
 def cholesky(a: Any) -> Any:
     """The lower triangular L with a = L L^T, of a symmetric positive definite matrix.
 

@@ -279,12 +279,16 @@ def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
     return permute_dims(x, tuple(order))
 
 
-def matrix_transpose(x: ArrayLike) -> Tensor:
-    """The last two axes exchanged."""
-    x = as_tensor(x)
+@operation(x=either(lambda g: matrix_transpose(g)), moves=True)
+def matrix_transpose(x: Any) -> Any:
+    """The last two axes exchanged; a view.
+
+    Raises:
+        ValueError: fewer than two dimensions.
+    """
     if x.ndim < 2:
         raise ValueError(f"matrix_transpose: shape {x.shape} has fewer than 2 dimensions")
-    return swapaxes(x, -2, -1)
+    return x.swapaxes(-2, -1)
 
 
 def broadcast_arrays(*arrays: ArrayLike) -> tuple[Tensor, ...]:
