@@ -224,6 +224,8 @@ CASES: list[Case] = [
     ),
     case(linalg._lower_half, real(2, 3, 3)),
     case(linalg._lower_inverse, real(2, 3, 3) + 3 * np.eye(3), fn=lambda a: linalg._lower_inverse(ops.tril(a))),
+    case(linalg._p_norm, distinct(2, 3) + 0.05, 3.0, None, False),
+    case(linalg._p_norm, distinct(2, 3) + 0.05, 1.5, (1,), True),
     case(linalg._outer, real(3), real(2)),
     # fused
     case(softmax, real(2, 4)),

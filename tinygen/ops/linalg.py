@@ -12,10 +12,10 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff.mixed_precision import as_dtype, operands, same_arithmetic
 from tinygen.autodiff.primitive import either, operation
-from tinygen.kernels.array_module import arithmetic, xp
+from tinygen.kernels.array_module import arithmetic, quiet, xp
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
-from tinygen.ops.elementwise import as_float, where
+from tinygen.ops.elementwise import as_float, sign, where
 from tinygen.ops.indexing import diagonal
 from tinygen.ops.manipulation import as_tensor, broadcast_to, matrix_transpose, reshape
 from tinygen.tensor import ArrayLike, Tensor, float32
@@ -361,6 +361,26 @@ def trace(a: ArrayLike, offset: int = 0) -> Tensor:
     return reduction.sum(diagonal(a, offset), -1)
 
 
+def _p_norm_vjp(g: Tensor, y: Tensor, x: Tensor, ord: float, axis: Any) -> Tensor:
+    shape = reduction.kept_shape(x.shape, axis)
+    y, g = y.reshape(shape), g.reshape(shape)
+    r = x / where(y == 0, 1.0, y)
+    return where(y == 0, 0.0, g * (sign(r) * absolute(r) ** (ord - 1.0)))
+
+
+@operation(x=_p_norm_vjp)
+@quiet
+def _p_norm(x: Any, ord: float, axis: Any, keepdims: bool) -> Any:
+    """(sum |x|^p)^(1/p), of entries over the greatest, so that no power overflows."""
+    axes = reduction.axes_of(x.ndim, axis)
+    size = xp(x).abs(x)
+    scale = size.max(axis=axes, keepdims=True, initial=0)
+    scale[(scale == 0) | (scale == np.inf)] = 1
+    size /= scale
+    total = kernels.reduce_sum(size**ord, axes, True) ** (1.0 / ord) * scale  # type: ignore[attr-defined]
+    return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axes])
+
+
 def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The norm over `axis` (all by default): the root of the sum of squares, or of vectors `ord` 1, inf, or any p > 0.
 
@@ -384,10 +404,4 @@ def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False
         return reduction.max(absolute(x), axis, keepdims)
     if not isinstance(ord, int | float) or not ord > 0:
         raise ValueError(f'norm: ord is a number above 0, inf or "fro", not {ord!r}')
-    scale = reduction.max(absolute(x.detach()), axis, keepdims=True)
-    safe = Tensor(xp(x._data).where(scale._data == 0, 1, scale._data).astype(x.dtype))
-    total = reduction.sum(absolute(x / safe) ** ord, axis, keepdims=True)
-    y = where(total.detach() == 0, 0.0, total ** (1.0 / ord)) * safe
-    if keepdims:
-        return y
-    return reshape(y, tuple(n for i, n in enumerate(x.shape) if i not in reduction.axes_of(x.ndim, axis)))
+    return _p_norm(x, float(ord), axis, keepdims)
