@@ -25,7 +25,8 @@ Steps = tuple[int, ...]
 class Loops:
     """`sizes` of the three loops, the outermost first; of each array, its `steps` in them, in elements.
 
-    The innermost step is 0 or 1. `axes` is the order in memory, outermost first, of the axes of what is written.
+    The innermost step is 0, 1 or, backwards, -1. `axes` is the order in memory, outermost first, of the axes of what is
+    written.
     """
 
     sizes: Steps
@@ -61,7 +62,7 @@ def loops_over(
 ) -> tuple[Loops, list[Any]]:
     """The loops over `arrays`, which broadcast to `shape` (of at least one entry), and the arrays as they are read.
 
-    An array is copied where its innermost step would be neither 0 nor 1, a step no whole number of elements, or there
+    An array is copied where its innermost step would be none of these, a step no whole number of elements, or there
     would be more than three loops.
 
     Args:
@@ -69,9 +70,14 @@ def loops_over(
         in_one_piece: every array is handed on as one piece of memory in the loops' order.
     """
     forms = tuple([(a.shape, a.strides, a.itemsize) for a in arrays])
-    loops, copies = _planned(forms, shape, first_apart, in_one_piece)
-    if not (in_one_piece or any(copies)):
-        return loops, list(arrays)
+    loops, copies = planned(forms, shape, first_apart, in_one_piece)
+    return loops, copied(loops, copies, arrays, shape, in_one_piece)
+
+
+def copied(
+    loops: Loops, copies: Sequence[str], arrays: Sequence[Any], shape: tuple[int, ...], in_one_piece: bool = False
+) -> list[Any]:
+    """The arrays as they are read: each as it is, or copied as `copies` says (see `planned`)."""
     read = []
     for a, copy in zip(arrays, copies):
         if copy == "written out":
@@ -82,14 +88,14 @@ def loops_over(
             read.append(xp(a).ascontiguousarray(a.transpose(_own(loops.axes, a.ndim))))
         else:
             read.append(a)
-    return loops, read
+    return read
 
 
 Form = tuple[tuple[int, ...], tuple[int, ...], int]  # shape, strides and size of an element, in bytes
 
 
 @lru_cache(maxsize=4096)
-def _planned(
+def planned(
     forms: tuple[Form, ...], shape: tuple[int, ...], first_apart: bool, in_one_piece: bool
 ) -> tuple[Loops, tuple[str, ...]]:
     """The loops, and for each array "" or how it is copied."""
@@ -99,15 +105,15 @@ def _planned(
         axes = tuple(sorted(axes, key=lambda i: -abs(leader[i])))
     if first_apart:
         axes = (0, *(i for i in axes if i != 0))
-    dense = _along(axes, shape, shape, _compact(shape, axes))
+    dense = _along(axes, shape, shape, compact(shape, axes))
     found, copies = [], []
     for own, strides, itemsize in forms:
-        compact = _along(axes, shape, own, _compact(own, _own(axes, len(own))))
+        dense_steps = _along(axes, shape, own, compact(own, _own(axes, len(own))))
         steps = _along(axes, shape, own, [s // itemsize for s in strides])
         innermost = next((s for s, i in zip(steps[::-1], axes[::-1]) if shape[i] > 1), 0)
         whole = all(s % itemsize == 0 for s, n in zip(strides, own) if n > 1)  # no part of a record of other things
-        fits = whole and (steps == compact if in_one_piece else innermost in (0, 1))
-        found.append(steps if fits else compact)
+        fits = whole and (steps == dense_steps if in_one_piece else innermost in (-1, 0, 1))
+        found.append(steps if fits else dense_steps)
         copies.append("" if fits else "in one piece")
     sizes, merged = _merged([shape[i] for i in axes], found, first_apart)
     if len(sizes) > MOST or (len(sizes) > 1 + first_apart and sizes[-1] < _SHORT):
@@ -124,7 +130,7 @@ def _own(axes: Sequence[int], ndim: int) -> list[int]:
     return [i - lacking for i in axes if i >= lacking]
 
 
-def _compact(shape: tuple[int, ...], order: Sequence[int]) -> list[int]:
+def compact(shape: tuple[int, ...], order: Sequence[int]) -> list[int]:
     """The steps, by axis, of an array that is one piece of memory in `order`."""
     steps, step = [0] * len(shape), 1
     for i in reversed(order):

@@ -23,7 +23,7 @@ from .functions import (
 )
 from .launch import doubles, floats, integer
 from .packing import load_vector
-from .simd import LANES, vabs, vbroadcast, vfill, vround, vsigmoid, vsqrt, vsum, vzero
+from .simd import LANES, vabs, vbroadcast, vfill, vload_back, vround, vsigmoid, vsqrt, vsum, vzero
 from .streaming import cut, end, put_vector
 
 BLOCK = 1024  # entries that are added up in float32; the sums of blocks in float64
@@ -56,6 +56,7 @@ __all__ = [
     "vfloor",
     "vless",
     "vless_equal",
+    "vload_back",
     "vlog",
     "vlog1p",
     "vnormal_cdf",

@@ -1,8 +1,8 @@
 """Fused chains on the CPU: a Numba function is written for a chain, once, and kept on disk with its machine code.
 
 What is written is what one would write by hand (compare rectifier.py); it lies in `folder()`, with the formula at its
-top. There is one for each chain and each choice of arguments that stay the same along the innermost loop, which are
-loaded before it. float32 only; float64 is the definition.
+top. There is one for each chain and each choice of the steps that arguments have in the innermost loop: what stays the
+same is loaded before it. float32 only; float64 is the definition.
 The same function as kernels/definitions/fusion.py, held to it by tests/kernels/test_fusion.py.
 """
 
@@ -14,87 +14,111 @@ import tempfile
 from functools import cache, lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..array_module import single
 from ..definitions import fusion as definition
 from ..expression import ARGUMENT, OPERATORS, Chain, Expression, Operand, written
-from ..loops import Loops, is_array, loops_over
+from ..loops import Form, Loops, compact, copied, is_array, planned
 from .compiled import sources
-from .few import COUNT, FEW, few
+from .few import COUNT, few
 from .launch import Arguments, launch, task
 from .simd import LANES
-from .streaming import past_caches
+from .streaming import past_caches, too_much
 from .threads import thread_count
 
 Array = np.ndarray
 _FLOAT = np.dtype(np.float32)
 
 _SERIAL, _COSTLY = 1 << 17, 1 << 16  # entries worth a thread's waking: of arithmetic alone, and with exp and its kin
+_ROWS = 64  # so many, NumPy calls a function for each of them sooner than it is found how to do without
 
 
 def fused(chain: Chain, arrays: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
     """What `chain` gives of `arrays`, which broadcast to `shape`; see the definition."""
-    given, kinds = [], ""
+    given, forms = [], []
     for i in chain.reads:
         array = arrays[i]
         if type(array) is not Array and not is_array(array):
-            array = np.array(array, _FLOAT)
-        if array.dtype != _FLOAT:
+            array = single(array)
+        if array.dtype is not _FLOAT and array.dtype != _FLOAT:
             return definition.fused(chain, arrays, shape)
-        if array.shape == shape and array.flags.c_contiguous:
-            kinds += "f"
-        elif array.size == 1 or (array.ndim and array.shape[-1] == 1 and not chain.total):
-            kinds += "n"  # one for all, or for each row
         given.append(array)
-    size = prod(shape)
-    if not size:
+        forms.append((array.shape, array.strides, 4))
+    plan = _planned(chain, tuple(forms), shape)
+    if plan is None:
         return definition.fused(chain, arrays, shape)
-    if shape and size < FEW and len(kinds) == len(given) and "f" in kinds and chain.total != "examples":
-        work, steps, run = _on_few(chain, kinds)
-        if chain.total:
-            total = np.empty(())
-            launch(work, 1, *given, total, 1, 0, 1, 1, size, steps)
-            return (total.astype(_FLOAT),)
-        made = run(*given)
-        return made if type(made) is tuple else (made,)
-    loops, read = loops_over(given, shape, first_apart=chain.total == "examples")
-    work, numbers = _prepared(chain, loops)
-    parts = thread_count(size, _COSTLY if chain.is_costly else _SERIAL)
+    parts = thread_count(plan.size, plan.least)
+    if parts == 1 and plan.alone is not None:
+        made_alone = plan.alone(*given)
+        return made_alone if type(made_alone) is tuple else (made_alone,)
+    loops, work = plan.loops, plan.work
+    read = copied(loops, plan.copies, given, shape) if plan.copies else given
     if chain.total:
         sums = np.empty(shape[0] if chain.total == "examples" else parts)
-        launch(work, parts, *read, sums, sums.size, 0, numbers)
+        launch(work, parts, *read, sums, sums.size, 0, plan.numbers)
         return (np.asarray(sums if chain.total == "examples" else sums[0] if parts == 1 else sums.sum(), _FLOAT),)
     made = [loops.new(np, shape, _FLOAT) for _ in chain.outputs]
     results = [memory for memory, _ in made]
-    vectors = loops.sizes[-1] % LANES == 0 or loops.sizes[-1] == size  # begin where past_caches expects them to
-    past = vectors and not chain.is_costly and past_caches(read, results)
-    launch(work, parts, *read, *results, parts, past, numbers)
+    past = plan.may_pass and past_caches(read, results)
+    launch(work, parts, *read, *results, parts, past, plan.numbers)
     return tuple([seen for _, seen in made])
 
 
+class Plan(NamedTuple):
+    """How a chain is computed of arrays of some shapes and strides: the loops; what is copied for them, if anything is;
+    the function, and what it is told of the loops; how many entries there are, and how many are worth a thread's
+    waking; whether stores may go past the caches; where they may not and all is one loop, the function as one of
+    NumPy's, which a thread alone calls sooner."""
+
+    loops: Loops
+    copies: tuple[str, ...]
+    work: task
+    numbers: Arguments
+    size: int
+    least: int
+    may_pass: bool
+    alone: Any
+
+
 @lru_cache(maxsize=4096)
-def _prepared(chain: Chain, loops: Loops) -> tuple[task, Arguments]:
-    """The function for `chain` in such loops, and what it is told of them."""
+def _planned(chain: Chain, forms: tuple[Form, ...], shape: tuple[int, ...]) -> Plan | None:
+    """The plan for arrays of these `forms`; None where there is no entry."""
+    size = prod(shape)
+    if not size:
+        return None
+    loops, copies = planned(forms, shape, chain.total == "examples", False)
+    work = compiled(chain, tuple([steps[2] for steps in loops.steps]))
     numbers = (*loops.sizes, *[step for steps in loops.steps for step in steps[:2]])
-    return compiled(chain, tuple([steps[2] == 0 for steps in loops.steps])), numbers
+    whole = loops.sizes[-1] % LANES == 0 or loops.sizes[-1] == size  # begin where past_caches expects them to
+    least = _COSTLY if chain.is_costly else _SERIAL
+    moved = sum([4 * prod(own) for own, _, _ in forms]) + 4 * size * len(chain.outputs)
+    may_pass = whole and not chain.is_costly and too_much(moved)
+    kinds = "".join([_kind(*form, shape) for form in forms]) if shape and not (chain.total or may_pass) else ""
+    alone = _alone(chain, kinds) if len(kinds) == len(forms) and "f" in kinds else None
+    return Plan(loops, copies if any(copies) else (), work, numbers, size, least, may_pass, alone)
+
+
+def _kind(own: tuple[int, ...], strides: tuple[int, ...], itemsize: int, shape: tuple[int, ...]) -> str:
+    """The letter (few.py) of an array of such a form beside a result of `shape`; none if it has none."""
+    if own != shape:
+        return "n" if prod(own) == 1 or (own[-1] == 1 and prod(own) <= _ROWS) else ""
+    steps = compact(own, range(len(own)))
+    return "f" if all(n == 1 or step * itemsize == s for n, step, s in zip(own, steps, strides)) else ""
 
 
 def on_few(chain: Chain) -> Any:
     """The function that gives the outputs of `chain` for few contiguous arrays of one shape, each of which it reads."""
-    return _on_few(chain, "f" * len(chain.reads))[2]
+    return _alone(chain, "f" * len(chain.reads))
 
 
 @lru_cache(maxsize=4096)
-def _on_few(chain: Chain, kinds: str) -> tuple[task, tuple[int, ...], Any]:
-    """For arguments of these `kinds` (few.py), in one loop: the function for `chain`, its arguments' steps in the outer
-    loops, and where every entry is given, the function as one of NumPy's."""
-    work, steps = compiled(chain, tuple([kind == "n" for kind in kinds])), (0,) * (2 * len(kinds))
-    if chain.total:
-        return work, steps, None
-    numbers = 1, 0, 1, 1, COUNT, *steps  # pieces, past; the loops
-    return work, steps, few(work, kinds, *numbers, results=len(chain.outputs)).run
+def _alone(chain: Chain, kinds: str) -> Any:
+    """The function of `chain` as one of NumPy's, for arguments of these `kinds` (few.py)."""
+    work, steps = compiled(chain, tuple([int(kind == "f") for kind in kinds])), (0,) * (2 * len(kinds))
+    return few(work, kinds, 1, 0, 1, 1, COUNT, *steps, results=len(chain.outputs)).run  # pieces, past; the loops
 
 
 # ---- from a chain to the text of a function
@@ -143,22 +167,24 @@ _SUM = """\
 _OWN_NAMES = {"rint": "vround"}  # the others are called v<name>
 
 
-def source(chain: Chain, held: tuple[bool, ...]) -> str:
-    """The module that computes `chain`; `held` says of each argument that it reads whether it stays the same along
-    the innermost loop."""
+def source(chain: Chain, innermost: tuple[int, ...]) -> str:
+    """The module that computes `chain`, where each argument that it reads has such a step in the innermost loop: 0, 1
+    or -1."""
     arguments = [f"x{i}" for i in chain.reads]
     results = ["sums_of"] if chain.total else [f"y{i}" for i in range(len(chain.outputs))]
     kinds = ["floats"] * len(arguments) + ["doubles" if chain.total else "floats"] * len(results)
     arrays = [f"{name} = {kind}(block, {n})" for n, (name, kind) in enumerate(zip(arguments + results, kinds))]
     sizes_at = len(arrays)
     row, steps = [], []
-    for n, (name, same) in enumerate(zip(arguments, held)):
+    for n, (name, step) in enumerate(zip(arguments, innermost)):
         place = sizes_at + 5 + 2 * n
         row.append(f"{name}_at = i * integer(block, {place}) + j * integer(block, {place + 1})")
-        if same:
+        if step == 0:
             row.append(f"a{name[1:]} = vbroadcast({name}, {name}_at)")
-        else:
+        elif step == 1:
             steps.append(f"a{name[1:]} = load_vector({name}, {name}_at + k, left, 0)")
+        else:
+            steps.append(f"a{name[1:]} = vload_back({name}, {name}_at - k, left)")
     names: dict[Operand, str] = {}
     constants: dict[str, str] = {}
     for e in chain.steps:
@@ -207,9 +233,9 @@ def _constant(number: float | None, constants: dict[str, str]) -> str:
 
 
 @cache
-def compiled(chain: Chain, held: tuple[bool, ...]) -> task:
+def compiled(chain: Chain, innermost: tuple[int, ...]) -> task:
     """The function of `source`, from its file."""
-    text = source(chain, held)
+    text = source(chain, innermost)
     digest = hashlib.sha256((text + sources()).encode()).hexdigest()[:16]
     name = f"{chain.identifier}_{digest}"
     path = folder() / f"{name}.py"

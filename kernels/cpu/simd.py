@@ -145,6 +145,23 @@ def vload_first(typing: Any, array: Any, index: Any, count: Any, fill: Any) -> A
 
 
 @intrinsic
+def vload_back(typing: Any, array: Any, index: Any, count: Any) -> Any:
+    """The first `count` lanes from array[index], array[index - 1] and so on; nothing else is read."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        backwards = ir.Constant(_INTS, list(range(LANES))[::-1])
+        place = args[0], builder.sub(args[1], ir.Constant(args[1].type, LANES - 1))
+        pointer = address(context, builder, sig.args, place, FLOATS)
+        mask = first_lanes(context, builder, sig.args[2], args[2])
+        mask = builder.shuffle_vector(mask, mask, backwards)
+        operands = [pointer, ir.Constant(_INT, 4), mask, ir.Constant(FLOATS, None)]
+        value = llvm_call(builder, f"llvm.masked.load.{_SUFFIX}.p0", FLOATS, operands)
+        return builder.shuffle_vector(value, value, backwards)
+
+    return (vector(array, index, count), build) if is_float32(array) else None
+
+
+@intrinsic
 def vstore_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> Any:
     """array[index : index + count] = the first `count` lanes of value; no byte beyond is written."""
 

@@ -30,14 +30,18 @@ def cached() -> int:
     return max((int(found[1]) * units[found[2]] for found in texts if found), default=32 << 20)
 
 
+def too_much(size: int) -> bool:
+    """Whether the caches cannot hold `size` bytes: from three quarters of them on, where glibc's memcpy stores past."""
+    return size > 0.75 * cached()
+
+
 def past_caches(arrays: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> bool:
     """Whether `results`, computed entry by entry from `arrays`, are too large for the caches, and lie so that they can
     be stored past them."""
-    limit = 0.75 * cached()  # where glibc's memcpy begins to
-    if sum([a.nbytes for a in (*arrays, *results)]) <= limit:
+    if not too_much(sum([a.nbytes for a in (*arrays, *results)])):
         return False
     sizes = {_place(a): a.nbytes for a in (*arrays, *results)}  # what is read twice counts once
-    return sum(sizes.values()) > limit and all(_place(y) % _BYTES == 0 for y in results)
+    return too_much(sum(sizes.values())) and all(_place(y) % _BYTES == 0 for y in results)
 
 
 def _place(a: np.ndarray) -> int:

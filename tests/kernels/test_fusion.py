@@ -188,6 +188,14 @@ def test_memory_is_read_where_it_lies_and_written_as_the_first_whole_argument_do
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_rows_are_read_backwards(version):
+    x, y, z = entries(6, (5, 67), (5, 67), (67,))
+    for arrays in ([x[:, ::-1], y, z], [x[::-1, ::-1], y[:, ::-1], z], [x, y, z[::-1]]):
+        for found, exact in zip(version.fused(MIXED, tuple(arrays), (5, 67)), by_python(FORMULAS, arrays), strict=True):
+            agree(found, exact, np.float32)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_steps_in_memory_need_not_be_whole_entries(version):
     records = np.zeros(7, [("x", np.float32, (30,)), ("a byte", np.uint8)])
     records["x"] = entries(3, (7, 30))[0]
@@ -280,12 +288,14 @@ def test_a_step_that_is_not_0_where_an_argument_repeats_is_found(monkeypatch):
         return tuple([steps[i - lacking] if i >= lacking else 0 for i in axes])
 
     monkeypatch.setattr(loops, "_along", never_still)
-    loops._planned.cache_clear()
+    loops.planned.cache_clear()
+    cpu._planned.cache_clear()
     try:
         with pytest.raises(AssertionError):
             test_arguments_broadcast(cpu, "rows")
     finally:
-        loops._planned.cache_clear()
+        loops.planned.cache_clear()
+        cpu._planned.cache_clear()
 
 
 def test_what_is_written_is_kept_and_read_again(tmp_path, monkeypatch):
@@ -299,7 +309,7 @@ def test_what_is_written_is_kept_and_read_again(tmp_path, monkeypatch):
             (found,) = cpu.fused(chain, (x, y), (40,))
             np.testing.assert_array_equal(found, x * 0.125 + y)
             cpu.compiled.cache_clear()
-            cpu._prepared.cache_clear()
+            cpu._planned.cache_clear()
         (file,) = (tmp_path / "fused").glob("*.py")
         assert "y0 = ((x0 * 0.125) + x1)" in file.read_text()
         assert len(list((tmp_path / "fused").rglob("*.nbc"))) == 1  # machine code, once

@@ -88,6 +88,46 @@ def test_poles_and_signed_zeros_are_numpy_s():
             assert np.array_equal(np.signbit(found[numbers]), np.signbit(exact[numbers])), name
 
 
+SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 1e-42, 3e38, 1.5, -2.5], np.float32)
+
+
+@pytest.mark.parametrize("exponent", [3, 4.0, 8, -2, -3, 2.5, -0.5, 9, 1.75])
+def test_fixed_powers(monkeypatch, exponent):
+    """By products where it is whole; at infinities and zeros of either sign, NumPy's values and the operation's
+    gradient."""
+    found = passes(monkeypatch)
+    for a in (np.linspace(-3, 3, LARGE + 5).astype(np.float32), np.resize(SPECIAL, LARGE)):
+        with np.errstate(all="ignore"):
+            exact = a.astype(np.float64) ** exponent
+            slope = exponent * a.astype(np.float64) ** (exponent - 1)
+        x = tg.tensor(a, requires_grad=True)
+        y = x**exponent
+        (g,) = tg.grad(y, x, np.ones_like(a))
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(y.numpy(), exact.astype(np.float32), rtol=1e-6, atol=1e-37)
+            np.testing.assert_allclose(g.numpy(), slope.astype(np.float32), rtol=1e-6, atol=1e-37)
+    if exponent in (3, 4.0, 8, -2):
+        assert found == [1, 1] * 2  # one pass each
+
+
+@pytest.mark.parametrize("bounds", [(-1.0, 1), (None, 0.5), (0, None), (1.0, -1.0), (np.nan, 1.0), (-1.0, np.nan)])
+def test_clipping(monkeypatch, bounds):
+    found = passes(monkeypatch)
+    x = np.resize(SPECIAL, LARGE)
+    np.testing.assert_array_equal(tg.clip(tg.tensor(x), *bounds).numpy(), np.clip(x, *bounds))
+    assert found == [1]
+
+
+@pytest.mark.parametrize("name", ["abs", "sqrt", "square", "exp", "log1p", "softplus", "maximum"])
+def test_a_gradient_made_of_operations_is_one_pass(monkeypatch, name):
+    rng = np.random.default_rng(4)
+    op, arrays = REGISTRY[name], [tg.tensor(a, requires_grad=True) for a in drawn(name, rng)]
+    y = op(*arrays)
+    found = passes(monkeypatch)
+    tg.grad(y, arrays, rng.standard_normal(SHAPE).astype(np.float32))
+    assert found == [len(arrays)]
+
+
 def test_what_does_not_fit_is_computed_by_the_operation_itself(monkeypatch):
     a = np.linspace(-1, 1, LARGE).astype(np.float32)
     monkeypatch.setattr(kernels, "load", lambda *args: pytest.fail("a kernel was asked for"))

@@ -82,7 +82,7 @@ class _Table(dict[Node, Any]):
             if alone(held, 2):
                 kernels.add_to(held, g)  # type: ignore[attr-defined]
             else:
-                self[node] = large.forward(REGISTRY["add"], (held, g))
+                self[node] = large.forward(REGISTRY["add"], held, g)
         elif held.base is not None or getrefcount(held) != _ONLY_HERE:
             self[node] = held + g
         else:
@@ -112,11 +112,13 @@ def _made(node: Node, rule: Rule, g: Any, several: bool) -> Any:
     """What the vjp of `rule` makes of the gradient `g` at `node`: a gradient, a tensor or an array as `g` is, or a list
     where there are `several`; None where there is none."""
     kind = type(g)
+    if kind is ndarray and g.size >= LARGE:
+        at_once = large.gradients(node.op, (rule,), g, node.saved)
+        if at_once is not None:
+            return at_once[0]
     if rule.of_arrays is None or kind is Tensor or (rule.arithmetic and kind not in _BARE):
         return _made_of_tensors(node, rule, g, several)
     single = kind is not ndarray and rule.arithmetic
-    if rule.arithmetic and not single and g.size >= LARGE:
-        return large.gradients(node.op, (rule,), g, node.saved)[0]
     saved = node.saved
     values = [g if rule.arithmetic else _array(g)]
     for slot in rule.reads:
@@ -329,12 +331,14 @@ def _pull(node: Node, g: Any, table: _Table, needed: set[Node]) -> None:
     """Adds to `table` what the vjps of `node` make of its gradient `g`. Nothing here outlives its use: who is added to
     next in place must be held by the table alone."""
     op = node.op
-    if op.arithmetic and g.size >= LARGE and type(g) is ndarray:
+    if len(op.rules) > 1 and g.size >= LARGE and type(g) is ndarray:
         wanted = [(rule, p) for rule, p in zip(op.rules, node.parents) if p in needed]
-        made = large.gradients(op, [rule for rule, _ in wanted], g, node.saved)[::-1]
-        for _, p in wanted:
-            table.add(p, made.pop(), op.name)
-        return
+        made = large.gradients(op, [rule for rule, _ in wanted], g, node.saved)
+        if made is not None:
+            made.reverse()
+            for _, p in wanted:
+                table.add(p, made.pop(), op.name)
+            return
     for rule, parent in zip(op.rules, node.parents):
         if parent in needed:
             table.add(parent, _made(node, rule, g, False), op.name)

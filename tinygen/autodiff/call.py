@@ -8,14 +8,17 @@ asks for `g, y`:
 
     def call(x0):
         usual = not watched                        # 1. What is it given?
+        large = False
         if isinstance(x0, Tensor):
             array0 = x0._data
             node0 = x0._node
-            if (array0.dtype is not float32 and array0.dtype is not float64) or array0.size >= LARGE:
+            if array0.dtype is not float32 and array0.dtype is not float64:
                 usual = False
+            elif array0.size >= LARGE:
+                large = True
         else: ...
         if usual:
-            forward = op.forward
+            forward = op.on_large if large else op.forward
         else:                                      # settled.py: convert, promote, widen, or note a symbol
             ready = settled(op, (x0,))
             if isinstance(ready, Tensor):
@@ -84,9 +87,10 @@ def text(op: "Primitive", order: Sequence[int] | None = None, operator: bool = F
 def call({_all("x", order)}):
     usual = not watched
     {"tensors = False" if numbers else ""}
+    {"large = False" if _has_large_form(op) else ""}
 {"".join(_look_at(op, i) for i in every)}
     if usual{" and tensors" if numbers else ""}:
-        forward = op.forward
+        forward = {"op.on_large if large else " if _has_large_form(op) else ""}op.forward
     else:
         {f"if not is_operand(x{order[-1]}): return NotImplemented" if operator else ""}
         ready = settled(op, ({_all("x", every)},))
@@ -117,6 +121,11 @@ def _all(name: str, positions: Sequence[int]) -> str:
     return ", ".join(f"{name}{i}" for i in positions)
 
 
+def _has_large_form(op: "Primitive") -> bool:
+    """Whether large arrays are computed otherwise (large.py)."""
+    return op.elementwise and op.scalar is not None
+
+
 def _look_at(op: "Primitive", i: int) -> str:
     """Whether argument `i` is a tensor that can be computed with as it is, or what need not be one."""
     differentiable, optional = i in op.tensor_positions, op.defaults[i] is not REQUIRED
@@ -125,9 +134,7 @@ def _look_at(op: "Primitive", i: int) -> str:
     counts = differentiable or not op.rules  # what is no number, such as a condition, makes no tensor of numbers
     if not counts:
         of_other_kind += f" and array{i}.dtype is not truth"
-    if op.elementwise and op.scalar is not None:
-        of_other_kind = f"({of_other_kind}) or array{i}.size >= LARGE"
-    elif not (op.elementwise or differentiable):  # labels, say
+    if not (op.elementwise or differentiable):  # labels, say
         of_other_kind += f' and array{i}.dtype.kind not in "iub"'
     if not op.elementwise:
         odd = f"x{i} is not None" if differentiable else f"type(x{i}) not in STATIC"
@@ -152,6 +159,7 @@ def _look_at(op: "Primitive", i: int) -> str:
         {"tensors = True" if op.elementwise and op.arity > 1 and counts else ""}
         if {of_other_kind}:
             usual = False
+        {f"elif array{i}.size >= LARGE: large = True" if _has_large_form(op) else ""}
     {several if differentiable and not op.elementwise else ""}
     else:
         array{i} = x{i}

@@ -47,6 +47,11 @@ class Rule:
     single: bool
     arithmetic: bool
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is made of operations for arrays too, and no kernel of its own."""
+        return self.single and (self.form is None or self.form is _of_forwards or self.arithmetic)
+
     @functools.cached_property
     def of_arrays(self) -> Callable[..., Any] | None:
         """The function of arrays; looked for when it is wanted, since by then the operations that it calls exist."""
@@ -183,6 +188,13 @@ class Primitive:
         call = written(self)
         self.__class__ = type(type(self).__name__, (type(self),), {"__call__": staticmethod(call)})
         return call(*args, **kwargs)
+
+    @functools.cached_property
+    def on_large(self) -> Callable[..., Any]:
+        """The forward of arrays of which one is large, by large.py, which is made of operations."""
+        from tinygen.autodiff import large
+
+        return functools.partial(large.forward, self)
 
     def arrays(self, args: tuple[Any, ...], raw: list[Any]) -> list[Any]:
         """The arguments of an operation that is not elementwise: numbers and lists become arrays where one is due."""

@@ -55,16 +55,12 @@ _STATIC = (*NUMBERS, tuple)
 def _forward(op: "Primitive", raw: list[Any], narrow: bool) -> Any:
     """The forward of `op`: on every thread, rounded to bfloat16, looked at for anomalies, where that is due."""
     large = op.scalar is not None and any(type(a) is np.ndarray and a.dtype is float32 and a.size >= LARGE for a in raw)
-    if not (large or (narrow and op.elementwise) or mode.anomaly):
-        return op.forward
+    compute = op.on_large if large else op.forward
+    if not ((narrow and op.elementwise) or mode.anomaly):
+        return compute
 
     def forward(*arrays: Any) -> Any:
-        if large:
-            from tinygen.autodiff.large import forward as on_every_thread  # made of operations
-
-            out = on_every_thread(op, arrays)
-        else:
-            out = op.forward(*arrays)
+        out = compute(*arrays)
         if mode.anomaly:
             anomaly.check_value(op.name, getattr(out, "y", out))
         if narrow and op.elementwise and out.dtype.kind == "f":

@@ -6,7 +6,6 @@ on its edges · x**0 has gradient 0 in x, 0**b has gradient 0 in b >= 0 · floor
 and sign have gradient 0 · what `where` does not take has gradient 0, of every order, whatever poles and NaN lie there.
 """
 
-import functools
 import math
 import operator
 from typing import Any, TypeVar
@@ -107,8 +106,7 @@ def _whole_power(a: Any, n: int) -> Any:
     if factors > 8:
         y = np.abs(a) ** n
         return np.copysign(y, a) if n % 2 else y
-    product = functools.reduce(operator.mul, [a] * factors)  # as formulas.power has it, for large arrays
-    return 1.0 / product if n < 0 else product
+    return formulas.product([a] * factors, n < 0, operator.mul, lambda y: 1.0 / y)
 
 
 @operation(a=lambda g: _zero(g), b=lambda g: _zero(g), elementwise=True)
@@ -306,6 +304,9 @@ def _inside(x: Tensor, min: Any, max: Any) -> Tensor:
     return logical_and(above, below)
 
 
+_BEFORE_CLIP = 4096  # fewer entries NumPy's minimum and maximum limit before its clip, written in Python, begins
+
+
 def _clip_gradient(g: Any, x: Any, min: Any, max: Any) -> Any:
     if min is None or max is None:
         inside = True if min is max else x <= max if min is None else x >= min
@@ -326,8 +327,8 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     where the bounds cross, max wins."""
     if min is None and max is None:
         return x.copy()
-    few = x.size < 4096  # to which NumPy's clip, written in Python, comes later than its minimum and maximum
-    if few and type(x) is np.ndarray and x.dtype is float32 and type(min) in _NUMBERS and type(max) in _NUMBERS:
+    few = x.size < _BEFORE_CLIP and type(x) is np.ndarray and x.dtype is float32
+    if few and type(min) in _NUMBERS and type(max) in _NUMBERS:
         return np.minimum(np.maximum(x, single(min)), single(max))
     return xp(x).clip(x, min, max)
 

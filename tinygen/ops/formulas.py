@@ -5,9 +5,18 @@ Held by tests/ops/test_fused_chains.py.
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from tinygen.kernels.expression import Expression, expression, parse
+
+
+def product(
+    factors: list[Any], inverted: bool, times: Callable[[Any, Any], Any], one_over: Callable[[Any], Any]
+) -> Any:
+    """A power by its factors, one at least: of expressions, or of arrays."""
+    whole = functools.reduce(times, factors)
+    return one_over(whole) if inverted else whole
 
 
 def power(a: Any, b: Any) -> Any:
@@ -22,11 +31,11 @@ def power(a: Any, b: Any) -> Any:
     factors = [a] * whole + [expression("sqrt", a)] * (math.fabs(b) != whole)
     if not factors:
         return expression("where", 0.0, a, 1.0)
-    product = functools.reduce(functools.partial(expression, "multiply"), factors)
-    return expression("divide", 1.0, product) if b < 0 else product
+    times, one_over = (functools.partial(expression, *name) for name in (("multiply",), ("divide", 1.0)))
+    return product(factors, b < 0, times, one_over)
 
 
 def clip(x: Any, min: Any, max: Any) -> Any:
-    """x within its bounds, of which None is none; where they cross, max wins."""
-    above = x if min is None else parse("where(x < min, min, x)", {"x": x, "min": min})
-    return above if max is None else parse("where(x > max, max, x)", {"x": above, "max": max})
+    """x within its bounds, of which None is none; where they cross, max wins; NaN in any of them gives NaN."""
+    above = x if min is None else parse("where(x > min, x, where(x == x, min, x))", {"x": x, "min": min})
+    return above if max is None else parse("where(x < max, x, where(x == x, max, x))", {"x": above, "max": max})
