@@ -10,6 +10,8 @@ def entries(request):
     """Each kernel as for few entries, by a function of NumPy's, and as for many, by a launch: the shapes are small."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "many":
-            for module in (few, fusion):
-                patch.setattr(module, "FEW", 0)
+            patch.setattr(few, "FEW", 0)
+            patch.setattr(fusion, "_kind", lambda *form: "")
+        fusion._planned.cache_clear()
         yield request.param
+    fusion._planned.cache_clear()
