@@ -233,7 +233,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(
 def test_what_can_be_named_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--list"]) == 0
     lines = {line.split("  ")[1].split(" ")[0] for line in capsys.readouterr().out.splitlines() if line[0] == " "}
-    assert {"time", "memory", "startup", "growth", "DDPM", "RealNVP", "torch"} <= lines
+    assert {"time", "survey", "memory", "startup", "growth", "DDPM", "RealNVP", "torch"} <= lines
 
 
 def test_a_whole_name_is_that_case_alone() -> None:

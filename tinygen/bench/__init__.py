@@ -1,6 +1,7 @@
 """`tinygen bench`: this engine beside others, on this machine, in one run.
 
 operations.py     what is timed: every operation once, for both libraries, with its sizes
+survey/           every operation there is, at an ordinary size and on tiny arrays
 steps.py          training steps of the families, and sampling, with their sizes
 growth.py         small networks whose sizes are varied one at a time, and power laws through what is measured
 torch_models/     the families' models in PyTorch; jax_models/ in JAX

@@ -124,7 +124,7 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
     """How far an array is off: the norm of the difference, or the greatest entry's ENTRY-th part where that is more."""
     if found.shape != expected.shape:
         return float("inf")
-    off = np.asarray(found - expected, np.float64)
+    off = found.astype(np.float64) - expected
     whole = np.linalg.norm(off) / max(float(np.linalg.norm(expected)), 1e-6)
     entry = np.abs(off).max(initial=0) / max(float(np.abs(expected).max(initial=0)), 1e-6)
     return float(np.maximum(whole, entry / ENTRY))  # NaN stays

@@ -16,9 +16,10 @@ Arrays = dict[str, Any]
 class Operation:
     """A function of arrays, timed forward and backward; forward alone, yet recorded, where not `backward`.
 
-    `inputs` are normal arrays by name -> shape, all differentiable, scaled by `scale`; `labels` integers below
-    `classes`, by name -> (shape, classes), as floats where there are two. `call(F, inputs)` gives the output. `images`
-    says that x and y are images (N, C, H, W): each library gets them as its own layers would hand them on in memory.
+    `inputs` are normal arrays by name -> shape, scaled by `scale`, or what `made` makes of them; all but those `given`
+    are differentiable. `labels` are integers below `classes`, by name -> (shape, classes), as floats where there are
+    two. `call(F, inputs)` gives the output. `images` says that x and y are images (N, C, H, W): each library gets them
+    as its own layers would hand them on in memory. Values are `compared`, unless they are random.
     Where it `updates` the inputs, in place, a step of Adam is timed, with a given gradient for each; nothing is called.
     Where the arithmetic is next to nothing, what is timed is the `engine` itself.
     """
@@ -28,7 +29,10 @@ class Operation:
     call: Callable[[Any, Arrays], Any]
     scale: dict[str, float] = field(default_factory=dict)
     labels: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict)
+    made: dict[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
     images: bool = False
+    compared: bool = True
     backward: bool = True
     updates: bool = False
     engine: bool = False
@@ -36,14 +40,19 @@ class Operation:
     def arrays(self) -> Arrays:
         """The inputs and the labels, the same in every process."""
         rng = np.random.default_rng(0)
-        made: Arrays = {
-            name: (self.scale.get(name, 1.0) * rng.standard_normal(shape)).astype(np.float32)
-            for name, shape in self.inputs.items()
-        }
+        arrays: Arrays = {}
+        for name, shape in self.inputs.items():
+            normal = self.scale.get(name, 1.0) * rng.standard_normal(shape)
+            arrays[name] = np.float32(self.made[name](normal) if name in self.made else normal)
         for name, (shape, classes) in self.labels.items():
             drawn = rng.integers(0, classes, shape)
-            made[name] = drawn.astype(np.float32) if classes == 2 else drawn
-        return made
+            arrays[name] = drawn.astype(np.float32) if classes == 2 else drawn
+        return arrays
+
+    @property
+    def wanted(self) -> list[str]:
+        """The inputs whose gradients are taken."""
+        return [name for name in self.inputs if name not in self.given]
 
 
 RATE = 1e-3

@@ -136,7 +136,7 @@ def of_ratios(runs: Runs, name: str, title: str, beside: Columns = NO_COLUMNS) -
 
 
 def colour(ratio: Ratio | None) -> str | None:
-    """Green where the first is the better, yellow to `TOO_SLOW`, red beyond and where the other has no value."""
+    """Green where the first is the better, yellow to `TOO_SLOW`, red beyond."""
     if ratio is None:
         return None
     return "red" if ratio.middle > TOO_SLOW else "yellow" if ratio.middle > 1 else "green"

@@ -116,10 +116,11 @@ class Runs:
         return [row for rows in self.runs for row in rows if row.case == case]
 
     def ratio(self, case: str, to: str) -> Ratio | None:
-        """Of a single run its own, with quartiles; of several the median of theirs, with the least and the greatest."""
+        """Of a single run its own, with quartiles; of several the median of theirs, with the least and the greatest;
+        None where one is missing."""
         found = [row.ratio(self.names[0], to) for row in self.rows(case)]
         ratios = [ratio for ratio in found if ratio is not None]
-        if len(ratios) < len(found):
+        if not ratios or len(ratios) < len(found):
             return None
         if len(ratios) == 1:
             return ratios[0]
@@ -133,12 +134,13 @@ class Runs:
             return next((row.wrong[name] for row in rows if name in row.wrong), "")
         return f"{median(row.samples[name].middle for row in rows) * self.unit.scale:.3g}"
 
-    def cell(self, case: str, to: str) -> str:
+    def cell(self, case: str, to: str, spread: bool = True) -> str:
         """The ratio as a table shows it, * where something else ran meanwhile, or why there is none."""
         ratio = self.ratio(case, to)
         if ratio is None:
             return next((row.wrong[to] for row in self.rows(case) if to in row.wrong), "")
-        return f"{ratio}{'*' if any(row.disturbed(self.names[0], to) for row in self.rows(case)) else ''}"
+        shown = str(ratio) if spread else f"{ratio.middle:.2f}"
+        return f"{shown}{'*' if any(row.disturbed(self.names[0], to) for row in self.rows(case)) else ''}"
 
     def as_json(self) -> dict[str, Any]:
         """Every run, and of several how far each ratio went."""

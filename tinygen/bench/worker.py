@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.bench import floors, memory
+from tinygen.bench import floors, memory, survey
 from tinygen.bench.backends import Absent
 from tinygen.bench.cuda import cases as on_cuda
 from tinygen.bench.growth import POINTS
@@ -31,12 +31,14 @@ from tinygen.profiling.ceilings import measure
 
 LEAST = 3
 """Repetitions of a sample, however long they take."""
+READING = 1e-4
+"""Seconds that a reading takes at least: what takes less is done several times, so that the clock hardly counts."""
 KEPT = 500
 """Readings of a sample that are told, about; of more an even choice, since telling takes time too."""
 WARM_UP = 2
 """Runs before the first that is timed: what is compiled, is compiled then."""
 
-NAMED = {operation.name: operation for operation in (*OPERATIONS, *POINTS)}
+NAMED = {operation.name: operation for operation in (*OPERATIONS, *survey.OPERATIONS, *POINTS)}
 
 
 def build(backend: Any, case: str) -> Any:
@@ -114,16 +116,23 @@ def _done(request: dict[str, Any], cases: Cases) -> dict[str, Any]:
 
 
 def sample(run: Any, seconds: float) -> dict[str, Any]:
-    """Times of one repetition after the other, and how long the process kept the cores meanwhile."""
+    """Times of one repetition, reading after reading, and how long the process kept the cores meanwhile."""
     times: list[float] = []
     before = time.process_time()
+    repetitions = max(1, int(READING / min(_reading(run, 1) for _ in range(LEAST))))
     end = time.perf_counter() + seconds
     while len(times) < LEAST or time.perf_counter() < end:
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
+        times.append(_reading(run, repetitions))
     spent = time.process_time() - before
     return {"times": times[:: max(1, len(times) // KEPT)], "cpu_seconds": spent}
+
+
+def _reading(run: Any, repetitions: int) -> float:
+    """Seconds of one of so many repetitions."""
+    start = time.perf_counter()
+    for _ in range(repetitions):
+        run()
+    return (time.perf_counter() - start) / repetitions
 
 
 def answer(content: dict[str, Any], to: Any) -> None:

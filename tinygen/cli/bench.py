@@ -1,7 +1,7 @@
 """`tinygen bench [MEASURE] [CASE ...]`: this engine beside other libraries, on this machine, in one run.
 
-The measure is time (what is measured when none is named), memory, startup or growth. With --device cuda it is the time
-of every CUDA kernel beside its floor, and of the families' training steps.
+The measure is time (what is measured when none is named), survey, memory, startup or growth. With --device cuda it is
+the time of every CUDA kernel beside its floor, and of the families' training steps.
 """
 
 import os
@@ -29,7 +29,7 @@ class BenchOptions:
     """Measure operations and training steps beside other libraries."""
 
     what: tyro.conf.Positional[tuple[str, ...]] = ()
-    """First time, memory, startup or growth (time when none is named); then cases, by a part of their names."""
+    """First time, survey, memory, startup or growth (time when none is named); then cases, by a part of their names."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where it is measured."""
     precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
@@ -39,7 +39,7 @@ class BenchOptions:
     rounds: int | None = None
     """Samples of each; 5 of times, 3 of the others."""
     seconds: float | None = None
-    """Length of a sample of times; 0.2 s, on a CUDA device 0.05."""
+    """Length of a sample of times; 0.2 s, of the survey 0.02, on a CUDA device 0.05."""
     repeat: int = 1
     """How often all is measured, by new processes; the table then shows how far the ratios went."""
     threads: int = os.cpu_count() or 1
@@ -54,6 +54,7 @@ class BenchOptions:
 
 AGAINST = {
     "time": ("torch", "torch, malloc tuned"),
+    "survey": ("torch", "torch, malloc tuned"),
     "memory": ("torch", "torch, malloc tuned"),
     "startup": ("torch",),
     "growth": ("torch, malloc tuned",),
@@ -134,6 +135,28 @@ def time_on_cuda(plan: Plan, done: Done) -> "Report":
     return of_ratios(runs, "cuda", TITLE, floors.columns(runs, lowest, ceilings))
 
 
+def survey(plan: Plan, done: Done) -> "Report":
+    """Every operation, forward and with gradients, at an ordinary size and a tiny one."""
+    from tinygen.bench import goals
+    from tinygen.bench.interleave import measure
+    from tinygen.bench.result import MICROSECONDS, Runs
+    from tinygen.bench.survey import SURVEY
+    from tinygen.bench.survey.report import of_survey
+
+    options = plan.options
+    entries = [entry for entry in SURVEY if entry.name in plan.cases]
+    operations = [[operation.name for operation in entry.operations().values()] for entry in entries]
+    last = {names[-1]: entry.name for names, entry in zip(operations, entries)}
+    finished = lambda case: done(last[case]) if case in last else None
+    sizes = (options.threads, plan.rounds(3), plan.seconds(0.02))
+    cases = [name for names in operations for name in names]
+    measured = [  # not one by one in quiet: they are thousands of samples
+        measure(cases, plan.backends, *sizes, seed=i, done=finished, quiet=False) for i in range(options.repeat)
+    ]
+    runs = Runs(measured, plan.names, MICROSECONDS)
+    return replace(of_survey(entries, runs), below=goals.short(runs, goals.of_time))
+
+
 def memory(plan: Plan, done: Done) -> "Report":
     """Peak memory of training steps."""
     from tinygen.bench import goals
@@ -184,6 +207,7 @@ def growth(plan: Plan, done: Done) -> "Report":
 
 MEASURES: dict[str, Callable[[Plan, Done], "Report"]] = {
     "time": time,
+    "survey": survey,
     "memory": memory,
     "startup": startup,
     "growth": growth,
@@ -196,12 +220,15 @@ def cases_of(measure: str, options: BenchOptions) -> Sequence[str]:
     from tinygen.bench.growth import SERIES
     from tinygen.bench.operations import OPERATIONS
     from tinygen.bench.steps import SAMPLING, STEPS
+    from tinygen.bench.survey import SURVEY
 
     if options.device == "cuda":
         halved = options.precision == "bfloat16"
         return [*STEPS, *(name for name, case in KERNELS.items() if not halved or case.in_bfloat16)]
     if measure == "growth":
         return [series.name for series in SERIES]
+    if measure == "survey":
+        return [entry.name for entry in SURVEY]
     return [*STEPS, *SAMPLING, *(o.name for o in OPERATIONS)] if measure == "time" else [*STEPS]
 
 
@@ -261,7 +288,7 @@ def planned(options: BenchOptions) -> tuple[str, Plan]:
     if parts and parts[0] in MEASURES:
         measure, parts = parts[0], parts[1:]
     if measure == "growth" and options.repeat > 1:
-        raise UsageError("growth is fitted to one run: --repeat is for time, memory and startup")
+        raise UsageError("growth is fitted to one run: --repeat is for all others")
     if options.device == "cuda":
         if measure != "time":
             raise UsageError(f"{measure} is measured on the CPU: leave out --device cuda")
@@ -311,7 +338,8 @@ def listing(options: BenchOptions) -> list[str]:
         lines.append(f"  {measure:<8} {(function.__doc__ or '').strip()}")
     lines += ["cases", *(f"  {case}" for case in cases_of("time", options))]
     if options.device == "cpu":
-        lines += ["growth", *(f"  {case}" for case in cases_of("growth", options))]
+        for measure in ("survey", "growth"):
+            lines += [measure, *(f"  {case}" for case in cases_of(measure, options))]
     return [*lines, "libraries", *(f"  {name}" for name in libraries_of(options))]
 
 

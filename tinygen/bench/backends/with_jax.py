@@ -14,7 +14,15 @@ from tinygen.bench.jax_models import as_ours, laid_out, layers, training
 from tinygen.bench.operations import RATE, Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS
 
-F = SimpleNamespace(**{name: getattr(layers, name) for name in dir(layers) if not name.startswith("_")})
+
+class Names(SimpleNamespace):
+    """Functions by name."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Absent(f"there is no {name} for JAX here")
+
+
+F = Names(**{name: getattr(layers, name) for name in dir(layers) if not name.startswith("_")})
 Arrays = dict[str, Any]
 
 

@@ -1,25 +1,18 @@
 """PyTorch: as installed, with its memory kept, with fused Adam, in channels-last layout, compiled; on CPU or GPU."""
 
 from contextlib import AbstractContextManager, contextmanager
-from types import SimpleNamespace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from tinygen.bench import torch_models, weights
 from tinygen.bench.backends import Absent
+from tinygen.bench.backends.torch_names import F
 from tinygen.bench.cuda.kernel import Kernel, thinned
 from tinygen.bench.operations import RATE, Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS
-
-F = SimpleNamespace(
-    **{name: getattr(functional, name) for name in dir(functional) if not name.startswith("_")},
-    sum=torch.sum,
-    coupling=lambda x, s, t: x * torch.exp(s) + t,
-    group_norm_silu=lambda x, groups, w, b: functional.silu(functional.group_norm(x, groups, w, b)),
-)
 
 
 class Form:
@@ -105,30 +98,26 @@ def host(tensor: torch.Tensor) -> np.ndarray:
 
 
 class OperationRun:
-    """An operation forward and backward, all its floating inputs differentiable."""
+    """An operation, forward and backward."""
 
     def __init__(self, operation: Operation) -> None:
-        def call(inputs: dict[str, Any]) -> torch.Tensor:
-            return operation.call(F, inputs)
-
-        self.call = torch.compile(call, mode=Form.compiled) if Form.compiled else call
-        self.backward = operation.backward
+        self.operation, self.backward = operation, operation.backward
+        call = partial(operation.call, F)
+        self.call = torch.compile(lambda inputs: call(inputs), mode=Form.compiled) if Form.compiled else call
         self.inputs = {name: placed(array, operation.images) for name, array in operation.arrays().items()}
-        self.wanted = list(operation.inputs)
-        for name in self.wanted:
-            self.inputs[name].requires_grad_()
+        self.wanted = [self.inputs[name].requires_grad_() for name in operation.wanted]
         self.cotangent = placed(cotangent(tuple(self.call(self.inputs).shape)), operation.images)
 
     def __call__(self) -> Any:
-        return self._both() if self.backward else self.call(self.inputs)
-
-    def _both(self) -> Any:
         y = self.call(self.inputs)
-        return y, torch.autograd.grad(y, [self.inputs[name] for name in self.wanted], self.cotangent)
+        return (y, torch.autograd.grad(y, self.wanted, self.cotangent)) if self.backward else y
 
     def results(self) -> dict[str, np.ndarray]:
-        y, gradients = self._both()
-        return {"value": host(y)} | {n: host(g) for n, g in zip(self.wanted, gradients)}
+        if not self.operation.compared:
+            return {}
+        y = self.call(self.inputs)
+        gradients = torch.autograd.grad(y, self.wanted, self.cotangent) if self.wanted else ()
+        return {"value": host(y)} | {n: host(g) for n, g in zip(self.operation.wanted, gradients)}
 
 
 class UpdateRun:
