@@ -26,6 +26,7 @@ from tinygen.ops import (
     manipulation,
     normalisation,
     pooling,
+    sorting,
     trigonometry,
 )
 from tinygen.ops import reduction as red
@@ -135,6 +136,7 @@ def case(op: Any, *arguments: Any, fn: Callable[..., Any] | None = None) -> Case
 
 _MASK = np.array([[True, False, True], [False, True, True]])
 _LABELS = np.array([2, 0, 1])
+_DISTINCT = np.arange(12) * 5 % 12 * 0.3
 _INDEX = np.array([0, 2, 2])
 _CAUSAL = (real(2, 3, 2), real(2, 3, 2), real(2, 3, 2))
 
@@ -178,6 +180,8 @@ CASES: list[Case] = [
     case(indexing._getitem, real(4, 3), fn=lambda x: x[_INDEX, [0, 1, 1]]),
     case(indexing._getitem, real(2, 3), fn=lambda x: x[_MASK]),
     case(indexing._getitem, real(2, 4, 3), fn=lambda x: x[..., None, _INDEX, 0]),
+    case(sorting.sort, _DISTINCT.reshape(2, 3, 2), 1),
+    case(sorting.sort, _DISTINCT, fn=lambda x: sorting.sort(x, descending=True)),
     case(indexing.scatter_add, real(3), fn=lambda g: indexing.scatter_add(g, (_INDEX, _INDEX), (3, 4))),
     case(indexing.scatter_add, real(2, 3), fn=lambda g: indexing.scatter_add(g, slice(1, 3), (4, 3))),
     case(indexing.scatter_add, real(3, 2), fn=lambda g: indexing.scatter_add(g, np.array([-1, 0, 3]), (4, 2))),

@@ -103,21 +103,7 @@ from tinygen.ops.elementwise import (
     trunc,
     where,
 )
-from tinygen.ops.indexing import (
-    argsort,
-    diagonal,
-    nonzero,
-    searchsorted,
-    sort,
-    take,
-    take_along_axis,
-    tril,
-    triu,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
-)
+from tinygen.ops.indexing import diagonal, nonzero, take, take_along_axis, tril, triu
 from tinygen.ops.linalg import einsum, matmul, outer, tensordot, vecdot
 from tinygen.ops.manipulation import (
     astype,
@@ -161,6 +147,15 @@ from tinygen.ops.reduction import (
     var,
 )
 from tinygen.ops.softmax import log_softmax, softmax
+from tinygen.ops.sorting import (
+    argsort,
+    searchsorted,
+    sort,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)
 from tinygen.ops.special import digamma, lgamma, polygamma
 from tinygen.ops.trigonometry import acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, hypot, sin, sinh, tan
 

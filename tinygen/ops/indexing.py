@@ -1,7 +1,7 @@
 """Indexing and what is made of it: a pair of operations, each the other's adjoint, does all of it."""
 
 import builtins
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -127,78 +127,9 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
     return getitem(x, tuple(grid))
 
 
-@operation()
-def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """The indices that sort along `axis`."""
-    kind = "stable" if stable else "quicksort"
-    if not descending:
-        return xp(x).argsort(x, axis=axis, kind=kind)
-    order = xp(x).flip(xp(x).argsort(xp(x).flip(x, axis), axis=axis, kind=kind), axis)
-    return x.shape[axis] - 1 - order
-
-
-def sort(x: ArrayLike, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The entries in order along `axis`."""
-    return take_along_axis(x, argsort(x, axis, descending, stable), axis)
-
-
-@operation()
-def searchsorted(x: Any, values: Any, side: str = "left") -> Any:
-    """Where each of `values` belongs in the sorted 1-D `x`."""
-    return xp(x).searchsorted(x, values, side=side)
-
-
 def nonzero(x: ArrayLike) -> tuple[Tensor, ...]:
     """The indices of the entries that are not 0, one tensor per axis."""
     return tuple(Tensor(i) for i in as_tensor(x)._data.nonzero())
-
-
-class Unique(NamedTuple):
-    """What `unique_all` gives: the different values in order, where each first occurs in the flattened array, which
-    of them each entry is, and how often each occurs."""
-
-    values: Tensor
-    indices: Tensor
-    inverse_indices: Tensor
-    counts: Tensor
-
-
-class UniqueCounts(NamedTuple):
-    """What `unique_counts` gives."""
-
-    values: Tensor
-    counts: Tensor
-
-
-class UniqueInverse(NamedTuple):
-    """What `unique_inverse` gives."""
-
-    values: Tensor
-    inverse_indices: Tensor
-
-
-def unique_all(x: ArrayLike) -> Unique:
-    """The different entries, in order, with their places and counts."""
-    array = as_tensor(x)._data
-    values, indices, inverse, counts = xp(array).unique(array, True, True, True)
-    return Unique(Tensor(values), Tensor(indices), Tensor(inverse.reshape(array.shape)), Tensor(counts))
-
-
-def unique_counts(x: ArrayLike) -> UniqueCounts:
-    """The different entries, in order, and how often each occurs."""
-    found = unique_all(x)
-    return UniqueCounts(found.values, found.counts)
-
-
-def unique_inverse(x: ArrayLike) -> UniqueInverse:
-    """The different entries, in order, and which of them each entry of `x` is."""
-    found = unique_all(x)
-    return UniqueInverse(found.values, found.inverse_indices)
-
-
-def unique_values(x: ArrayLike) -> Tensor:
-    """The different entries, in order."""
-    return unique_all(x).values
 
 
 def tril(x: ArrayLike, k: int = 0) -> Tensor:
