@@ -291,9 +291,11 @@ def _each(g: Tensor) -> Tensor:
     return reshape(g, (*g.shape, 1, 1))
 
 
-@operation(a=lambda g, a: _each(g) * matrix_transpose(inv(a)), name="logabsdet")
-def _logabsdet(a: Any, found: Any) -> Any:
-    return found  # with the sign
+@operation(a=lambda g, a: _each(g) * matrix_transpose(inv(a)))
+def _logabsdet(a: Any, sign: Any) -> Any:
+    """The logarithm; the sign, which comes with it, is written to `sign`."""
+    sign[...], log = xp(a).linalg.slogdet(a)
+    return log
 
 
 @operation(a=lambda g, y, a: _each(g * y) * matrix_transpose(inv(a)))
@@ -315,8 +317,9 @@ def slogdet(a: ArrayLike) -> SignAndLog:
     x = as_tensor(a)
     _square("slogdet", x)
     x = as_dtype(x, arithmetic(x.dtype))
-    sign, log = map(xp(x._data).asarray, xp(x._data).linalg.slogdet(x._data))
-    return SignAndLog(Tensor(sign), _logabsdet(x, log))
+    sign = xp(x._data).empty(x.shape[:-2], x.dtype)
+    log = _logabsdet(x, sign)
+    return SignAndLog(Tensor(sign), log)
 
 
 @operation(x=either(lambda g: _lower_half(g)))

@@ -137,7 +137,9 @@ FLOP: dict[str, Callable[..., int]] = {
     "det": _of_matrix(2),
     "_logabsdet": _of_matrix(2),
     "cholesky": _of_matrix(1),
+    "_lower_inverse": _of_matrix(1),
     "solve": _solve,
+    "outer": lambda y, *vectors: y.size,
 }
 """Operations and kernels that are more than so many FLOP an entry."""
 
@@ -152,7 +154,8 @@ PER_ENTRY: dict[str, int] = {
     **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min", "add_to", "scale_all", "scatter_add"), 1),
     **dict.fromkeys(("sum_windows", "max_windows", "max_pool2d", "place_chosen", "add_rows"), 1),
     **dict.fromkeys(("vector_norm", "sum_of_squares", "gradient_norm", "double_taps", "undouble_taps"), 2),
-    "squared_distance": 3,
+    **dict.fromkeys(("squared_distance", "_p_norm"), 3),
+    "_lower_half": 1,
     **dict.fromkeys(("adam_update", "adam_update_all"), 14),
     **dict.fromkeys(("ema_update", "ema_update_all"), 3),
 }
