@@ -52,7 +52,7 @@ MODULES = {
     "fusion": ("fused",),
     "gate": ("gate", "gate_backward"),
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),
-    "rows": ("add_rows",),
+    "rows": ("take", "add_taken"),
     "select": ("select",),
     "update": ("adam_update", "adam_update_all", "ema_update", "ema_update_all"),
     "norm": ("gradient_norm", "scale_all"),

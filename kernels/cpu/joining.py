@@ -21,7 +21,7 @@ _FLOAT = np.dtype(np.float32)
 
 
 @lru_cache(maxsize=1024)
-def _order(steps: Sizes, axis: int) -> tuple[Sizes, int, Sizes]:
+def memory_order(steps: Sizes, axis: int) -> tuple[Sizes, int, Sizes]:
     """The axes in the order of memory, the place of `axis` among them, and the order that brings them back."""
     order = sorted(range(len(steps)), key=lambda i: -abs(steps[i]))
     return tuple(order), order.index(axis), tuple(np.argsort(order).tolist())
@@ -56,7 +56,7 @@ def _with(shape: Sizes, axis: int, size: int, order: Sizes) -> Sizes:
 @lru_cache(maxsize=512)
 def _join_rows(layouts: tuple[tuple[Sizes, Sizes], ...], axis: int) -> Callable[[Sequence[Array]], Array] | None:
     """How large arrays of these shapes and steps are joined: as rows of memory; None where they are not."""
-    order, place, back = _order(layouts[0][1], axis)
+    order, place, back = memory_order(layouts[0][1], axis)
     distances = [_distance(shape, steps, order, place) for shape, steps in layouts]
     sizes = _with(layouts[0][0], axis, sum(shape[axis] for shape, _ in layouts), order)
     rows, width = math.prod(sizes[:place]), math.prod(sizes[place:])
@@ -84,7 +84,7 @@ def join(first: Array, others: Sequence[Array], axis: int) -> Array:
         run = _join_rows(tuple([(x.shape, x.strides) for x in arrays]), axis)
         if run is not None:
             return run(arrays)
-    order, place, back = _order(first.strides, axis)
+    order, place, back = memory_order(first.strides, axis)
     joined = np.concatenate([x.transpose(order) for x in arrays], place)
     return np.ascontiguousarray(joined).transpose(back)  # which it is, but where sizes of 1 let NumPy choose
 
@@ -92,7 +92,7 @@ def join(first: Array, others: Sequence[Array], axis: int) -> Array:
 @lru_cache(maxsize=512)
 def _cut(dtype: np.dtype, shape: Sizes, steps: Sizes, sizes: Sizes, axis: int) -> Callable[[Array], tuple[Array, ...]]:
     """How an array is cut: into views that have no gaps, rows of memory if it is large and float32, or copies."""
-    order, place, back = _order(steps, axis)
+    order, place, back = memory_order(steps, axis)
     ends = list(accumulate(sizes))
     indices = [(slice(None),) * axis + (slice(end - n, end),) for end, n in zip(ends, sizes)]
     x = np.lib.stride_tricks.as_strided(np.empty(0, dtype), shape, steps)  # nothing looks into it

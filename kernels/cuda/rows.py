@@ -1,26 +1,32 @@
-"""Rows added up by index on a CUDA device: see rows.cu."""
+"""Entries taken and added up by index on a CUDA device: rows of a table by rows.cu, all else by the definition."""
 
 from typing import Any
 
-from ..definitions.rows import check_rows
+from ..definitions import rows as definition
 from .launch import ceil_div, cupy, launch
 
 Array = Any
 
 _ROWS = 4  # rows of the result to a block: one warp each
 
+take = definition.take
 
-def add_rows(g: Array, rows: Array, count: int) -> Array:
-    """out (count, ...) with out[r] the sum of g[i] over all i with rows[i] = r, in the order of i; else 0.
 
-    An index out of range raises ValueError, for which the host waits for the device.
+def add_taken(g: Array, index: Array, axis: int, count: int, each: bool = False) -> Array:
+    """Each entry of g added where `take` took it from, in the order of the indices.
+
+    An index out of range raises IndexError, for which the host waits for the device.
     """
-    check_rows(g, rows, count)
+    if axis or each:
+        return definition.add_taken(g, index, axis, count, each)
+    shape = definition.taken_from(g, index, axis, count, each)
+    definition.check_index(shape, index, axis, each)
     device = cupy()
-    out = device.empty((count, *g.shape[1:]), g.dtype)
+    rows = device.ascontiguousarray(index, dtype="int64")
+    rows = device.where(rows < 0, rows + count, rows)
+    out = device.empty(shape, g.dtype)
     width = out.size // max(count, 1)
     grid = (ceil_div(count, _ROWS), ceil_div(width, 32))
-    indices = device.ascontiguousarray(rows, dtype="int64")
-    sizes = (len(g), count, width)
-    launch("rows/add_rows_by_index", g.dtype, grid, 32 * _ROWS, device.ascontiguousarray(g), indices, out, *sizes)
+    sizes = (index.size, count, width)
+    launch("rows/add_rows_by_index", g.dtype, grid, 32 * _ROWS, device.ascontiguousarray(g), rows, out, *sizes)
     return out

@@ -61,7 +61,7 @@ BOUNDS = {
     "sum_windows": 6,
     "spread_windows": 4,
     "place_chosen": 4,
-    "add_rows": 30,
+    "add_taken": 30,
     "reduce_sum": 15,
     "sum_of_squares": 10,
     "adam_update": 4,
@@ -269,10 +269,14 @@ def _(rng, name):
     return g, which, side, kernel, stride, (0, 0), (1, 1)
 
 
-@case("add_rows")
+@case("take", "add_taken")
 def _(rng, name):
-    n, width, count = sizes(rng, 900, 90, 40)
-    return normal(rng, n, width), rng.integers(0, count, n), count
+    *lead, n, width, count = sizes(rng, 5, 900, 90, 40)
+    each = rng.integers(2)
+    index = rng.integers(0, count, (*lead, n, width) if each else n)
+    if name == "take":
+        return normal(rng, *lead, count, width), index, 1, each
+    return normal(rng, *lead, n, width), index, 1, count, each
 
 
 @case("nearest_code")

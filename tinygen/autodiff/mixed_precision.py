@@ -37,7 +37,7 @@ KEPT = frozenset(
         *("add", "subtract", "multiply", "divide", "negative", "positive", "abs", "maximum", "minimum", "where"),
         *("relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "gate"),
         *("astype", "alias", "_to_device", "reshape", "permute_dims", "broadcast_to", "concat"),
-        *("flip", "roll", "_pad_constant", "_getitem", "scatter_add"),
+        *("flip", "roll", "_pad_constant", "_getitem", "scatter_add", "take", "add_taken"),
         *("sum_windows", "spread_windows"),
     ]
 )

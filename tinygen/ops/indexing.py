@@ -10,7 +10,7 @@ from tinygen.autodiff import guard
 from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import rounded_once, xp
 from tinygen.ops.elementwise import where
-from tinygen.ops.manipulation import as_tensor
+from tinygen.ops.manipulation import as_tensor, broadcast_to
 from tinygen.tensor import ArrayLike, Tensor, asarray
 
 
@@ -20,20 +20,13 @@ def _is_basic(index: Any) -> bool:
     return builtins.all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts)
 
 
-def _rows(index: Any) -> Any:
-    """The array of integers that picks whole rows, if the index is one."""
-    rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
-    return rows if hasattr(rows, "dtype") and rows.ndim and rows.dtype.kind in "iu" else None
-
-
 @operation(
     x=either(lambda g, index, x_shape: scatter_add(g, index, x_shape)),
     moves=True,
 )
 def _getitem(x: Any, index: Any) -> Any:
-    rows = _rows(index)
     try:
-        return x[index] if rows is None or not x.flags.c_contiguous else x.take(rows, axis=0)  # NumPy's is the faster
+        return x[index]
     except IndexError as error:
         raise IndexError(f"index does not fit shape {x.shape}: {error}") from None
 
@@ -44,10 +37,6 @@ def _getitem(x: Any, index: Any) -> Any:
 )
 def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of `shape` with the entries of `g` added at `index`; the adjoint of indexing."""
-    rows = _rows(index)
-    if len(shape) > 1 and rows is not None:
-        rows = xp(rows).where(rows < 0, rows + shape[0], rows).reshape(-1)
-        return kernels.add_rows(g.reshape(rows.size, *shape[1:]), rows, shape[0])  # type: ignore[attr-defined]
     if not _is_basic(index):
         return _added_at(g, index, shape)
     out = xp(g).zeros(shape, dtype=g.dtype)
@@ -60,6 +49,38 @@ def _added_at(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     out = xp(g).zeros(shape, dtype=g.dtype)
     xp(g).add.at(out, index, g)
     return out
+
+
+@operation(
+    x=either(lambda g, index, x_shape, axis, each: add_taken(g, index, axis, x_shape[axis], each)),
+    moves=True,
+    name="take",
+)
+def taken(x: Any, index: Any, axis: int = 0, each: bool = False, below: bool = True) -> Any:
+    """The entries of x at integers `index` along `axis`: whole slices, or, with `each`, every place by an index of its
+    own (kernels/definitions/rows.py). `below` says that an index below 0 counts from the end."""
+    if index.dtype.kind not in "iu":
+        raise IndexError(f"indices are integers, not {index.dtype}")
+    return kernels.take(x, index, axis, each, below)  # type: ignore[attr-defined]
+
+
+@operation(
+    g=either(lambda g, index, axis, each: taken(g, index, axis, each)),
+    moves=True,
+)
+def add_taken(g: Any, index: Any, axis: int, count: int, each: bool = False) -> Any:
+    """Each entry of g added where `taken` took it from, of `count` along `axis`; its adjoint."""
+    return kernels.add_taken(g, index, axis, count, each)  # type: ignore[attr-defined]
+
+
+def _slices(x: Any, index: Any) -> tuple[Tensor, int] | None:
+    """The integers, and the axis, where an index takes whole slices by integers: x[integers], x[:, :, integers]."""
+    last, axis = (index[-1], len(index) - 1) if type(index) is tuple and index else (index, 0)
+    if not hasattr(last, "dtype") or last.dtype.kind not in "iu" or not last.ndim or axis >= x.ndim:
+        return None
+    if axis and not builtins.all(type(part) is slice and part == slice(None) for part in index[:-1]):
+        return None
+    return as_tensor(last), axis
 
 
 def _plain(index: Any) -> Any:
@@ -81,9 +102,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     Raises:
         IndexError: an index out of range, or of a dtype that is neither integer nor boolean.
     """
-    if isinstance(index, Tensor) and index.dtype.kind in "iub":
-        return _getitem(x, index)  # a call of an operation takes tensors as they are
-    return _getitem(x, _plain(index))
+    slices = _slices(x, index)
+    return taken(x, *slices) if slices else _getitem(x, _plain(index))
 
 
 def setitem(x: Tensor, index: Any, value: ArrayLike) -> None:
@@ -105,8 +125,7 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Tensor:
         if x.ndim != 1:
             raise ValueError(f"take needs an axis for {x.ndim} dimensions")
         axis = 0
-    before = (slice(None),) * (axis % x.ndim)
-    return getitem(x, (*before, as_tensor(indices)) if before else as_tensor(indices))
+    return taken(x, as_tensor(indices), axis % x.ndim)
 
 
 def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
@@ -115,16 +134,16 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int = -1) -> Tensor:
     if x.ndim != indices.ndim:
         raise ValueError(f"take_along_axis: indices of shape {indices.shape} need as many dimensions as {x.shape}")
     axis %= x.ndim
-    shape = np.broadcast_shapes(*((*s[:axis], 1, *s[axis + 1 :]) for s in (x.shape, indices.shape)))
-    module = xp(x._data)
-    grid = []
-    for i in range(x.ndim):
-        size = [1] * x.ndim
-        size[i] = shape[i]
-        grid.append(indices._data if i == axis else module.arange(shape[i]).reshape(size))
-    if builtins.any(x.shape[i] != shape[i] for i in range(x.ndim) if i != axis):
-        raise ValueError(f"take_along_axis: shapes {x.shape} and {indices.shape} differ beside axis {axis}")
-    return getitem(x, tuple(grid))
+    of_x, of_index = (t.shape[:axis] + t.shape[axis + 1 :] for t in (x, indices))
+    if of_x != of_index:
+        try:
+            beside = np.broadcast_shapes(of_x, of_index)
+        except ValueError:
+            beside = None
+        if beside != of_x:
+            raise ValueError(f"take_along_axis: shapes {x.shape} and {indices.shape} differ beside axis {axis}")
+        indices = broadcast_to(indices, (*of_x[:axis], indices.shape[axis], *of_x[axis:]))
+    return taken(x, indices, axis, True)
 
 
 def nonzero(x: ArrayLike) -> tuple[Tensor, ...]:

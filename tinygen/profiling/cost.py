@@ -152,7 +152,7 @@ PER_ENTRY: dict[str, int] = {
     **dict.fromkeys(("softmax_backward", "log_softmax_backward", "cross_entropy_backward"), 4),
     **dict.fromkeys(("sum", "max", "min", "any", "all", "argmax", "argmin", "count_nonzero", "cumulative_sum"), 1),
     **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min", "add_to", "scale_all", "scatter_add"), 1),
-    **dict.fromkeys(("sum_windows", "max_windows", "max_pool2d", "place_chosen", "add_rows"), 1),
+    **dict.fromkeys(("sum_windows", "max_windows", "max_pool2d", "place_chosen", "add_taken"), 1),
     **dict.fromkeys(("vector_norm", "sum_of_squares", "gradient_norm", "double_taps", "undouble_taps"), 2),
     **dict.fromkeys(("squared_distance", "_p_norm"), 3),
     "_lower_half": 1,

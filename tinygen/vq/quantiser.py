@@ -155,7 +155,7 @@ class Quantiser(nn.Module):
 
     def _assigned(self, vectors: Any, indices: Any) -> tuple[Any, Any]:
         """How many of the vectors chose each code (K,), and their sums (K, D)."""
-        sums = kernels.add_rows(vectors, indices.reshape(-1), self.codes)  # type: ignore[attr-defined]
+        sums = kernels.add_taken(vectors, indices.reshape(-1), 0, self.codes)  # type: ignore[attr-defined]
         return _counted(indices, self.codes, vectors.dtype), sums
 
     def _write(self, book: Any, counts: Any, sums: Any, when: Any = None) -> None:
@@ -178,7 +178,7 @@ def perplexity(shares: Any) -> Any:
 def _counted(indices: Any, codes: int, dtype: np.dtype) -> Any:
     """How often each code occurs, (codes,)."""
     one_each = xp(indices).ones((indices.size, 1), dtype)
-    return kernels.add_rows(one_each, indices.reshape(-1), codes)[:, 0]  # type: ignore[attr-defined]
+    return kernels.add_taken(one_each, indices.reshape(-1), 0, codes)[:, 0]  # type: ignore[attr-defined]
 
 
 def _rows(z: Any) -> Any:

@@ -132,9 +132,9 @@ def tables(rows: int, width: int, codes: int) -> list[Kernel]:
     return [
         Kernel(
             "rows added up by index",
-            "add_rows",
+            "add_taken",
             {"g": many},
-            lambda K, a: K.add_rows(a["g"], a["i"], codes),
+            lambda K, a: K.add_taken(a["g"], a["i"], 0, codes),
             lambda T, a: a["g"].new_zeros(table).index_add_(0, a["i"], a["g"]),
             floats(many, table) + longs(many[:1]),
             integers={"i": (many[:1], codes)},

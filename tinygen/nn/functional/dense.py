@@ -9,9 +9,9 @@ import numpy as np
 
 from tinygen.autodiff.mixed_precision import operands
 from tinygen.kernels.array_module import arithmetic, xp
-from tinygen.kernels.capture import capturing
+from tinygen.kernels.definitions.rows import check_index
 from tinygen.ops.elementwise import where
-from tinygen.ops.indexing import take
+from tinygen.ops.indexing import taken
 from tinygen.ops.linear import linear as affine
 from tinygen.ops.manipulation import as_tensor
 from tinygen.random import Generator
@@ -46,15 +46,6 @@ def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
     return affine(*operands("linear", x, w, b))
 
 
-def _indices(who: str, x: Tensor, count: int) -> None:
-    if x.dtype.kind not in "iu":
-        raise TypeError(f"{who}: indices are integers, not {x.dtype}")
-    if x.size and not capturing():
-        low, high = int(x._data.min()), int(x._data.max())
-        if low < 0 or high >= count:
-            raise IndexError(f"{who}: index {low if low < 0 else high} is outside 0 to {count - 1}")
-
-
 def embedding(x: ArrayLike, weight: ArrayLike) -> Tensor:
     """The rows of `weight` (count, width) at integer indices x (...): (..., width).
 
@@ -66,8 +57,13 @@ def embedding(x: ArrayLike, weight: ArrayLike) -> Tensor:
     x, weight = as_tensor(x), as_tensor(weight)
     if weight.ndim != 2:
         raise ValueError(f"embedding: the weight is a table (count, width), not of shape {weight.shape}")
-    _indices("embedding", x, weight.shape[0])
-    return take(weight, x, axis=0)
+    _integers("embedding", x)
+    return taken(weight, x, 0, False, False)
+
+
+def _integers(who: str, x: Tensor) -> None:
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"{who}: indices are integers, not {x.dtype}")
 
 
 def one_hot(x: ArrayLike, num_classes: int = -1, dtype: DTypeLike = None) -> Tensor:
@@ -82,7 +78,8 @@ def one_hot(x: ArrayLike, num_classes: int = -1, dtype: DTypeLike = None) -> Ten
     """
     x = as_tensor(x)
     count = (int(x._data.max()) + 1 if x.size else 0) if num_classes == -1 else num_classes
-    _indices("one_hot", x, count)
+    _integers("one_hot", x)
+    check_index((count,), x._data, 0, False, False)
     places = xp(x._data).arange(count)
     return Tensor((x._data[..., None] == places).astype(np.int64 if dtype is None else dtype))
 
