@@ -52,6 +52,7 @@ To be read in this order:
     normalisation.py                 several passes over what is in cache: shapes and layouts
       normalisation_pixels.py          one run of pixels, for batch and group normalisation
       normalisation_sweeps.py          ... what a thread does with such runs
+      normalisation_planes.py          channels one behind the other, by given statistics
       normalisation_rows.py            rows, for layer and RMS normalisation
     softmax.py                       the same for rows of logits
     reduction.py, block_sums.py      sums, in an order that does not depend on timing

@@ -18,6 +18,7 @@ from ..definitions import normalisation as definition
 from ..definitions.shapes import check_shape
 from .launch import launch
 from .normalisation_pixels import WIDTH
+from .normalisation_planes import plane_backward_task, plane_task
 from .normalisation_rows import norm_rows_backward_task, norm_rows_task
 from .normalisation_sweeps import (
     group_norm_backward_task,
@@ -35,6 +36,7 @@ Sizes = tuple[int, ...]
 
 FLOAT = np.dtype(np.float32)
 _SERIAL = 1 << 16  # elements worth a thread's waking
+_NONE = np.empty(0)
 
 
 def _by_definition(x: Array) -> bool:
@@ -70,6 +72,11 @@ def _layout(shape: Sizes, groups: int | None = None) -> _Layout:
         sizes = (n, *sizes, fold, groups)
     moved = (0, *range(2, axes), 1)
     return _Layout(memory, seen, moved, tuple([steps[i] for i in seen]), (c,), (n, groups or 0), sizes)
+
+
+def _in_planes(x: Array, layout: _Layout) -> bool:
+    """Whether the channels of x lie one behind the other in memory, and not side by side."""
+    return x.flags.c_contiguous and x.strides != layout.strides
 
 
 def _new(layout: _Layout, room: Array | None = None) -> Array:
@@ -110,30 +117,40 @@ def batch_norm(
     eps: float,
     negative_slope: float = 1.0,
     running: definition.Running | None = None,
+    own: bool = True,
 ) -> tuple[Array, Array, Array]:
-    """Normalise every channel of x (N, C, *) over N and *: (y like x, mean (C,), rstd (C,)).
-
-    weight and bias (C,) or None; negative values of y are multiplied by `negative_slope`; `running` statistics move
-    (see the definition). ValueError for shapes that do not fit.
+    """Normalise every channel of x (N, C, *) over N and *, or by the running statistics: (y like x, mean (C,), rstd
+    (C,)); see the definition. ValueError for shapes that do not fit.
     """
     if _by_definition(x):
-        return definition.batch_norm(x, weight, bias, eps, negative_slope, running)
+        return definition.batch_norm(x, weight, bias, eps, negative_slope, running, own)
     layout = _layout(x.shape)
     weight = _given("batch_norm", "weight", weight, layout.channels, 1)
     bias = _given("batch_norm", "bias", bias, layout.channels)
-    x, y, (rows, width) = _pixels(x, layout), _new(layout), layout.sizes
     mean, rstd = np.empty(layout.channels, FLOAT), np.empty(layout.channels, FLOAT)
+    if not own and running is not None and _in_planes(x, layout):
+        given = [_given("batch_norm", name, p, layout.channels) for name, p in zip(("mean", "variance"), running)]
+        y, pixels = np.empty(x.shape, FLOAT), x.size // (len(x) * len(mean))
+        parts = thread_count(x.size, _SERIAL)
+        launch(plane_task, parts, x, y, weight, bias, *given, float(eps), float(negative_slope), mean, rstd, pixels)
+        return y, mean, rstd
+    x, y, (rows, width) = _pixels(x, layout), _new(layout), layout.sizes
     parts = min(thread_count(x.size, _SERIAL), rows)
-    moments = np.empty((parts, 2, width))
-    launch(moments_task, parts, x, moments, rows, width)
     numbers, moved, here = (float(eps), float(negative_slope)), (mean, rstd, 0.0), False
     if running is not None:
         of_mean, of_var, share = running
-        here = _given("batch_norm", "running_mean", of_mean, layout.channels) is of_mean
-        here = _given("batch_norm", "running_var", of_var, layout.channels) is of_var and here
-        moved = (of_mean, of_var, float(share)) if here else moved
-    launch(normalise_task, parts, x, y, moments, weight, bias, numbers, mean, rstd, rows, width, moved, here)
-    if running is not None and not here:
+        moved = (
+            _given("batch_norm", "running_mean", of_mean, layout.channels),
+            _given("batch_norm", "running_var", of_var, layout.channels),
+            float(share),
+        )
+        here = own and moved[0] is of_mean and moved[1] is of_var
+    moments = _NONE
+    if own:
+        moments = np.empty((parts, 2, width))
+        launch(moments_task, parts, x, moments, rows, width)
+    launch(normalise_task, parts, x, y, moments, weight, bias, numbers, mean, rstd, rows, width, moved, here, not own)
+    if running is not None and own and not here:
         definition.move_running(running, mean, rstd, eps, x.size // len(mean))
     return y, mean, rstd
 
@@ -147,25 +164,32 @@ def batch_norm_backward(
     y: Array | None = None,
     negative_slope: float = 1.0,
     room: Array | None = None,
+    own: bool = True,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y; see the definition."""
     if _by_definition(x):
-        return definition.batch_norm_backward(g, x, weight, mean, rstd, y, negative_slope)
+        return definition.batch_norm_backward(g, x, weight, mean, rstd, y, negative_slope, None, own)
     definition.check_cotangent("batch_norm_backward", g, x)
     definition.check_signs("batch_norm_backward", x, y, negative_slope)
     layout = _layout(x.shape)
     weight = _given("batch_norm_backward", "weight", weight, layout.channels, 1)
     mean = _given("batch_norm_backward", "mean", mean, layout.channels)
     rstd = _given("batch_norm_backward", "rstd", rstd, layout.channels)
-    h, x, dx, (rows, width) = _pixels(g, layout), _pixels(x, layout), _new(layout, room), layout.sizes
     dweight, dbias = np.empty(layout.channels, FLOAT), np.empty(layout.channels, FLOAT)
+    if not own and _in_planes(x, layout):
+        g, y = in_order(g), x if y is None else in_order(y)
+        dx, pixels = room if room is g else np.empty(x.shape, FLOAT), x.size // (len(x) * len(mean))
+        arrays = (g, x, y, dx, weight, mean, rstd, dweight, dbias)
+        launch(plane_backward_task, thread_count(x.size, _SERIAL), *arrays, float(negative_slope), pixels)
+        return dx, dweight, dbias
+    h, x, dx, (rows, width) = _pixels(g, layout), _pixels(x, layout), _new(layout, room), layout.sizes
     parts = min(thread_count(x.size, _SERIAL), rows)
     sums, slope = np.empty((parts, 2, width)), float(negative_slope)
     signs = h if y is None else _pixels(y, layout)
     launch(products_task, parts, h, x, mean, sums, signs, dx, slope, rows, width, slope != 1)
     if slope != 1:
         h = dx
-    launch(input_gradient_task, parts, h, x, dx, sums, weight, mean, rstd, dweight, dbias, rows, width)
+    launch(input_gradient_task, parts, h, x, dx, sums, weight, mean, rstd, dweight, dbias, rows, width, not own)
     return dx, dweight, dbias
 
 

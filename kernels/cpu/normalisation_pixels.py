@@ -206,7 +206,7 @@ def silu_products_of(g, x, y, start, pixels, channels, mean, scale, offset, work
 
 
 @njit(**OPTIONS)
-def _bent(z, silu, slope):
+def bent(z, silu, slope):
     """z sigmoid(z) under `silu`, else slope z where z is below 0. A NaN is not below 0."""
     return _silu(z) if silu else vwhere_less(z, vzero(), lowered(z, slope), z)
 
@@ -226,10 +226,10 @@ def affine(x, y, start, pixels, channels, mean, scale, offset, silu, negative_sl
             z0, z1 = vfma(x0 - m0, k0, b0), vfma(x1 - m1, k1, b1)
             z2, z3 = vfma(x2 - m2, k2, b2), vfma(x3 - m3, k3, b3)
             z0, z1, z2, z3 = (
-                _bent(z0, silu, slope),
-                _bent(z1, silu, slope),
-                _bent(z2, silu, slope),
-                _bent(z3, silu, slope),
+                bent(z0, silu, slope),
+                bent(z1, silu, slope),
+                bent(z2, silu, slope),
+                bent(z3, silu, slope),
             )
             _store4(y, i, z0, z1, z2, z3)
             i += channels
@@ -237,7 +237,7 @@ def affine(x, y, start, pixels, channels, mean, scale, offset, silu, negative_sl
         m, k, b = vload(mean, c), vload(scale, c), vload(offset, c)
         for i in range(start + c, start + c + pixels * channels, channels):
             z = vfma(load_vector(x, i, channels - c, 0) - m, k, b)
-            store_vector(y, i, channels - c, _bent(z, silu, slope))
+            store_vector(y, i, channels - c, bent(z, silu, slope))
 
 
 @routine("f f f n n n f f f f", **OPTIONS)

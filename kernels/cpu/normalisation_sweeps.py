@@ -156,7 +156,7 @@ def normalise_task(block, part, parts):
     """y = the affine map of a run of pixels, negative values times a slope. Every thread merges the moments of all the
     runs for itself: that takes less than another launch. Arguments: x, y (pixels, width), moments (parts, 2, width),
     weight, bias (C,), eps, slope, mean, rstd (C,); pixels, width; a running mean and variance (C,), by how much they
-    move, and whether they do."""
+    move, and whether they do; and whether, of what these say, no moments are asked for."""
     x, y, moments, weight, bias = (
         floats(block, 0),
         floats(block, 1),
@@ -167,22 +167,23 @@ def normalise_task(block, part, parts):
     eps, slope, mean, rstd = real(block, 5), np.float32(real(block, 6)), floats(block, 7), floats(block, 8)
     pixels, width = integer(block, 9), integer(block, 10)
     of_mean, of_var, share, moves = floats(block, 11), floats(block, 12), real(block, 13), integer(block, 14)
+    given = integer(block, 15)
     channels = len(weight)
     count = pixels * (width // channels)
     k = np.zeros((3, padded(width)), np.float32)  # mean, scale, offset
     for c in range(channels):
         centre, spread = 0.0, 0.0
-        for i in range(parts):
+        for i in range(0 if given else parts):
             run = pixels * (i + 1) // parts - pixels * i // parts
             for f in range(c, width, channels):
                 centre += moments[2 * i * width + f] * run
-        centre /= count
-        for i in range(parts):
+        centre = of_mean[c] if given else centre / count
+        for i in range(0 if given else parts):
             run = pixels * (i + 1) // parts - pixels * i // parts
             for f in range(c, width, channels):
                 d = moments[2 * i * width + f] - centre
                 spread += moments[(2 * i + 1) * width + f] + run * d * d
-        r = 1 / np.sqrt(spread / count + eps)
+        r = 1 / np.sqrt((of_var[c] if given else spread / count) + eps)
         rounded = np.float32(centre)
         if part == 0:
             mean[c] = rounded
@@ -223,11 +224,11 @@ def products_task(block, part, parts):
 def input_gradient_task(block, part, parts):
     """dx = h k[1] + (x - k[0]) k[2] + k[3] on a run of pixels; dweight and dbias. Every thread merges the sums of all
     the runs for itself. Arguments: h, x, dx (pixels, width), sums (parts, 2, width), weight, mean, rstd, dweight, dbias
-    (C,); pixels, width."""
+    (C,); pixels, width, and whether mean and rstd are given, so that they do not depend on x."""
     h, x, dx, sums = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
     weight, mean, rstd = floats(block, 4), floats(block, 5), floats(block, 6)
     dweight, dbias = floats(block, 7), floats(block, 8)
-    pixels, width = integer(block, 9), integer(block, 10)
+    pixels, width, given = integer(block, 9), integer(block, 10), integer(block, 11)
     channels = len(weight)
     count = pixels * (width // channels)
     k = np.zeros((4, padded(width)), np.float32)
@@ -243,7 +244,8 @@ def input_gradient_task(block, part, parts):
         for f in range(c, width, channels):
             k[0, f] = mean[c]
             k[1, f] = weight[c] * r
-            k[2, f] = -weight[c] * r * r * r * q / count
-            k[3, f] = -weight[c] * r * s / count
+            if not given:
+                k[2, f] = -weight[c] * r * r * r * q / count
+                k[3, f] = -weight[c] * r * s / count
     first, last = pixels * part // parts, pixels * (part + 1) // parts
     combine(h, x, dx, first * width, last - first, width, k[0], k[1], k[2], k[3])

@@ -79,23 +79,30 @@ class _Images:
         launch(f"normalisation_channels/{name}", self.dtype, blocks, 32 * _ROWS, *args)
 
 
-def _forward(shape: _Images, x: Array, weight: Any, bias: Any, eps: float, silu: bool) -> tuple[Array, Array, Array]:
+def _forward(
+    shape: _Images, x: Array, weight: Any, bias: Any, eps: float, silu: bool, given: Running | None = None
+) -> tuple[Array, Array, Array]:
     x, (weight, bias) = shape.last(x), _contiguous(shape.real, weight, bias)
-    means, squares = _new(np.float64, shape.parts, shape.parts)
     statistics = (shape.images, shape.groups)
-    exact = _new(np.float64, statistics, statistics)
-    rounded = _new(shape.real, statistics, statistics)
     memory, y = shape.new()
     sizes = (shape.pixels, shape.channels)
-    shape.launch("channel_moments", x, means, squares, *sizes, _SPAN)
-    outputs = (*exact, *rounded, shape.images, *sizes, shape.groups, shape.chunks, _SPAN, np.float64(eps))
-    shape.launch_by_group("group_statistics", means, squares, *outputs)
+    if given is None:
+        means, squares = _new(np.float64, shape.parts, shape.parts)
+        exact = _new(np.float64, statistics, statistics)
+        rounded = _new(shape.real, statistics, statistics)
+        shape.launch("channel_moments", x, means, squares, *sizes, _SPAN)
+        outputs = (*exact, *rounded, shape.images, *sizes, shape.groups, shape.chunks, _SPAN, np.float64(eps))
+        shape.launch_by_group("group_statistics", means, squares, *outputs)
+    else:
+        mean, var = (a.astype(np.float64).reshape(statistics) for a in given[:2])
+        exact = [mean, 1.0 / shape.device.sqrt(var + eps)]
+        rounded = [a.astype(shape.real) for a in exact]
     shape.launch("normalise", x, *exact, weight, bias, memory, *sizes, shape.groups, _SPAN, int(silu))
     return y, *rounded
 
 
 def _backward(
-    shape: _Images, g: Array, x: Array, weight: Any, bias: Any, mean: Array, rstd: Array, silu: bool
+    shape: _Images, g: Array, x: Array, weight: Any, bias: Any, mean: Array, rstd: Array, silu: bool, own: bool = True
 ) -> tuple[Array, Array, Array]:
     inputs = (shape.last(g), shape.last(x), *_contiguous(shape.real, mean, rstd, weight, bias))
     weight = inputs[4]
@@ -105,6 +112,8 @@ def _backward(
     sizes = (shape.pixels, shape.channels, shape.groups)
     shape.launch("channel_sums", *inputs, dweight, dbias, *sizes, _SPAN, int(silu))
     shape.launch_by_group("group_sums", dweight, dbias, weight, *along, shape.images, *sizes, shape.chunks)
+    if not own:  # the statistics do not depend on x
+        along = [shape.device.zeros_like(a) for a in along]
     shape.launch("input_gradient", *inputs, *along, memory, *sizes, _SPAN, int(silu))
     return dx, _add_rows(dweight, shape.real), _add_rows(dbias, shape.real)
 
@@ -116,12 +125,14 @@ def batch_norm(
     eps: float,
     negative_slope: float = 1.0,
     running: Running | None = None,
+    own: bool = True,
 ) -> tuple[Array, Array, Array]:
     """Every channel of x (N, C, *) over N and *: y like x, rectified in a launch of its own, mean (C,), rstd (C,)."""
-    check_channels("batch_norm", x, weight, bias)
-    y, mean, rstd = _forward(_Images(x, x.shape[1], True), x, weight, bias, eps, False)
+    check_channels("batch_norm", x, weight, bias, *(running or ())[:2])
+    given = None if own else running
+    y, mean, rstd = _forward(_Images(x, x.shape[1], True), x, weight, bias, eps, False, given)
     mean, rstd = mean.reshape(-1), rstd.reshape(-1)
-    if running is not None:
+    if running is not None and own:
         move_running(running, mean, rstd, eps, x.size // x.shape[1])
     return rectified(y, negative_slope), mean, rstd
 
@@ -135,13 +146,14 @@ def batch_norm_backward(
     y: Array | None = None,
     negative_slope: float = 1.0,
     room: Array | None = None,
+    own: bool = True,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y."""
     check_channels("batch_norm_backward", x, weight, mean, rstd)
     check_cotangent("batch_norm_backward", g, x)
     check_signs("batch_norm_backward", x, y, negative_slope)
     g = rectified_backward(g, y, negative_slope)
-    return _backward(_Images(x, x.shape[1], True), g, x, weight, None, mean, rstd, False)
+    return _backward(_Images(x, x.shape[1], True), g, x, weight, None, mean, rstd, False, own)
 
 
 def group_norm(

@@ -9,7 +9,8 @@ and with h = weight g the gradient that reaches x_hat,
 
     dx = r (h - <h> - x_hat <h x_hat>),   <.> the mean over the normalised elements,
 
-which is h less its projections on 1 and on x_hat, times r. Batch normalisation takes (N, *) per channel,
+which is h less its projections on 1 and on x_hat, times r; of statistics that are given, which do not depend on x,
+dx = r h. Batch normalisation takes (N, *) per channel,
 group normalisation (Wu & He 2018) a group of channels and * per example, layer normalisation (Ba et al. 2016)
 the last dimensions; RMS normalisation (Zhang & Sennrich 2019) is the same with m = 0, v = <x^2>.
 
@@ -117,21 +118,27 @@ def batch_norm(
     eps: float,
     negative_slope: float = 1.0,
     running: Running | None = None,
+    own: bool = True,
 ) -> tuple[Array, Array, Array]:
     """Normalise every channel of x (N, C, *) over N and *. Returns y like x, mean (C,), rstd (C,).
 
     weight and bias are (C,) or None (1 and 0). Negative values of y are multiplied by `negative_slope`: 0 gives ReLU of
-    it. `running`, where given, moves as in `move_running`. rstd is (biased variance + eps)^(-1/2); the statistics of an
-    empty batch are NaN. ValueError for shapes that do not fit.
+    it. `running`, where given, moves as in `move_running`; unless the statistics are x's `own`: then they are the
+    running ones, and nothing moves. rstd is (biased variance + eps)^(-1/2); the statistics of an empty batch are NaN.
+    ValueError for shapes that do not fit.
     """
-    check_channels("batch_norm", x, weight, bias)
+    check_channels("batch_norm", x, weight, bias, *(running or ())[:2])
     axes = (0, *range(2, x.ndim))
     per_channel = (-1,) + (1,) * (x.ndim - 2)
-    x_hat, mean, rstd = _standardise(_wide(x), axes, eps)
+    if own or running is None:
+        x_hat, mean, rstd = _standardise(_wide(x), axes, eps)
+    else:
+        mean, rstd = _wide(running[0]), 1 / np.sqrt(_wide(running[1]) + eps)
+        x_hat = (_wide(x) - mean.reshape(per_channel)) * rstd.reshape(per_channel)
     y = rectified(_affine(x_hat, weight, bias, per_channel).astype(x.dtype), negative_slope)
     real = arithmetic(x.dtype)
     mean, rstd = mean.reshape(-1).astype(real), rstd.reshape(-1).astype(real)
-    if running is not None:
+    if running is not None and own:
         move_running(running, mean, rstd, eps, x.size // x.shape[1])
     return y, mean, rstd
 
@@ -145,11 +152,12 @@ def batch_norm_backward(
     y: Array | None = None,
     negative_slope: float = 1.0,
     room: Array | None = None,
+    own: bool = True,
 ) -> tuple[Array, Array, Array]:
     """Gradients (dx like x, dweight (C,), dbias (C,)) of batch_norm for the cotangent g of y.
 
-    mean and rstd are batch_norm's, of this x; its y is asked for where there is a `negative_slope`: its signs say where
-    the slope holds. dweight and dbias come also when weight is None (as if ones).
+    mean and rstd are batch_norm's, of this x or, unless they are its `own`, given; its y is asked for where there is a
+    `negative_slope`: its signs say where the slope holds. dweight and dbias come also when weight is None (as if ones).
     """
     check_channels("batch_norm_backward", x, weight, mean, rstd)
     check_cotangent("batch_norm_backward", g, x)
@@ -159,7 +167,8 @@ def batch_norm_backward(
     per_channel = (-1,) + (1,) * (x.ndim - 2)
     g, rstd = _wide(g), _wide(rstd).reshape(per_channel)
     x_hat = (_wide(x) - mean.reshape(per_channel)) * rstd
-    dx = _standardise_backward(_affine(g, weight, None, per_channel), x_hat, rstd, axes)
+    h = _affine(g, weight, None, per_channel)
+    dx = _standardise_backward(h, x_hat, rstd, axes) if own else h * rstd
     dweight, dbias = (g * x_hat).sum(axes), g.sum(axes)
     real = arithmetic(x.dtype)
     return dx.astype(x.dtype), dweight.astype(real), dbias.astype(real)

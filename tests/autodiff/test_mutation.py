@@ -148,7 +148,7 @@ def test_a_tensor_used_as_index_that_changes_later():
     x, index = leaf(1, 2, 3), tg.tensor([0, 1])
     y = x[index].sum()
     index[0] = 2
-    with pytest.raises(tg.MutationError, match="getitem"):
+    with pytest.raises(tg.MutationError, match="take"):
         tg.grad(y, x)
 
 

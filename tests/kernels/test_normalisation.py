@@ -80,19 +80,22 @@ def test_group_norm_equals_its_definition(kernels, problem, silu):
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("own", [True, False])
 @given(problem=problems(), slope=st.sampled_from([1.0, 0.2, 0.0]))
-def test_batch_norm_equals_its_definition(kernels, problem, slope):
+def test_batch_norm_equals_its_definition(kernels, problem, slope, own):
     x, g, weight, bias, _ = problem
     weight, bias = first_channelwise(weight, x), first_channelwise(bias, x)
-    expected = definition.batch_norm(x, weight, bias, 1e-3, slope)
-    actual = kernels.batch_norm(x, weight, bias, 1e-3, slope)
+    running = None if own else (x.mean((0, *range(2, x.ndim))), x.var((0, *range(2, x.ndim))) * 2, 0.1)
+    expected = definition.batch_norm(x, weight, bias, 1e-3, slope, running, own)
+    actual = kernels.batch_norm(x, weight, bias, 1e-3, slope, running, own)
     agree(actual, expected, x)
     args = (g, x, weight, *expected[1:], expected[0], slope)
-    gradients = kernels.batch_norm_backward(*args)
-    agree(gradients, definition.batch_norm_backward(*args), x)
+    gradients = kernels.batch_norm_backward(*args, own=own)
+    agree(gradients, definition.batch_norm_backward(*args, own=own), x)
     over = g.copy()
-    agree(kernels.batch_norm_backward(over, *args[1:], room=over), definition.batch_norm_backward(*args), x)
-    if x.dtype == np.float32:
+    in_place = kernels.batch_norm_backward(over, *args[1:], room=over, own=own)
+    agree(in_place, definition.batch_norm_backward(*args, own=own), x)
+    if x.dtype == np.float32 and own:
         assert is_pixel_major(actual[0])
         assert is_pixel_major(gradients[0])
 
@@ -116,6 +119,23 @@ def test_running_statistics_move_by_their_share_towards_the_mean_and_the_unbiase
     np.testing.assert_allclose(mean, 0.7 * start[0] + 0.3 * x.mean(axes), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(var, 0.7 * start[1] + 0.3 * unbiased, rtol=1e-4, atol=1e-5)
     assert np.array_equal(y, version.batch_norm(x, None, None, 1e-5)[0])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_given_statistics_stay_as_they_are_and_make_a_map_of_each_entry(version):
+    rng = np.random.default_rng(2)
+    x, g = rng.standard_normal((2, 3, 5, 4, 2)).astype(np.float32)
+    w, mean, var = rng.standard_normal(5), rng.standard_normal(5), rng.uniform(0.5, 2, 5)
+    w, *given = (a.astype(np.float32) for a in (w, mean, var))
+    kept = [a.copy() for a in given]
+    y, m, r = version.batch_norm(x, w, None, 0.1, 1.0, (*given, 0.5), False)
+    scale = (w / np.sqrt(given[1] + 0.1)).reshape(5, 1, 1)
+    np.testing.assert_allclose(y, (x - given[0].reshape(5, 1, 1)) * scale, rtol=1e-5, atol=1e-6)
+    dx, dw, db = version.batch_norm_backward(g, x, w, m, r, own=False)
+    np.testing.assert_allclose(dx, g * scale, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(dw, (g * y).sum((0, 2, 3)) / w, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(db, g.sum((0, 2, 3)), rtol=1e-4, atol=1e-4)
+    assert all(np.array_equal(a, b) for a, b in zip(given, kept))
 
 
 @pytest.mark.parametrize("kernels", KERNELS)

@@ -138,6 +138,7 @@ _MASK = np.array([[True, False, True], [False, True, True]])
 _LABELS = np.array([2, 0, 1])
 _DISTINCT = np.arange(12) * 5 % 12 * 0.3
 _INDEX = np.array([0, 2, 2])
+_RUNNING = (real(2), real(2, low=0.5), 0.1)
 _CAUSAL = (real(2, 3, 2), real(2, 3, 2), real(2, 3, 2))
 
 CASES: list[Case] = [
@@ -253,6 +254,8 @@ CASES: list[Case] = [
     case(normalisation.batch_norm, real(4, 2), None, None, 1e-3),
     case(normalisation.batch_norm, real(3, 2, 2), real(2), real(2), 1e-3, None, 0.2),
     case(normalisation.batch_norm, real(3, 2, 2), real(2), None, 1e-3, None, 0.0),
+    case(normalisation.batch_norm, real(3, 2, 2), real(2), real(2), 1e-3, _RUNNING, 1.0, False),
+    case(normalisation.batch_norm, real(3, 2), real(2), None, 1e-3, _RUNNING, 0.2, False),
     case(normalisation.group_norm, real(2, 4, 3), real(4), real(4), 2, 1e-3),
     case(normalisation.group_norm, real(2, 4, 2, 2), real(4), real(4), 2, 1e-3, True),
     case(normalisation.group_norm, real(2, 2, 3), None, None, 2, 1e-3),

@@ -57,11 +57,22 @@ def _check(who: str, x: Any, weight: Any, bias: Any = None) -> None:
 
 
 def batch_norm_composed(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, negative_slope: float = 1.0
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    negative_slope: float = 1.0,
+    given: tuple[Any, Any] | None = None,
 ) -> Tensor:
-    """Batch normalisation by the batch's own statistics, negative results times a slope, in operations."""
-    y = _affine(_standardised(x, (0, *range(2, x.ndim)), eps), weight, bias, _channels(x))
-    return rectified(y, negative_slope)
+    """Batch normalisation by the batch's own statistics, or by a `given` mean and 1 / deviation, arrays (C,), negative
+    results times a slope, in operations."""
+    shape = _channels(x)
+    if given is None:
+        y = _standardised(x, (0, *range(2, x.ndim)), eps)
+    else:
+        mean, rstd = (Tensor(a.reshape(shape)) for a in given)
+        y = (x - mean) * rstd
+    return rectified(_affine(y, weight, bias, shape), negative_slope)
 
 
 def _batch_norm_vjp(
@@ -71,18 +82,28 @@ def _batch_norm_vjp(
     bias: Tensor | None,
     eps: float,
     negative_slope: float,
+    own: bool,
     mean: Any,
     rstd: Any,
     signs: Any,
 ) -> tuple[Tensor | None, ...]:
-    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope)
+    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope, None if own else (mean, rstd))
     return _by_composition(formula, g, x, weight, bias)
 
 
 def _batch_norm_gradients(
-    g: Any, x: Any, weight: Any, bias: Any, eps: float, negative_slope: float, mean: Any, rstd: Any, signs: Any
+    g: Any,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    eps: float,
+    negative_slope: float,
+    own: bool,
+    mean: Any,
+    rstd: Any,
+    signs: Any,
 ) -> tuple[Any, ...]:
-    return kernels.batch_norm_backward(g, x, weight, mean, rstd, signs, negative_slope, room(g))  # type: ignore[attr-defined]
+    return kernels.batch_norm_backward(g, x, weight, mean, rstd, signs, negative_slope, room(g), own)  # type: ignore[attr-defined]
 
 
 @operation(joint(either(_batch_norm_vjp, _batch_norm_gradients), "x", "weight", "bias"), overwrites=True)
@@ -93,12 +114,14 @@ def batch_norm(
     eps: float,
     running: tuple[Any, Any, float] | None = None,
     negative_slope: float = 1.0,
+    own: bool = True,
 ) -> Any:
-    """Batch normalisation of x (N, C, ...) in training, negative results times a slope, fused. `running`, where given,
-    holds a mean and a variance, which move in place towards the batch's, and by how much."""
+    """Batch normalisation of x (N, C, ...), negative results times a slope, fused: by the batch's `own` statistics.
+    `running`, where given, holds a mean and a variance, which move in place towards these, and by how much; or by which
+    x is normalised, if not by its own."""
     _check("batch_norm", x, weight, bias)
-    y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope, running)  # type: ignore[attr-defined]
-    if running is not None:
+    y, mean, rstd = kernels.batch_norm(x, weight, bias, eps, negative_slope, running, own)  # type: ignore[attr-defined]
+    if running is not None and own:
         guard.written(*running[:2])
     return Kept(y, mean=mean, rstd=rstd, signs=None if negative_slope == 1 else y)
 

@@ -10,6 +10,10 @@ def exercise(kernels: Any) -> Results:
         yield from both("batch_norm", kernels, normalisation, x, w, b, 1e-3, slope)
         y, *statistics = normalisation.batch_norm(x, w, b, 1e-3, slope)
         yield from both("batch_norm_backward", kernels, normalisation, g, x, w, *statistics, y, slope)
+    given = (w, w * w + 1, 0.1), False
+    yield from both("batch_norm", kernels, normalisation, x, w, b, 1e-3, 1.0, *given)
+    y, *statistics = normalisation.batch_norm(x, w, b, 1e-3, 1.0, *given)
+    yield from both("batch_norm_backward", kernels, normalisation, g, x, w, *statistics, y, 1.0, None, False)
     for silu in (False, True):
         yield from both("group_norm", kernels, normalisation, x, 4, w, b, 1e-3, silu)
         statistics = normalisation.group_norm(x, 4, w, b, 1e-3, silu)[1:]

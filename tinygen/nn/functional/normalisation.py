@@ -5,14 +5,13 @@ Held by tinygen.checks.engine (41), tests/nn/test_normalisation_layers.py and te
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinygen.autodiff import guard
-from tinygen.autodiff.fusion import fused
-from tinygen.autodiff.mixed_precision import as_dtype
-from tinygen.kernels.array_module import arithmetic, xp
+from tinygen.kernels.array_module import arithmetic
 from tinygen.ops import normalisation as ops
 from tinygen.ops.elementwise import rectified
 from tinygen.ops.linalg import floating, same_dtype
@@ -21,6 +20,7 @@ from tinygen.parallel import average, batch_norm_of_all, share
 from tinygen.tensor import ArrayLike, Tensor
 
 Optional = ArrayLike | None
+Shape = tuple[int, ...]
 
 
 def _tensor(x: Optional) -> Tensor | None:
@@ -38,18 +38,22 @@ def _per_channel(who: str, x: Tensor, **parameters: Tensor | None) -> None:
     same_dtype(who, x, *parameters.values())
 
 
-@fused
-def _scaled(x: Any, mean: Any, rstd: Any, weight: Any, bias: Any) -> Any:
-    return (x - mean) * rstd * weight + bias
+@lru_cache(maxsize=1024)
+def _check_channels(who: str, x: Shape, *parameters: Shape | None) -> None:
+    """ValueError unless each of the running mean and variance, weight and bias, if it is there, is (C,) for x
+    (N, C, ...). Looked at once for each combination of shapes."""
+    if len(x) < 2:
+        raise ValueError(f"{who}: x must be (N, C, ...), found shape {x}")
+    for name, shape in zip(("running_mean", "running_var", "weight", "bias"), parameters):
+        if shape is not None and shape != x[1:2]:
+            raise ValueError(f"{who}: {name} has shape {shape}, x of shape {x} needs {x[1:2]}")
 
 
-def _by_running(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """x scaled and shifted per channel by constants: no gradient goes to these statistics."""
-    shape = (x.shape[1], *(1,) * (x.ndim - 2))
-    rstd = 1.0 / xp(var._data).sqrt(var._data + eps)
-    scale, shift = 1.0 if weight is None else weight.reshape(shape), 0.0 if bias is None else bias.reshape(shape)
-    y = _scaled(x, Tensor(mean._data.reshape(shape)), Tensor(rstd.reshape(shape)), scale, shift)
-    return as_dtype(y, x.dtype)
+def _per_channel(who: str, x: Tensor, *parameters: Tensor | None) -> None:
+    """Whether these fit, their dtypes too."""
+    _check_channels(who, x.shape, *[None if p is None else p.shape for p in parameters])
+    floating(who, x)
+    same_dtype(who, x, *parameters)
 
 
 def batch_norm(
@@ -80,41 +84,21 @@ def batch_norm(
         TypeError: dtypes that differ.
     """
     x, mean, var = as_tensor(x), _tensor(running_mean), _tensor(running_var)
+    weight, bias = _tensor(weight), _tensor(bias)
     if not 0 <= negative_slope <= 1:
         raise ValueError(f"batch_norm: negative_slope is from 0 to 1, not {negative_slope}")
     if (mean is None) != (var is None):
         alone = "running_mean" if var is None else "running_var"
         raise ValueError(f"batch_norm: running_mean and running_var come together, found {alone} alone")
-    if training and share() is None:
-        return _by_own(x, mean, var, weight, bias, momentum, eps, float(negative_slope))
-    weight, bias = _tensor(weight), _tensor(bias)
-    _per_channel("batch_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
-    if training:
+    _per_channel("batch_norm", x, mean, var, weight, bias)
+    if training and share() is not None:
         return rectified(batch_norm_of_all(x, weight, bias, eps, mean, var, momentum), negative_slope)
-    if mean is None or var is None:
+    if training and x.size == x.shape[1]:
+        raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {x.shape}")
+    running = None if mean is None or var is None else (mean._data, var._data, momentum)
+    if not training and running is None:
         raise ValueError("batch_norm: out of training it needs running_mean and running_var")
-    return rectified(_by_running(x, mean, var, weight, bias, eps), negative_slope)
-
-
-def _by_own(
-    x: Tensor,
-    mean: Tensor | None,
-    var: Tensor | None,
-    weight: Optional,
-    bias: Optional,
-    momentum: float,
-    eps: float,
-    slope: float,
-) -> Tensor:
-    """x normalised by its own statistics, towards which running ones move."""
-    running = None
-    if mean is not None and var is not None:
-        _per_channel("batch_norm", x, running_mean=mean, running_var=var)
-        running = (mean._data, var._data, momentum)
-    shape = x.shape
-    if len(shape) > 1 and x.size == shape[1]:
-        raise ValueError(f"batch_norm: more than one value per channel is needed in training, found shape {shape}")
-    return ops.batch_norm(x, weight, bias, eps, running, slope)
+    return ops.batch_norm(x, weight, bias, eps, running, float(negative_slope), training)
 
 
 def group_norm(
@@ -160,11 +144,11 @@ def instance_norm(
     """
     x, weight, bias = as_tensor(x), _tensor(weight), _tensor(bias)
     mean, var = _tensor(running_mean), _tensor(running_var)
-    _per_channel("instance_norm", x, running_mean=mean, running_var=var, weight=weight, bias=bias)
+    _per_channel("instance_norm", x, mean, var, weight, bias)
     if not use_input_stats:
         if mean is None or var is None:
             raise ValueError("instance_norm: use_input_stats=False needs running_mean and running_var")
-        return _by_running(x, mean, var, weight, bias, eps)
+        return ops.batch_norm(x, weight, bias, eps, (mean._data, var._data, momentum), 1.0, False)
     n = math.prod(x.shape[2:])
     if n == 1:
         raise ValueError(f"instance_norm: more than one value per channel is needed, found shape {x.shape}")
