@@ -129,7 +129,7 @@ def batch_norm(
     bias = _given("batch_norm", "bias", bias, layout.channels)
     mean, rstd = np.empty(layout.channels, FLOAT), np.empty(layout.channels, FLOAT)
     if not own and running is not None and _in_planes(x, layout):
-        given = [_given("batch_norm", name, p, layout.channels) for name, p in zip(("mean", "variance"), running)]
+        given = [_given("batch_norm", name, p, layout.channels) for name, p in zip(("mean", "variance"), running[:2])]
         y, pixels = np.empty(x.shape, FLOAT), x.size // (len(x) * len(mean))
         parts = thread_count(x.size, _SERIAL)
         launch(plane_task, parts, x, y, weight, bias, *given, float(eps), float(negative_slope), mean, rstd, pixels)

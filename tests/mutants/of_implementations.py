@@ -6,7 +6,7 @@ VQ_LOSS = """        loss = reconstruction + self.beta * quantised.commitment_lo
         if self.quantiser.learned:
             loss = loss + quantised.codebook_loss"""
 PLANAR = "self.u + (softplus(inner) - 1.0 - inner) * self.w / (self.w * self.w).sum()"
-BATCH_NORM_VJP = """    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope, None if own else (mean, rstd))
+BATCH_NORM_VJP = """    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope, given)
     return _by_composition(formula, g, x, weight, bias)"""
 FIRST_ORDER_ONLY = """    from tinygen.ops.reduction import mean as over
 

@@ -97,6 +97,22 @@ def gradients_alike(op, arguments, monkeypatch):
             np.testing.assert_allclose(a, c, rtol=1e-4, atol=1e-5)  # the two forms of a vjp, see `either`
 
 
+def test_what_is_said_to_be_numbers_is_taken_as_it_is():
+    @primitive(x=lambda g, times, pair, other: g * times * pair[0] + 0 * other)
+    def scaled(x, times: int, pair: tuple[int, ...], other, offset: float = 0.0):
+        return x * times * pair[0] + offset
+
+    assert scaled.plain_positions == {1, 2, 4}
+    assert "type(x3)" in text(scaled)
+    assert not any(f"type(x{i})" in text(scaled) for i in scaled.plain_positions)
+    x = tg.tensor(real(3), requires_grad=True)
+    pair = (5, 7)
+    y = scaled(x, 3, pair, 2)
+    assert y._node.retained["pair"] is pair
+    np.testing.assert_array_equal(tg.grad(y.sum(), x)[0], [15] * 3)
+    assert alike(scaled, [x, 3, pair, 2])
+
+
 @pytest.mark.parametrize("case", OF_ARRAYS, ids=lambda case: case.name)
 def test_gradients_of_operations(case, monkeypatch):
     gradients_alike(case.fn, tracked(case.arguments), monkeypatch)

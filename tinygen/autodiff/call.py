@@ -34,10 +34,11 @@ asks for `g, y`:
                 note(node)
         return result
 
-What stands there follows from the number of arguments, from which may be tensors, from what each vjp asks for, and from
-whether the operation is elementwise: `print(text(REGISTRY["matmul"]))` shows it, and so does a traceback. The arguments
-get their own names at the end. A function is written when it is called for the first time. An operator is the same
-function with one question more: whether what stands beside the tensor is for it at all.
+What stands there follows from the number of arguments, from which may be tensors and which are said to be plain numbers
+(`stride: Pair`), from what each vjp asks for, and from whether the operation is elementwise:
+`print(text(REGISTRY["matmul"]))` shows it, and so does a traceback. The arguments get their own names at the end. A
+function is written when it is called for the first time. An operator is the same function with one question more:
+whether what stands beside the tensor is for it at all.
 
 Held by tests/ops/test_call.py: the same values, nodes and errors, whatever is usual.
 """
@@ -129,6 +130,8 @@ def _has_large_form(op: "Primitive") -> bool:
 def _look_at(op: "Primitive", i: int) -> str:
     """Whether argument `i` is a tensor that can be computed with as it is, or what need not be one."""
     differentiable, optional = i in op.tensor_positions, op.defaults[i] is not REQUIRED
+    if i in op.plain_positions:
+        return f"    array{i} = x{i}\n"
     node = f"node{i} = x{i}._node" if differentiable else ""
     of_other_kind = f"array{i}.dtype is not float32 and array{i}.dtype is not float64"
     counts = differentiable or not op.rules  # what is no number, such as a condition, makes no tensor of numbers
@@ -207,6 +210,8 @@ def _value(op: "Primitive", slot: int, parents: Sequence[str]) -> str:
         return "None"
     if slot == op.output:
         value = "out"
+    elif slot in op.plain_positions:
+        value = f"x{slot}"
     elif slot < op.arity:
         usual = "usual" if slot in op.tensor_positions else f"usual and type(x{slot}) is not tuple"
         value = f"x{slot} if {usual} else retained(x{slot}, array{slot})"

@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 import numpy as np
 
@@ -147,6 +147,8 @@ class Primitive:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.arithmetic = len(rules) > 1 and all(rule.arithmetic for rule in rules)  # several vjps, nothing else
         self.tensor_positions = tuple(i for rule in rules for i in rule.positions)
+        plain = [] if elementwise else [i for i, p in enumerate(parameters.values()) if _is_plain(p.annotation)]
+        self.plain_positions = frozenset(plain) - set(self.tensor_positions)  # of what is taken as it is
         self.keeps = tuple(name for name in self.slots if not self._is_given(name))  # by the forward, for vjps
 
     def _rule(self, arguments: tuple[str, ...], vjp: Callable[..., Any] | Either, single: bool) -> Rule:
@@ -204,6 +206,13 @@ class Primitive:
             elif self.moves and value is args[i]:
                 guard.expose(value)  # the result may be a view of the caller's array
         return raw
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether a parameter is said to be a number, a name, or a tuple of numbers, in which no array can be."""
+    if get_origin(annotation) is tuple:
+        return all(part in (int, float, bool, Ellipsis) for part in get_args(annotation))
+    return annotation in (int, float, bool, str)
 
 
 def _cotangent_first(vjp: Callable[..., Any], names: tuple[str, ...]) -> tuple[Callable[..., Any], tuple[str, ...]]:

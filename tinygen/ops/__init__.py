@@ -23,6 +23,7 @@ from tinygen.ops.comparison import (
     not_equal,
     signbit,
 )
+from tinygen.ops.contraction import einsum, tensordot
 from tinygen.ops.creation import (
     arange,
     asarray,
@@ -104,7 +105,7 @@ from tinygen.ops.elementwise import (
     where,
 )
 from tinygen.ops.indexing import diagonal, nonzero, take, take_along_axis, tril, triu
-from tinygen.ops.linalg import einsum, matmul, outer, tensordot, vecdot
+from tinygen.ops.linalg import matmul, outer, vecdot
 from tinygen.ops.manipulation import (
     astype,
     broadcast_arrays,

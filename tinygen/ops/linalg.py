@@ -1,10 +1,8 @@
-"""Products and linear algebra; `tg.linalg` and `tg.matmul`, `tg.einsum`, `tg.tensordot`, `tg.vecdot`.
+"""Products and linear algebra; `tg.linalg` and `tg.matmul`, `tg.vecdot`.
 
 Gradients: Giles 2008, "An extended collection of matrix derivative results". Convention: norm'(0) = 0.
 """
 
-import string
-from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +15,7 @@ from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import as_float, sign, where
 from tinygen.ops.indexing import diagonal
-from tinygen.ops.manipulation import as_tensor, broadcast_to, matrix_transpose, reshape
+from tinygen.ops.manipulation import as_tensor, matrix_transpose, reshape
 from tinygen.tensor import ArrayLike, Tensor, float32
 
 
@@ -123,101 +121,6 @@ def matmul(a: Any, b: Any) -> Any:
         raise ValueError(f"the leading sizes of {of_a} and {of_b} do not broadcast together") from None
     lead = y.shape[: -1 - row] if column else (*y.shape[:-2], y.shape[-1])
     return y.reshape(lead)
-
-
-# -- einsum --------------------------------------------------------------------------------------------------
-
-
-def _explicit(spec: str, ndims: list[int]) -> tuple[list[str], str]:
-    """The subscripts of operands and output as letters alone: ellipses and an implied output spelt out."""
-    inputs, arrow, output = spec.replace(" ", "").partition("->")
-    operands = inputs.split(",")
-    if len(operands) != len(ndims):
-        raise ValueError(f"einsum: {spec!r} names {len(operands)} operands, {len(ndims)} were given")
-    free = [c for c in string.ascii_letters if c not in spec]
-    widths = [n - len(s.replace("...", "")) for s, n in zip(operands, ndims)]
-    for s, n, width in zip(operands, ndims, widths):
-        if width < 0 or (width and "..." not in s):
-            raise ValueError(f"einsum: subscripts {s!r} do not fit an operand of {n} dimensions")
-    dots = free[: max([w for w, s in zip(widths, operands) if "..." in s], default=0)]
-    spelt = [s.replace("...", "".join(dots[len(dots) - w :])) for s, w in zip(operands, widths)]
-    if arrow:
-        output = output.replace("...", "".join(dots))
-    else:
-        counts = Counter(c for s in operands for c in s.replace("...", ""))
-        output = "".join(dots) + "".join(sorted(c for c, n in counts.items() if n == 1))
-    return spelt, output
-
-
-def _einsum_vjp(g: Tensor, arrays: list[Tensor], spec: str) -> list[Tensor]:
-    inputs, output = _explicit(spec, [a.ndim for a in arrays])
-    gradients = []
-    for i, (subscripts, x) in enumerate(zip(inputs, arrays)):
-        others = [a for j, a in enumerate(arrays) if j != i]
-        theirs = [s for j, s in enumerate(inputs) if j != i]
-        # A letter that occurs twice in one operand takes its diagonal: its gradient lies on the diagonal too.
-        free = [c for c in string.ascii_letters if c not in spec and all(c not in s for s in [*inputs, output])]
-        target = ""
-        for axis, c in enumerate(subscripts):
-            if c in target:
-                twin = free.pop()
-                others.append(Tensor(xp(x._data).eye(x.shape[axis], dtype=x.dtype)))
-                theirs.append(c + twin)
-                target += twin
-            else:
-                target += c
-        known = [c for c in target if c in output or any(c in s for s in theirs)]
-        part = einsum(",".join([output, *theirs]) + "->" + "".join(known), g, *others)
-        # A letter of this operand alone was summed over: its gradient is constant along it.
-        shape = tuple(n if c in known else 1 for c, n in zip(target, x.shape))
-        wide = reshape(part, tuple(part.shape[known.index(c)] if c in known else 1 for c in target))
-        gradients.append(broadcast_to(wide, x.shape) if shape != x.shape else wide)
-    return gradients
-
-
-@operation(arrays=_einsum_vjp, name="einsum")
-def _einsum(arrays: Any, spec: str) -> Any:
-    return xp(arrays[0]).einsum(spec, *arrays, optimize=len(arrays) > 1)
-
-
-def einsum(spec: str, *arrays: ArrayLike) -> Tensor:
-    """Einstein's sum: `einsum("bij,bjk->bik", x, y)`; letters that recur are summed unless the output names them.
-
-    Raises:
-        ValueError: subscripts that do not fit the operands.
-        TypeError: dtypes that differ.
-    """
-    tensors = [as_tensor(a) for a in arrays]
-    same_dtype("einsum", *tensors)
-    inputs, output = _explicit(spec, [t.ndim for t in tensors])
-    sizes: dict[str, int] = {}
-    for subscripts, t in zip(inputs, tensors):
-        for letter, n in zip(subscripts, t.shape):
-            if sizes.get(letter, 1) == 1:
-                sizes[letter] = n
-            elif n not in (1, sizes[letter]):
-                shapes = " and ".join(str(t.shape) for t in tensors)
-                raise ValueError(f"einsum: {spec!r} on shapes {shapes}: {letter!r} has sizes {sizes[letter]} and {n}")
-    return _einsum(tensors, ",".join(inputs) + "->" + output)
-
-
-def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Tensor:
-    """The sum over pairs of axes: the last `axes` of a with the first of b, or two lists of axes."""
-    a, b = as_tensor(a), as_tensor(b)
-    if isinstance(axes, int):
-        axes = (list(range(a.ndim - axes, a.ndim)), list(range(axes)))
-    if len(axes[0]) != len(axes[1]) or any(a.shape[i] != b.shape[j] for i, j in zip(*axes)):
-        raise ValueError(
-            f"tensordot: shapes {a.shape} and {b.shape} do not fit together: axes {axes[0]} of the first must have "
-            f"the sizes of axes {axes[1]} of the second"
-        )
-    first = list(string.ascii_lowercase[: a.ndim])
-    second = list(string.ascii_uppercase[: b.ndim])
-    for i, j in zip(*axes):
-        second[j] = first[i]
-    summed = {first[i] for i in axes[0]}
-    out = [c for c in first + second if c not in summed]
-    return einsum(f"{''.join(first)},{''.join(second)}->{''.join(out)}", a, b)
 
 
 def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:

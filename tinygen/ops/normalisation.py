@@ -87,7 +87,8 @@ def _batch_norm_vjp(
     rstd: Any,
     signs: Any,
 ) -> tuple[Tensor | None, ...]:
-    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope, None if own else (mean, rstd))
+    given = None if own else (mean, rstd)
+    formula = lambda x, w, b: batch_norm_composed(x, w, b, eps, negative_slope, given)
     return _by_composition(formula, g, x, weight, bias)
 
 

@@ -27,17 +27,6 @@ def _tensor(x: Optional) -> Tensor | None:
     return None if x is None else as_tensor(x)
 
 
-def _per_channel(who: str, x: Tensor, **parameters: Tensor | None) -> None:
-    shape = x.shape
-    if len(shape) < 2:
-        raise ValueError(f"{who}: x must be (N, C, ...), found shape {shape}")
-    for name, p in parameters.items():
-        if p is not None and p.shape != shape[1:2]:
-            raise ValueError(f"{who}: {name} has shape {p.shape}, x of shape {shape} needs {shape[1:2]}")
-    floating(who, x)
-    same_dtype(who, x, *parameters.values())
-
-
 @lru_cache(maxsize=1024)
 def _check_channels(who: str, x: Shape, *parameters: Shape | None) -> None:
     """ValueError unless each of the running mean and variance, weight and bias, if it is there, is (C,) for x
