@@ -57,7 +57,8 @@ MODULES = {
     "update": ("adam_update", "adam_update_all", "ema_update", "ema_update_all"),
     "norm": ("gradient_norm", "scale_all"),
     "codebook": ("nearest_code",),
-    "reduction": ("reduce_sum", "reduce_max", "reduce_min", "sum_of_squares"),
+    "reduction": ("reduce_sum", "reduce_prod", "sum_of_squares", "euclidean_norm", "reduce_max", "reduce_min"),
+    "running": ("running_sum", "products_before", "states_before"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
 FOLDERS = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}

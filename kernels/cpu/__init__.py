@@ -55,7 +55,9 @@ To be read in this order:
       normalisation_planes.py          channels one behind the other, by given statistics
       normalisation_rows.py            rows, for layer and RMS normalisation
     softmax.py                       the same for rows of logits
-    reduction.py, block_sums.py      sums, in an order that does not depend on timing
+    wide.py                          a vector's numbers as float64, in which sums are gathered
+    reduction.py, folds.py           sums and other folds, in an order that does not depend on the threads
+    running.py, scans.py             running sums and products
     codebook.py                      the nearest code: by a product in float32, checked in float64
     update.py, norm.py, philox.py    the optimiser's step, the gradient's norm, random bits
 

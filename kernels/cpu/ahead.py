@@ -46,8 +46,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "convolution_winograd._transform_sums_3": ("convolution_winograd._transform_weights_3",),
     "convolution_winograd._weight_gradient_2": ("convolution_winograd._transform_weights_2",),
     "convolution_winograd._transform_sums_2": ("convolution_winograd._transform_weights_2",),
-    "block_sums._sum_blocks": ("convolution_direct._pack",),  # a bias's gradient
-    "block_sums._add_blocks": ("convolution_direct._pack",),
+    "folds._along_columns_sum": ("convolution_direct._pack",),  # a bias's gradient
+    "folds._gather_sum": ("convolution_direct._pack",),
     "arithmetic._add": ("convolution_direct._pack",),
     "doubling._undouble": ("doubling._double",),
     "attention_blocks.backward_task": ("attention_blocks.forward_task", "normalisation_sweeps.group_norm_task"),

@@ -1,7 +1,7 @@
-"""Sums of large float32 arrays over axes that are adjacent in memory and not the last there, on every thread.
+"""Large float32 arrays without gaps reduced over axes, on every thread; all others by NumPy, as the definitions.
 
-The array is seen as matrices whose rows are added up, a block of rows at a time (block_sums.py). Other axes, dtypes and
-reductions are the definition's, which is NumPy's: on one thread. Held by tests/kernels/test_reduction.py.
+Axes that are adjacent in memory are one: the array is matrices, one behind another, whose rows are folded into one
+(folds.py). Of axes that are not, the last ones go first. Held by tests/kernels/test_reduction.py.
 """
 
 import math
@@ -15,45 +15,93 @@ from ..array_module import in_memory
 from ..definitions import reduction as definition
 from ..definitions.arithmetic import LARGE
 from ..definitions.joining import without_gaps
-from ..definitions.reduction import Axes, reduce_max, reduce_min, sum_of_squares
-
-__all__ = ["reduce_max", "reduce_min", "reduce_sum", "sum_of_squares"]
+from ..definitions.reduction import Axes
 
 Array = np.ndarray
 Sizes = tuple[int, ...]
 
-_LONG = 1024  # columns from which on NumPy, which adds row to row, is as fast
-_FEW = 16  # columns below which many small matrices are NumPy's, too
+_FEW = 16  # columns below which many small matrices are NumPy's
 _FLOAT = np.dtype(np.float32)
-_add: Any = np.add.reduce  # what x.sum() calls, by way of Python
+_add: Any = np.add.reduce  # what x.sum() calls, by way of Python; and so on
+_multiply: Any = np.multiply.reduce
+_greatest: Any = np.maximum.reduce
+_least: Any = np.minimum.reduce
 
 
 @lru_cache(maxsize=512)
-def _over_rows(shape: Sizes, steps: Sizes, axis: Axes, keepdims: bool) -> Callable[[Array], Array] | None:
-    """How arrays of `shape` and `steps` are summed over `axis`, as the rows of matrices; None where NumPy's way is it,
-    or is as fast."""
+def _folds(name: str, shape: Sizes, steps: Sizes, axis: Axes, keepdims: bool) -> Callable[[Array], Array] | None:
+    """How fold `name` (folds.py) is made of arrays of `shape` and `steps` over `axis`; None where it is NumPy's."""
     axes = tuple(range(len(shape))) if axis is None else axis
     x = np.lib.stride_tricks.as_strided(np.empty(0, np.float32), shape, steps)  # nothing looks into it
     order = in_memory(x)
     places = sorted(order.index(a) for a in axes)
-    before, after = order[: places[0]] if places else [], order[places[-1] + 1 :] if places else []
-    columns = math.prod(shape[i] for i in after)
-    adjacent = len(before) + len(axes) + len(after) == len(shape)
-    if not adjacent or not without_gaps(x) or columns > _LONG or (columns < _FEW and before):
+    if not places or not without_gaps(x):
         return None
-    from .block_sums import sum_rows  # Numba is loaded where it is needed first: small sums do without
+    first = max(p for p in places if p - 1 not in places)  # of those that are adjacent, the last ones in memory
+    before, run, after = order[:first], order[first : places[-1] + 1], order[places[-1] + 1 :]
+    matrices, rows, columns = (math.prod(shape[i] for i in part) for part in (before, run, after))
+    if before and 1 < columns < _FEW:
+        return None
+    from . import folds  # Numba is loaded where it is needed first: small reductions do without
 
-    matrices = math.prod(shape[i] for i in before)
-    rows = math.prod(shape) // (matrices * columns)
-    left = [*before, *after, *(axes if keepdims else ())]  # the axes of the sum, as it lies in memory
-    sizes = tuple([1 if i in axes else shape[i] for i in left])
+    whole = len(run) == len(axes)
+    left = [*before, *after, *(run if keepdims or not whole else ())]  # the axes of the result, as it lies in memory
+    sizes = tuple([1 if i in run else shape[i] for i in left])
     back = tuple(np.argsort(left).tolist())
-    return lambda x: sum_rows(x, sizes, matrices, rows, columns).transpose(back)
+    made = folds.fold(getattr(folds, name), sizes, matrices, rows, columns)
+    if whole:
+        return made if back == tuple(range(len(back))) else lambda x: made(x).transpose(back)
+    rest, then = tuple([a for a in axes if a not in run]), "SUM" if name == "SQUARES" else name
+
+    def one_after_the_other(x: Array) -> Array:
+        y = _reduced(then, made(x).transpose(back), rest, True)
+        return y if keepdims else y.squeeze(axes)
+
+    return one_after_the_other
+
+
+_DEFINITIONS: dict[str, Callable[..., Any]] = {
+    "SUM": definition.reduce_sum,
+    "PRODUCT": definition.reduce_prod,
+    "SQUARES": definition.sum_of_squares,
+    "NORM": definition.euclidean_norm,
+    "GREATEST": definition.reduce_max,
+    "LEAST": definition.reduce_min,
+}
+
+
+def _reduced(name: str, x: Array, axis: Axes, keepdims: bool) -> Array:
+    found = None
+    if x.size >= LARGE and x.dtype == _FLOAT:
+        found = _folds(name, x.shape, x.strides, axis, keepdims)
+    return _DEFINITIONS[name](x, axis, keepdims) if found is None else found(x)  # type: ignore[no-any-return]
 
 
 def reduce_sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The sum over `axis`, a tuple of non-negative axes (None: all)."""
-    if x.size < LARGE:
-        return _add(x, axis, None, None, keepdims)
-    total = _over_rows(x.shape, x.strides, axis, keepdims) if x.dtype == _FLOAT else None
-    return definition.reduce_sum(x, axis, keepdims) if total is None else total(x)
+    return _add(x, axis, None, None, keepdims) if x.size < LARGE else _reduced("SUM", x, axis, keepdims)
+
+
+def reduce_prod(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """The product over `axis`."""
+    return _multiply(x, axis, None, None, keepdims) if x.size < LARGE else _reduced("PRODUCT", x, axis, keepdims)
+
+
+def sum_of_squares(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """The sum of the squares over `axis`."""
+    return _add(x * x, axis, None, None, keepdims) if x.size < LARGE else _reduced("SQUARES", x, axis, keepdims)
+
+
+def euclidean_norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """The root of the sum of the squares over `axis`."""
+    return _reduced("NORM", x, axis, keepdims)
+
+
+def reduce_max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """The greatest over `axis`; NaN if one is there. No numbers have none: ValueError."""
+    return _greatest(x, axis, None, None, keepdims) if x.size < LARGE else _reduced("GREATEST", x, axis, keepdims)
+
+
+def reduce_min(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """The least over `axis`; NaN if one is there. No numbers have none: ValueError."""
+    return _least(x, axis, None, None, keepdims) if x.size < LARGE else _reduced("LEAST", x, axis, keepdims)

@@ -1,4 +1,4 @@
-"""Sums, sums of squares, greatest and least along axes on a CUDA device: see reduction.cu.
+"""Sums, norms, greatest and least along axes on a CUDA device: see reduction.cu. Products are the definition's.
 
 Nothing moves in memory but what has gaps: axes are taken in the order in which they lie, those that are reduced from
 the last to the first.
@@ -10,7 +10,10 @@ from typing import Any
 
 from ..array_module import in_memory
 from ..definitions import reduction as definition
+from ..definitions.reduction import reduce_prod
 from .launch import THREADS, ceil_div, cupy, launch
+
+__all__ = ["euclidean_norm", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "sum_of_squares"]
 
 Array = Any
 Axes = tuple[int, ...] | None
@@ -30,6 +33,13 @@ def sum_of_squares(x: Array, axis: Axes = None, keepdims: bool = False) -> Array
     if not x.size:
         return definition.sum_of_squares(x, axis, keepdims)
     return _reduced("squares", "sum_of_parts", x, axis, keepdims)
+
+
+def euclidean_norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """The root of the sum of the squares over `axis`, of numbers that are 1 at most."""
+    r, scale = definition.scaled(x, axis)
+    norms = cupy().sqrt(sum_of_squares(r, axis, True)) * scale
+    return norms if keepdims else norms.squeeze(axis)
 
 
 def reduce_max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:

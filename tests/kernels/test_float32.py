@@ -63,7 +63,11 @@ BOUNDS = {
     "place_chosen": 4,
     "add_taken": 30,
     "reduce_sum": 15,
+    "reduce_prod": 400,
     "sum_of_squares": 10,
+    "running_sum": 15,
+    "products_before": 20,
+    "states_before": 4,
     "adam_update": 4,
     "adam_update_all": 6,
     "ema_update": 2,
@@ -288,8 +292,19 @@ def _(rng, name):
 @case(*kernels.MODULES["reduction"])
 def _(rng, name):
     x = numbers(rng) + 3  # sums that are not the small difference of large ones
+    if name == "reduce_prod":
+        x = np.exp2((x - 3) / 1000).astype(np.float32)
     axes = [None, (0,), (1,), (2,), (0, 2), (1, 2)]
     return x, axes[rng.integers(len(axes))]
+
+
+@case(*kernels.MODULES["running"])
+def _(rng, name):
+    x, axis, back = numbers(rng), int(rng.integers(3)), bool(rng.integers(2))
+    if name == "running_sum":
+        return x + 3, axis, back
+    near_1 = np.exp2(x / 100).astype(np.float32)
+    return (near_1, axis, back) if name == "products_before" else (near_1 / 2, x, axis, back)
 
 
 @case(*kernels.MODULES["norm"])

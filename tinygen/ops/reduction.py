@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 from tinygen import kernels
-from tinygen.autodiff.mixed_precision import as_dtype
-from tinygen.autodiff.primitive import Primitive, either, operation
-from tinygen.kernels.array_module import arithmetic, quiet, xp
+from tinygen.autodiff.primitive import Primitive, either, joint, operation
+from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
+from tinygen.kernels.definitions.running import along
 from tinygen.ops.comparison import isinf
-from tinygen.ops.elementwise import as_float, exp, square, where
-from tinygen.ops.manipulation import broadcast_to, concat, flip, moveaxis
+from tinygen.ops.elementwise import as_float, exp, multiply, where
+from tinygen.ops.manipulation import broadcast_to, concat, permute_dims
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 Axis = Any  # None for all, an int, or a tuple of ints
@@ -110,66 +110,88 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return kernels.reduce_min(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
-def mean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def _share(shape: tuple[int, ...], axis: Axis, correction: float = 0.0) -> float:
+    """1 / (n - correction) for the n entries that a reduction over `axis` combines into one."""
+    n = count(shape, axis) - correction
+    return 1.0 / n if n else math.inf
+
+
+def _mean_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
+    return _sum_vjp(g * _share(x_shape, axis), x_shape, axis)
+
+
+def _mean_spread_out(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    return _spread_out(g * _share(x_shape, axis), x_shape, axis)
+
+
+@operation(x=either(_mean_vjp, _mean_spread_out), moves=True)
+@quiet
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over `axis`."""
-    x = as_float(as_tensor(x))
-    return sum(x, axis, keepdims) * (1.0 / count(x.shape, axis)) if x.size else sum(x, axis, keepdims) / 0.0
+    return kernels.reduce_sum(as_float(x), _checked(x, axis), keepdims) * _share(x.shape, axis)  # type: ignore[attr-defined]
 
 
-def _deviation(x: Tensor, axis: Axis) -> Tensor:
-    return x - mean(x, axis, keepdims=True)
+def _deviation(x: Any, axis: Axis) -> Any:
+    return x - kernels.reduce_sum(x, _checked(x, axis), True) * _share(x.shape, axis)  # type: ignore[attr-defined]
 
 
-def var(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def _var_vjp(g: Tensor, x: Tensor, axis: Axis, correction: float) -> Tensor:
+    shape = kept_shape(x.shape, axis)
+    return (x - mean(x, axis, True)) * (g.reshape(shape) * (2.0 * _share(x.shape, axis, correction)))
+
+
+@operation(x=either(_var_vjp))
+@quiet
+def var(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The variance over `axis`: squared deviations over n - correction."""
-    x = as_float(as_tensor(x))
-    return sum(square(_deviation(x, axis)), axis, keepdims) / (count(x.shape, axis) - correction)
+    squares = kernels.sum_of_squares(_deviation(as_float(x), axis), _checked(x, axis), keepdims)  # type: ignore[attr-defined]
+    return squares * _share(x.shape, axis, correction)
 
 
-def std(x: ArrayLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def _std_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis, correction: float) -> Tensor:
+    shape = kept_shape(x.shape, axis)
+    y = y.reshape(shape)
+    return (x - mean(x, axis, True)) * (g.reshape(shape) * _share(x.shape, axis, correction) / where(y == 0, 1.0, y))
+
+
+@operation(x=either(_std_vjp))
+@quiet
+def std(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The standard deviation over `axis`; its gradient is 0 where it is 0."""
-    x = as_float(as_tensor(x))
-    return vector_norm(_deviation(x, axis), axis, keepdims) / math.sqrt(count(x.shape, axis) - correction)
+    norm = kernels.euclidean_norm(_deviation(as_float(x), axis), _checked(x, axis), keepdims)  # type: ignore[attr-defined]
+    return norm * math.sqrt(_share(x.shape, axis, correction))
 
 
 def _norm_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
     shape = kept_shape(x.shape, axis)
     y = y.reshape(shape)
-    return g.reshape(shape) * (x / where(y == 0, 1.0, y))
+    return x * (g.reshape(shape) / where(y == 0, 1.0, y))
 
 
-@operation(x=_norm_vjp)
+@operation(x=either(_norm_vjp))
+@quiet
 def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The Euclidean norm over `axis`; its gradient at 0 is 0, the subgradient of least norm."""
-    axes = _checked(x, axis)
-    scale = xp(x).abs(x).max(axis=axes, keepdims=True, initial=0)  # neither overflow nor underflow of the squares
-    scale = xp(x).where((scale == 0) | ~xp(x).isfinite(scale), 1, scale).astype(x.dtype)
-    r = x / scale
-    squares = kernels.sum_of_squares(r, axes, keepdims)  # type: ignore[attr-defined]
-    return xp(x).sqrt(squares) * scale.reshape(
-        kept_shape(x.shape, axis) if keepdims else [n for i, n in enumerate(x.shape) if i not in axes_of(x.ndim, axis)]
-    )
+    return kernels.euclidean_norm(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
-def _wide(x: Tensor) -> Tensor:
-    """bfloat16 as float32."""
-    return as_dtype(x, arithmetic(x.dtype))
-
-
-def prod(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over `axis`, by halving: exact gradients of every order where entries are 0."""
-    x = _wide(as_tensor(x))
-    shape = x.shape
+def _prod_vjp(g: Tensor, x: Tensor, axis: Axis) -> Tensor:
+    """The product of the others: of those before times of those behind, exact where entries are 0."""
     axes = axes_of(x.ndim, axis)
-    rest = [i for i in range(x.ndim) if i not in axes]
-    flat = moveaxis(x, axes, range(len(axes))).reshape((count(shape, axis), *(shape[i] for i in rest)))
-    if not len(flat):
-        flat = Tensor(xp(x._data).ones((1, *flat.shape[1:]), dtype=x.dtype))
-    while len(flat) > 1:
-        half = len(flat) // 2
-        paired = flat[:half] * flat[half : 2 * half]
-        flat = concat([paired, flat[2 * half :]]) if len(flat) % 2 else paired
-    return flat.reshape(kept_shape(shape, axis) if keepdims else tuple(shape[i] for i in rest))
+    if len(axes) != 1:
+        order = (*[i for i in range(x.ndim) if i not in axes], *axes)
+        moved = permute_dims(x, order)
+        rows = moved.reshape((*moved.shape[: x.ndim - len(axes)], -1))
+        others = _prod_vjp(g.reshape(rows.shape[:-1]), rows, -1)
+        return permute_dims(others.reshape(moved.shape), tuple([order.index(i) for i in range(x.ndim)]))
+    others = _products_before(x, axes[0], False) * _products_before(x, axes[0], True)
+    return others * g.reshape(kept_shape(x.shape, axis))
+
+
+@operation(x=_prod_vjp)
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The product over `axis`. Integers and booleans give int64."""
+    return kernels.reduce_prod(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
 def _logsumexp_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
@@ -190,9 +212,10 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
 
-@operation(x=lambda g, axis: flip(cumsum(flip(g, axis), axis), axis), moves=True, name="cumulative_sum")
-def _cumulative_sum(x: Any, axis: int) -> Any:
-    return x.cumsum(axis=axis)
+@operation(x=either(lambda g, axis, back: _cumulative_sum(g, axis, not back)), moves=True, name="cumulative_sum")
+def _cumulative_sum(x: Any, axis: int, back: bool) -> Any:
+    """From the last entry to the first if `back`."""
+    return kernels.running_sum(x, axis, back)  # type: ignore[attr-defined]
 
 
 def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
@@ -203,7 +226,7 @@ def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool 
     """
     x = as_tensor(x)
     axis = _only_axis(x, axis, "cumulative_sum")
-    y = _cumulative_sum(x, axis)
+    y = _cumulative_sum(x, axis, False)
     return _with_initial(y, axis, 0) if include_initial else y
 
 
@@ -217,21 +240,30 @@ def _with_initial(y: Tensor, axis: int, value: int) -> Tensor:
     return concat([Tensor(xp(y._data).full(shape, value, dtype=y.dtype)), y], axis)
 
 
-def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
-    """The running product along `axis`, by doubling: exact gradients of every order where entries are 0.
+def _states_vjp(g: Tensor, y: Tensor, a: Tensor, axis: int, back: bool) -> list[Tensor]:
+    """A change of b_i reaches later states by the same steps, the other way; one of a_i is y_i times as much."""
+    of_b = _states_before(a, g, axis, not back)
+    return [y * of_b, of_b]
 
-    `include_initial` puts the empty product, 1, in front.
-    """
-    x = _wide(as_tensor(x))
+
+@operation(joint(_states_vjp, "a", "b"), name="states_before")
+def _states_before(a: Any, b: Any, axis: int, back: bool) -> Any:
+    """y_{i+1} = a_i y_i + b_i from y_0 = 0: the state that each linear step begins with."""
+    return kernels.states_before(a, b, axis, back)  # type: ignore[attr-defined]
+
+
+@operation(x=lambda g, y, x, axis, back: y * _states_before(x, g, axis, not back), name="products_before")
+def _products_before(x: Any, axis: int, back: bool) -> Any:
+    """The product of the entries before each; exact gradients of every order where entries are 0."""
+    return kernels.products_before(x, axis, back)  # type: ignore[attr-defined]
+
+
+def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
+    """The running product along `axis`; `include_initial` puts the empty product, 1, in front."""
+    x = as_tensor(x)
     axis = _only_axis(x, axis, "cumulative_prod")
-    if include_initial:
-        return _with_initial(cumulative_prod(x, axis), axis, 1)
-    y = moveaxis(x, axis, 0)
-    step = 1
-    while step < len(y):
-        y = concat([y[:step], y[step:] * y[:-step]])
-        step *= 2
-    return moveaxis(y, 0, axis)
+    y = multiply(x, _products_before(x, axis, False))
+    return _with_initial(y, axis, 1) if include_initial else y
 
 
 def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
@@ -240,12 +272,32 @@ def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
     return axes_of(x.ndim, 0 if axis is None else axis)[0]
 
 
+def _difference_vjp(g: Tensor, axis: int) -> Tensor:
+    edge = Tensor(xp(g._data).zeros(tuple([1 if i == axis else n for i, n in enumerate(g.shape)]), g.dtype))
+    return -_difference(concat([edge, g, edge], axis), axis)
+
+
+def _difference_gradient(g: Any, axis: int) -> Any:
+    last = g.shape[axis]
+    made = xp(g).empty(tuple([n + (i == axis) for i, n in enumerate(g.shape)]), g.dtype)
+    made[along(axis, slice(0, last))] = -g
+    made[along(axis, last)] = 0
+    made[along(axis, slice(1, None))] += g
+    return made
+
+
+@operation(x=either(_difference_vjp, _difference_gradient), name="diff")
+def _difference(x: Any, axis: int) -> Any:
+    return x[along(axis, slice(1, None))] - x[along(axis, slice(None, -1))]
+
+
 def diff(x: ArrayLike, axis: int = -1, n: int = 1) -> Tensor:
     """Differences of neighbours along `axis`, `n` times over."""
-    y = moveaxis(x, axis, 0)
+    x = as_tensor(x)
+    axis = axes_of(x.ndim, axis)[0]
     for _ in range(n):
-        y = y[1:] - y[:-1]
-    return moveaxis(y, 0, axis)
+        x = _difference(x, axis)
+    return x
 
 
 # -- no gradient ---------------------------------------------------------------------------------------------
