@@ -16,7 +16,7 @@ Arrays = dict[str, Any]
 class Operation:
     """A function of arrays, timed forward and backward; forward alone, yet recorded, where not `backward`.
 
-    `inputs` are normal arrays by name -> shape, scaled by `scale`, or what `made` makes of them; all but those `given`
+    `inputs` are normal arrays by name -> shape, or what is `made` of them: a factor, a function. All but those `given`
     are differentiable. `labels` are integers below `classes`, by name -> (shape, classes), as floats where there are
     two. `call(F, inputs)` gives the output. `images` says that x and y are images (N, C, H, W): each library gets them
     as its own layers would hand them on in memory. Values are `compared`, unless they are random.
@@ -27,9 +27,8 @@ class Operation:
     name: str
     inputs: dict[str, tuple[int, ...]]
     call: Callable[[Any, Arrays], Any]
-    scale: dict[str, float] = field(default_factory=dict)
+    made: dict[str, float | Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     labels: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict)
-    made: dict[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     images: bool = False
     compared: bool = True
@@ -42,8 +41,8 @@ class Operation:
         rng = np.random.default_rng(0)
         arrays: Arrays = {}
         for name, shape in self.inputs.items():
-            normal = self.scale.get(name, 1.0) * rng.standard_normal(shape)
-            arrays[name] = np.float32(self.made[name](normal) if name in self.made else normal)
+            normal, made = rng.standard_normal(shape), self.made.get(name, 1.0)
+            arrays[name] = np.float32(made(normal) if callable(made) else made * normal)
         for name, (shape, classes) in self.labels.items():
             drawn = rng.integers(0, classes, shape)
             arrays[name] = drawn.astype(np.float32) if classes == 2 else drawn
