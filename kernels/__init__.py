@@ -50,6 +50,7 @@ MODULES = {
     ),
     "elementwise": ("erf", "normal_cdf", "sigmoid", "softplus"),
     "fusion": ("fused",),
+    "gamma": ("lgamma", "digamma", "polygamma"),
     "gate": ("gate", "gate_backward"),
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),
     "rows": ("take", "add_taken"),

@@ -133,11 +133,17 @@ class _Inner(CPUDispatcher):
         raise TypeError(f"{self.py_func.__name__} is called by compiled code; its Python is in .py_func")
 
 
-def njit(fastmath: Collection[str] = (), cache: bool = True) -> Any:
-    """Decorator: a function that kernels call, compiled on first use for the types it is called with."""
+def njit(fastmath: Collection[str] = (), cache: bool = True, inline: bool = False) -> Any:
+    """Decorator: a function that kernels call, compiled on first use for the types it is called with.
+
+    With `inline` its code stands in the caller's from the beginning. Of a loop of plain numbers LLVM makes vectors only
+    so: from a call an error could come, by which the loop would be left.
+    """
 
     def made(function: Any) -> Any:
         options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+        if inline:
+            options["inline"] = "always"
         inner: Any = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
         if cache:
             inner._cache = cache_of(function)

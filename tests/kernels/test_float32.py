@@ -55,6 +55,9 @@ BOUNDS = {
     "softplus": 2,
     "elu": 1,
     "elu_backward": 1,
+    "lgamma": 2,
+    "digamma": 2,
+    "polygamma": 2,
     "gate": 10,
     "gate_backward": 30,
     "fused": 6,
@@ -198,6 +201,12 @@ def numbers(rng: np.random.Generator) -> np.ndarray:
 @case(*kernels.MODULES["elementwise"])
 def _(rng, name):
     return (numbers(rng),)
+
+
+@case(*kernels.MODULES["gamma"])
+def _(rng, name):
+    x = np.exp(numbers(rng))
+    return (x, int(rng.integers(1, 5))) if name == "polygamma" else (x,)
 
 
 @case(*kernels.MODULES["rectifier"])

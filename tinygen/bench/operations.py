@@ -3,7 +3,7 @@
 The sizes are those of the project's models: images of 28 x 28 and 64 examples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ class Operation:
     name: str
     inputs: dict[str, tuple[int, ...]]
     call: Callable[[Any, Arrays], Any]
-    made: dict[str, float | Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    made: Mapping[str, float | Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     labels: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     images: bool = False
