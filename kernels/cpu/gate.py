@@ -4,6 +4,8 @@ The same functions as kernels/definitions/gate.py, held to it by tests/kernels/t
 2 sigmoid(2a) - 1, so its error is absolute, 1e-7. float64 is the definition.
 """
 
+from functools import cache
+
 import numpy as np
 
 from ..definitions import gate as definition
@@ -53,14 +55,20 @@ def _gate_backward(block, part, parts):
             store_vector(y, at + width, left, gs * t * (one - s))
 
 
+@cache
+def _orders(ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The order of axes in which the channels come last, and the one in which they come second again."""
+    return (0, *range(2, ndim), 1), (0, ndim - 1, *range(1, ndim - 1))
+
+
 def _channels_last(x: Array) -> Array:
-    """x (N, C, ...) with its channels together in memory: a view if they are, flat."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(-1)
+    """x (N, C, ...) with its channels together in memory: a view if they are."""
+    return np.ascontiguousarray(x.transpose(_orders(x.ndim)[0]))
 
 
 def _empty(x: Array, channels: int) -> Array:
     """(N, channels, ...) with the channels together in memory."""
-    return np.moveaxis(np.empty((x.shape[0], *x.shape[2:], channels), np.float32), -1, 1)
+    return np.empty((x.shape[0], *x.shape[2:], channels), np.float32).transpose(_orders(x.ndim)[1])
 
 
 def gate(x: Array) -> Array:
