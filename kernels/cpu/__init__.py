@@ -55,6 +55,7 @@ To be read in this order:
       normalisation_planes.py          channels one behind the other, by given statistics
       normalisation_rows.py            rows, for layer and RMS normalisation
     softmax.py                       the same for rows of logits
+      softmax_columns.py               ... and for columns
     wide.py                          a vector's numbers as float64, in which sums are gathered
     reduction.py, folds.py           sums and other folds, in an order that does not depend on the threads
     running.py, scans.py             running sums and products

@@ -1,11 +1,12 @@
 """Softmax, log-softmax and cross-entropy on the CPU: row by row in SIMD vectors, while the row is in cache.
 
-Another axis than the last in memory is brought there by a copy. float64 is the definition. NaN, +inf and rows
-of -inf alone turn the sum of exponentials, and with it the row, into NaN. Held to the definitions over
-axes, strides and row lengths by tests/kernels/test_softmax.py.
+Along another axis than the last it is columns side by side (softmax_columns.py). float64 is the definition. NaN, +inf
+and rows of -inf alone turn the sum of exponentials, and with it the row, into NaN. Held to the definitions over axes,
+strides and row lengths by tests/kernels/test_softmax.py.
 """
 
 import math
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ from .simd import (
     vmax_lane,
     vsum,
     vzero,
+)
+from .softmax_columns import (
+    log_softmax_backward_columns,
+    log_softmax_columns,
+    softmax_backward_columns,
+    softmax_columns,
 )
 from .threads import thread_count
 
@@ -174,32 +181,22 @@ def _launch_rows(kernel: task, x: Array, *arrays: Array) -> None:
     launch(kernel, thread_count(x.size, _SERIAL), *arrays, x.size // size, size)
 
 
-def _rows(x: Array, axis: int) -> Array:
-    """x with its rows along `axis`: contiguous, that axis last."""
-    if axis not in (-1, x.ndim - 1):
-        x = x.swapaxes(axis, -1)
+def _contiguous(x: Array) -> Array:
     return x if x.flags.c_contiguous else np.ascontiguousarray(x)
 
 
-def _back(y: Array, axis: int) -> Array:
-    """What was made of rows, these moved back to `axis`."""
-    return y if axis in (-1, y.ndim - 1) else y.swapaxes(axis, -1)
-
-
-def _along(kernel: task, x: Array, axis: int) -> Array:
-    """The kernel over the rows of x along `axis`."""
-    x = _rows(x, axis)
-    y = np.empty(x.shape, FLOAT)
-    _launch_rows(kernel, x, x, y)
-    return _back(y, axis)
-
-
-def _backward_along(kernel: task, g: Array, y: Array, axis: int) -> Array:
-    """The same of a gradient, from the cotangent g of the result y."""
-    g, y = _rows(g, axis), _rows(y, axis)
-    dx = np.empty(g.shape, FLOAT)
-    _launch_rows(kernel, g, g, y, dx)
-    return _back(dx, axis)
+def _along(of_rows: task, of_columns: task, axis: int, *given: Array) -> Array:
+    """What a kernel makes of arrays of one shape along `axis`: of their rows, or of columns side by side."""
+    first = given[0]
+    y = np.empty(first.shape, FLOAT)
+    arrays = (*map(_contiguous, given), y)
+    if axis in (-1, first.ndim - 1):
+        _launch_rows(of_rows, first, *arrays)
+    else:
+        axis %= first.ndim
+        sizes = (prod(first.shape[:axis]), first.shape[axis], prod(first.shape[axis + 1 :]))
+        launch(of_columns, thread_count(first.size, _SERIAL), *arrays, *sizes)
+    return y
 
 
 def _fit(g: Array, y: Array) -> bool:
@@ -211,26 +208,28 @@ def softmax(x: Array, axis: int) -> Array:
     """exp(x) normalised to sum 1 along `axis`; same shape as x."""
     if x.dtype != FLOAT or x.size == 0:
         return definition.softmax(x, axis)
-    return _along(_softmax, x, axis)
+    return _along(_softmax, softmax_columns, axis, x)
 
 
 def softmax_backward(g: Array, y: Array, axis: int) -> Array:
     """Gradient of softmax at its output y for the cotangent g."""
-    return _backward_along(_softmax_backward, g, y, axis) if _fit(g, y) else definition.softmax_backward(g, y, axis)
+    if not _fit(g, y):
+        return definition.softmax_backward(g, y, axis)
+    return _along(_softmax_backward, softmax_backward_columns, axis, g, y)
 
 
 def log_softmax(x: Array, axis: int) -> Array:
     """x - log sum exp(x) along `axis`; same shape as x."""
     if x.dtype != FLOAT or x.size == 0:
         return definition.log_softmax(x, axis)
-    return _along(_log_softmax, x, axis)
+    return _along(_log_softmax, log_softmax_columns, axis, x)
 
 
 def log_softmax_backward(g: Array, y: Array, axis: int) -> Array:
     """Gradient of log_softmax at its output y for the cotangent g."""
     if not _fit(g, y):
         return definition.log_softmax_backward(g, y, axis)
-    return _backward_along(_log_softmax_backward, g, y, axis)
+    return _along(_log_softmax_backward, log_softmax_backward_columns, axis, g, y)
 
 
 def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
