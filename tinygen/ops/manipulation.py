@@ -175,23 +175,44 @@ def pad(x: ArrayLike, widths: Any, mode: str = "constant", constant_values: floa
         ValueError: an unknown mode, a negative width, or pairs that do not fit the number of axes.
     """
     x = as_tensor(x)
-    try:
-        pairs = [(int(a), int(b)) for a, b in np.broadcast_to(np.asarray(widths), (x.ndim, 2))]
-    except ValueError:
-        raise ValueError(
-            f"pad: widths {widths} do not fit shape {x.shape}: one pair (before, after) for each axis"
-        ) from None
-    if builtins.any(w < 0 for pair in pairs for w in pair):
-        raise ValueError(f"pad: widths {widths} are negative; a border has at least 0 entries")
+    pairs = _pairs(x.ndim, _hashable(widths))
     if mode == "constant":
         return _pad_constant(x, pairs, constant_values)
     if mode not in _PAD_MODES:
         raise ValueError(f'pad: unknown mode {mode!r}; there are "constant", {", ".join(map(repr, _PAD_MODES))}')
-    for axis, pair in enumerate(pairs):
-        if pair != (0, 0):
-            index = np.pad(np.arange(x.shape[axis]), pair, mode=_PAD_MODES[mode])  # type: ignore[call-overload]
+    for axis, (before, after) in enumerate(pairs):
+        if before or after:
+            index = Tensor(_border_places(x.shape[axis], before, after, _PAD_MODES[mode]))
             x = x[(slice(None),) * axis + (index,)]
     return x
+
+
+def _hashable(widths: Any) -> Any:
+    """The widths of a border in tuples, by which what is made of them can be looked up."""
+    if type(widths) is tuple and builtins.all(type(pair) is tuple for pair in widths):
+        return widths
+    whole = np.asarray(widths).tolist()
+    return tuple([tuple(v) if isinstance(v, list) else v for v in whole]) if isinstance(whole, list) else whole
+
+
+@lru_cache(maxsize=1024)
+def _pairs(ndim: int, widths: Any) -> tuple[tuple[int, int], ...]:
+    """(before, after) of each of `ndim` axes."""
+    try:
+        pairs = tuple([(int(a), int(b)) for a, b in np.broadcast_to(np.asarray(widths), (ndim, 2))])
+    except ValueError:
+        raise ValueError(
+            f"pad: widths {widths} do not fit {ndim} dimensions: one pair (before, after) for each axis"
+        ) from None
+    if builtins.any(w < 0 for pair in pairs for w in pair):
+        raise ValueError(f"pad: widths {widths} are negative; a border has at least 0 entries")
+    return pairs
+
+
+@lru_cache(maxsize=256)
+def _border_places(size: int, before: int, after: int, mode: Any) -> np.ndarray:
+    """Which of `size` entries stands where, with a border of a mode."""
+    return np.pad(np.arange(size), (before, after), mode=mode)
 
 
 # -- made of the above ---------------------------------------------------------------------------------------

@@ -84,26 +84,33 @@ def pick_chosen(x: Any, which: Any, kernel: Pair, stride: Pair, padding: Pair, d
 # -- what users call -----------------------------------------------------------------------------------------
 
 
-def _checked(who: str, x: ArrayLike, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> tuple[Any, ...]:
-    x = as_tensor(x)
-    floating(who, x)
+@lru_cache(maxsize=1024)
+def _geometry(
+    who: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any
+) -> tuple[Pair, Pair, Pair, Pair]:
+    """Kernel, stride, padding and dilation as pairs. What does not fit is found once for each combination of shapes."""
     k, d = pair("kernel_size", kernel_size, 1), pair("dilation", dilation, 1)
     s, p = k if stride is None else pair("stride", stride, 1), pair("padding", padding, 0)
-    _check(who, x.shape, k, p, d)
-    return x, k, s, p, d
-
-
-@lru_cache(maxsize=1024)
-def _check(who: str, shape: tuple[int, ...], kernel: Pair, padding: Pair, dilation: Pair) -> None:
-    """What does not fit is found once for each combination of shapes."""
     if len(shape) != 4:
         raise ValueError(f"{who}: images (N, C, H, W) are needed, found shape {shape}")
-    for n, k, p, d in zip(shape[2:], kernel, padding, dilation):
-        span = d * (k - 1) + 1
-        if 2 * p > k:
-            raise ValueError(f"{who}: padding={p} must be at most half of kernel_size={k}")
-        if n + 2 * p < span:
-            raise ValueError(f"{who}: a window that spans {span} does not fit an image of size {n} with padding {p}")
+    for n, wide, border, apart in zip(shape[2:], k, p, d):
+        span = apart * (wide - 1) + 1
+        if 2 * border > wide:
+            raise ValueError(f"{who}: padding={border} must be at most half of kernel_size={wide}")
+        if n + 2 * border < span:
+            raise ValueError(
+                f"{who}: a window that spans {span} does not fit an image of size {n} with padding {border}"
+            )
+    return k, s, p, d
+
+
+def _checked(who: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    floating(who, x)
+    try:
+        return _geometry(who, x.shape, kernel_size, stride, padding, dilation)
+    except TypeError:  # a list cannot be looked up
+        given = [tuple(v) if isinstance(v, list) else v for v in (kernel_size, stride, padding, dilation)]
+        return _geometry(who, x.shape, *given)
 
 
 def max_pool2d(
@@ -124,7 +131,8 @@ def max_pool2d(
     Raises:
         ValueError: sizes that do not fit.
     """
-    return _max_pool2d(*_checked("max_pool2d", x, kernel_size, stride, padding, dilation))
+    x = as_tensor(x)
+    return _max_pool2d(x, *_checked("max_pool2d", x, kernel_size, stride, padding, dilation))
 
 
 def avg_pool2d(
@@ -141,5 +149,6 @@ def avg_pool2d(
     Raises:
         ValueError: sizes that do not fit.
     """
-    x, k, s, p, _ = _checked("avg_pool2d", x, kernel_size, stride, padding, 1)
+    x = as_tensor(x)
+    k, s, p, _ = _checked("avg_pool2d", x, kernel_size, stride, padding, 1)
     return sum_windows(x, k, s, p, 1.0 / (k[0] * k[1]))

@@ -6,33 +6,53 @@ Held by tests/nn/test_layers.py and tests/pytorch/.
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinygen.device import transfer
 from tinygen.ops.convolution import Pair, pair
-from tinygen.ops.indexing import take
+from tinygen.ops.indexing import taken
 from tinygen.ops.linalg import floating, matmul
 from tinygen.ops.manipulation import as_tensor, matrix_transpose
 from tinygen.ops.pooling import spread_windows
 from tinygen.tensor import ArrayLike, Tensor
 
 
-def _sizes(x: Tensor, size: Any, scale_factor: Any) -> tuple[Pair, tuple[float, float]]:
+def _sizes(shape: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[Pair, tuple[float, float]]:
     """The output's size, and for each axis the input places that one output place is apart."""
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give one of size and scale_factor")
     if size is not None:
         target = pair("size", size, 1)
-        return target, (x.shape[2] / target[0], x.shape[3] / target[1])
-    factors = tuple(scale_factor) if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
+        return target, (shape[2] / target[0], shape[3] / target[1])
+    factors = scale_factor if isinstance(scale_factor, tuple) else (scale_factor, scale_factor)
     if len(factors) != 2 or not all(f > 0 for f in factors):
         raise ValueError(f"interpolate: scale_factor is a positive number or a pair of them, not {scale_factor!r}")
-    target = (math.floor(x.shape[2] * factors[0]), math.floor(x.shape[3] * factors[1]))
+    target = (math.floor(shape[2] * factors[0]), math.floor(shape[3] * factors[1]))
     if min(target) < 1:
-        raise ValueError(f"interpolate: scale_factor={scale_factor} leaves nothing of shape {x.shape}")
+        raise ValueError(f"interpolate: scale_factor={scale_factor} leaves nothing of shape {shape}")
     return target, (1.0 / factors[0], 1.0 / factors[1])
+
+
+@lru_cache(maxsize=256)
+def _plan(shape: tuple[int, ...], dtype: Any, size: Any, scale_factor: Any, mode: str, align_corners: bool) -> Any:
+    """What is found once for each shape: (size, factors) where each entry is repeated so many times; else for each axis
+    the places that are taken or, for mode "bilinear", the matrix that interpolates."""
+    if len(shape) != 4:
+        raise ValueError(f"interpolate: images (N, C, H, W) are needed, found shape {shape}")
+    if mode not in ("nearest", "bilinear"):
+        raise ValueError(f'interpolate: mode is "nearest" or "bilinear", not {mode!r}')
+    if mode == "nearest" and align_corners:
+        raise ValueError('interpolate: align_corners is for mode "bilinear"')
+    target, apart = _sizes(shape, size, scale_factor)
+    each = list(zip(shape[2:], target, apart))
+    if mode == "bilinear":
+        return [_weights(n, m, step, align_corners, dtype) for n, m, step in each]
+    if all(m % n == 0 and step == n / m for n, m, step in each):
+        return target, tuple(m // n for n, m, _ in each)
+    return [np.minimum((np.arange(m) * step).astype(np.int64), n - 1) for n, m, step in each]
 
 
 def _weights(count: int, size: int, apart: float, align_corners: bool, dtype: Any) -> np.ndarray:
@@ -70,21 +90,12 @@ def interpolate(
         ValueError: an unknown mode, both or none of size and scale_factor, or sizes below 1.
     """
     x = as_tensor(x)
-    if x.ndim != 4:
-        raise ValueError(f"interpolate: images (N, C, H, W) are needed, found shape {x.shape}")
-    if mode not in ("nearest", "bilinear"):
-        raise ValueError(f'interpolate: mode is "nearest" or "bilinear", not {mode!r}')
-    if mode == "nearest" and align_corners:
-        raise ValueError('interpolate: align_corners is for mode "bilinear"')
-    (h, w), (down, across) = _sizes(x, size, scale_factor)
+    size, scale_factor = (tuple(v) if isinstance(v, list) else v for v in (size, scale_factor))
+    vertical, horizontal = _plan(x.shape, x.dtype, size, scale_factor, mode, align_corners)
+    if isinstance(vertical, tuple):
+        return spread_windows(x, vertical, horizontal, horizontal, (0, 0))
+    rows, columns = (Tensor(transfer(found, x.device)) for found in (vertical, horizontal))
     if mode == "nearest":
-        if h % x.shape[2] == 0 and w % x.shape[3] == 0 and down == x.shape[2] / h and across == x.shape[3] / w:
-            factors = (h // x.shape[2], w // x.shape[3])
-            return spread_windows(x, (h, w), factors, factors, (0, 0))
-        rows = np.minimum((np.arange(h) * down).astype(np.int64), x.shape[2] - 1)
-        columns = np.minimum((np.arange(w) * across).astype(np.int64), x.shape[3] - 1)
-        return take(take(x, rows, axis=2), columns, axis=3)
+        return taken(taken(x, rows, 2), columns, 3)
     floating("interpolate", x)
-    vertical = transfer(_weights(x.shape[2], h, down, align_corners, x.dtype), x.device)
-    horizontal = transfer(_weights(x.shape[3], w, across, align_corners, x.dtype), x.device)
-    return matmul(matmul(Tensor(vertical), x), matrix_transpose(Tensor(horizontal)))
+    return matmul(matmul(rows, x), matrix_transpose(columns))
