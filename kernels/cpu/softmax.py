@@ -181,10 +181,6 @@ def _launch_rows(kernel: task, x: Array, *arrays: Array) -> None:
     launch(kernel, thread_count(x.size, _SERIAL), *arrays, x.size // size, size)
 
 
-def _contiguous(x: Array) -> Array:
-    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
-
-
 def _along(of_rows: task, of_columns: task, axis: int, *given: Array) -> Array:
     """What a kernel makes of arrays of one shape along `axis`: of their rows, or of columns side by side."""
     first = given[0]

@@ -90,8 +90,8 @@ def interpolate(
         ValueError: an unknown mode, both or none of size and scale_factor, or sizes below 1.
     """
     x = as_tensor(x)
-    size, scale_factor = (tuple(v) if isinstance(v, list) else v for v in (size, scale_factor))
-    vertical, horizontal = _plan(x.shape, x.dtype, size, scale_factor, mode, align_corners)
+    given = [tuple(v) if isinstance(v, list) else v for v in (size, scale_factor)]
+    vertical, horizontal = _plan(x.shape, x.dtype, *given, mode, align_corners)
     if isinstance(vertical, tuple):
         return spread_windows(x, vertical, horizontal, horizontal, (0, 0))
     rows, columns = (Tensor(transfer(found, x.device)) for found in (vertical, horizontal))
