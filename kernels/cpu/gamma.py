@@ -112,19 +112,20 @@ def _polygamma(x, n):
 @task
 def _map(block, part, parts):
     """Arguments: x, y; the order. Polygamma of order 1 has a loop of its own, which becomes vectors."""
-    x, y, order = floats(block, 0), floats(block, 1), integer(block, 2)
-    start, stop = x.size * part // parts, x.size * (part + 1) // parts
+    order, size = integer(block, 2), floats(block, 0).size
+    start, stop = size * part // parts, size * (part + 1) // parts
+    x, y = floats(block, 0)[start:stop], floats(block, 1)[start:stop]  # indices from 0 on: no look at negative ones
     if order == _LGAMMA:
-        for i in range(start, stop):
+        for i in range(x.size):
             y[i] = np.float32(_lgamma(np.float64(x[i])))
     elif order == _DIGAMMA:
-        for i in range(start, stop):
+        for i in range(x.size):
             y[i] = np.float32(_digamma(np.float64(x[i])))
     elif order == _TRIGAMMA:
-        for i in range(start, stop):
+        for i in range(x.size):
             y[i] = np.float32(_polygamma(np.float64(x[i]), 1))
     else:
-        for i in range(start, stop):
+        for i in range(x.size):
             y[i] = np.float32(_polygamma(np.float64(x[i]), order - 1))
 
 
