@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from tinygen import kernels
-from tinygen.autodiff.primitive import Primitive, either, joint, operation
+from tinygen.autodiff.primitive import either, joint, operation
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.kernels.definitions.running import along
@@ -303,20 +303,35 @@ def diff(x: ArrayLike, axis: int = -1, n: int = 1) -> Tensor:
 # -- no gradient ---------------------------------------------------------------------------------------------
 
 
-def _bare(name: str, doc: str) -> Primitive:
-    def forward(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-        axis = _checked(x, axis)
-        if name.startswith("arg") and axis is not None:
-            axis = axis[0]
-        return getattr(xp(x), name)(x, axis=axis, keepdims=keepdims)
-
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = doc
-    return operation()(forward)
+@operation()
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether some entry over `axis` is true."""
+    return x.any(_checked(x, axis), keepdims=keepdims)
 
 
-any: Primitive = _bare("any", "Whether some entry over `axis` is true.")
-all: Primitive = _bare("all", "Whether every entry over `axis` is true.")
-argmax: Primitive = _bare("argmax", "The index of the largest entry along `axis` (of the flattened array when None).")
-argmin: Primitive = _bare("argmin", "The index of the smallest entry along `axis` (of the flattened array when None).")
-count_nonzero: Primitive = _bare("count_nonzero", "How many entries over `axis` are not 0.")
+@operation()
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether every entry over `axis` is true."""
+    return x.all(_checked(x, axis), keepdims=keepdims)
+
+
+@operation()
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The index of the largest entry along `axis` (of the flattened array when None)."""
+    return x.argmax(axis if axis is None else axes_of(x.ndim, axis)[0], keepdims=keepdims)
+
+
+@operation()
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The index of the smallest entry along `axis` (of the flattened array when None)."""
+    return x.argmin(axis if axis is None else axes_of(x.ndim, axis)[0], keepdims=keepdims)
+
+
+@operation()
+def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """How many entries over `axis` are not 0."""
+    counted = x != 0 if x.size > _FEW_COUNTED and x.dtype.kind != "b" else x
+    return xp(x).count_nonzero(counted, _checked(x, axis), keepdims=keepdims)
+
+
+_FEW_COUNTED = 1 << 9  # beyond, NumPy counts truth values so much faster than numbers that making them pays
