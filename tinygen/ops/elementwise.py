@@ -87,6 +87,8 @@ def _power_base(g: Tensor, a: Tensor, b: Any) -> Tensor:
 
 
 def _power_exponent(g: Tensor, y: Tensor, a: Any, b: Any) -> Tensor:
+    if type(a) in _NUMBERS and a > 0:
+        return g * (y * math.log(a))
     base = a if isinstance(a, Tensor) else Tensor(xp(y._data).asarray(a, dtype=y.dtype))
     return g * y * log(where((base == 0) & (b >= 0), 1.0, base))
 

@@ -11,9 +11,10 @@ from tinygen import kernels
 from tinygen.autodiff.mixed_precision import as_dtype, operands, same_arithmetic
 from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import arithmetic, quiet, xp
+from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
-from tinygen.ops.elementwise import as_float, sign, where
+from tinygen.ops.elementwise import as_float, multiply, sign, where
 from tinygen.ops.indexing import diagonal
 from tinygen.ops.manipulation import as_tensor, matrix_transpose, reshape
 from tinygen.tensor import ArrayLike, Tensor, float32
@@ -133,7 +134,8 @@ def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
 
 @operation(a=either(lambda g, b: matmul(g, b)), b=either(lambda g, a: matmul(a, g)), name="outer")
 def _outer(a: Any, b: Any) -> Any:
-    return xp(a).outer(a, b)
+    column = a.reshape(-1, 1)
+    return multiply.on_large(column, b) if a.size * b.size >= LARGE else column * b
 
 
 def outer(a: ArrayLike, b: ArrayLike) -> Tensor:

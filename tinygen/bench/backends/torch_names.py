@@ -33,6 +33,7 @@ F.permute_dims, F.matrix_transpose, F.expand_dims = torch.permute, torch.adjoint
 F.broadcast_arrays, F.unstack, F.repeat = torch.broadcast_tensors, torch.unbind, torch.repeat_interleave
 F.astype, F.trace, F.vecdot = torch.Tensor.to, torch.trace, torch.linalg.vecdot
 F.sigmoid, F.tanh = torch.sigmoid, torch.tanh  # those of torch.nn.functional are its old names
+F.positive = torch.clone  # a copy, as here
 F.power, F.equal, F.not_equal = torch.pow, torch.eq, torch.ne
 F.take = lambda x, i, axis: torch.index_select(x, axis, i)
 F.take_along_axis = torch.take_along_dim
