@@ -1,6 +1,7 @@
 """Shapes and places: nothing here changes a value, so each vjp is the operation that moves them back."""
 
 import builtins
+import itertools
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,7 +14,7 @@ from tinygen.autodiff.primitive import either, operation
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
 from tinygen.kernels.definitions.arithmetic import LARGE
-from tinygen.tensor import ArrayLike, Tensor, as_tensor, named
+from tinygen.tensor import ArrayLike, Tensor, as_tensor, float32, named
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
@@ -30,15 +31,14 @@ def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
     return x.reshape(shape)
 
 
-@operation(
-    x=either(lambda g, x_shape: reshape(g, x_shape), lambda g, x_shape: _reshaped(g, x_shape)),
-    moves=True,
-)
+_BACK = either(lambda g, x_shape: reshape(g, x_shape), lambda g, x_shape: _reshaped(g, x_shape))
+
+
+@operation(x=_BACK, moves=True)
 def reshape(x: Any, shape: Any) -> Any:
     """The same entries in another shape; one size may be -1."""
-    shape = _shape(shape)
     try:
-        return _reshaped(x, shape)
+        return _reshaped(x, shape if type(shape) is tuple else _shape(shape))
     except ValueError:
         raise ValueError(
             f"shape {x.shape} ({x.size} entries) does not fit {shape}: the products of the sizes must be equal, "
@@ -65,11 +65,22 @@ def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
         raise ValueError(f"axes {tuple(axes)} are not an order of the {x.ndim} dimensions of shape {x.shape}") from None
 
 
+@lru_cache(maxsize=1024)
+def _repeating(shape: tuple[int, ...], strides: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of an array seen as one of the shape `target`: NumPy takes eight times as long to find them."""
+    return np.broadcast_to(np.lib.stride_tricks.as_strided(np.empty(1), shape, strides), target).strides
+
+
 @operation(x=lambda g: g, moves=True)
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     """The entries repeated to `shape`; a view. The engine sums the gradient back."""
+    shape = _shape(shape)
     try:
-        return xp(x).broadcast_to(x, _shape(shape))
+        if type(x) is np.ndarray and x.dtype is float32 and x.size and x.flags.c_contiguous:
+            y = np.ndarray(shape, float32, x, 0, _repeating(x.shape, x.strides, shape))
+            y.setflags(write=False)
+            return y
+        return xp(x).broadcast_to(x, shape)
     except ValueError:
         raise ValueError(
             f"shape {x.shape} cannot be broadcast to {tuple(shape)}: from the last axis backwards "
@@ -218,10 +229,14 @@ def _border_places(size: int, before: int, after: int, mode: Any) -> np.ndarray:
 # -- made of the above ---------------------------------------------------------------------------------------
 
 
-def expand_dims(x: ArrayLike, axis: Any = 0) -> Tensor:
-    """A new axis of size 1 at `axis`, or several."""
-    x = as_tensor(x)
-    return reshape(x, _expanded(x.shape, tuple(axis) if isinstance(axis, tuple | list) else (axis,)))
+@operation(x=_BACK, moves=True)
+def expand_dims(x: Any, axis: Any = 0) -> Any:
+    """A new axis of size 1 at `axis`, or several.
+
+    Raises:
+        ValueError: an axis out of range.
+    """
+    return x.reshape(_expanded(x.shape, tuple(axis) if isinstance(axis, tuple | list) else (axis,)))
 
 
 @lru_cache(maxsize=1024)
@@ -235,19 +250,25 @@ def _expanded(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([1 if i in places else next(sizes) for i in range(ndim)])
 
 
-def squeeze(x: ArrayLike, axis: Any = None) -> Tensor:
+@operation(x=_BACK, moves=True)
+def squeeze(x: Any, axis: Any = None) -> Any:
     """Without the axes of size 1 that `axis` names (all of them when None).
 
     Raises:
         ValueError: a named axis is not of size 1.
     """
-    x = as_tensor(x)
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
-    drop = {a % x.ndim for a in axes if axis is not None or x.shape[a] == 1} if x.ndim else set()
+    return x.reshape(_squeezed(x.shape, tuple(axis) if isinstance(axis, list) else axis))
+
+
+@lru_cache(maxsize=1024)
+def _squeezed(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    if axis is None:
+        return tuple([n for n in shape if n != 1])
+    drop = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))} if shape else set()
     for a in drop:
-        if x.shape[a] != 1:
-            raise ValueError(f"squeeze: axis {a} of shape {x.shape} has size {x.shape[a]}; only size 1 can be removed")
-    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in drop))
+        if shape[a] != 1:
+            raise ValueError(f"squeeze: axis {a} of shape {shape} has size {shape[a]}; only size 1 can be removed")
+    return tuple([n for i, n in enumerate(shape) if i not in drop])
 
 
 def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
@@ -269,27 +290,40 @@ def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
 
 
 def split(x: ArrayLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
-    """`x` cut along `axis` into pieces of the given size or sizes."""
+    """`x` cut along `axis` into pieces of the given size or sizes.
+
+    Raises:
+        ValueError: sizes that do not add up to that of the axis.
+    """
     x = as_tensor(x)
-    total = x.shape[axis]
+    return tuple([x[piece] for piece in _pieces(x.shape, sizes if isinstance(sizes, int) else tuple(sizes), axis)])
+
+
+@lru_cache(maxsize=1024)
+def _pieces(shape: tuple[int, ...], sizes: int | tuple[int, ...], axis: int) -> list[tuple[slice, ...]]:
+    total = shape[axis]
     if isinstance(sizes, int):
-        sizes = [builtins.min(sizes, total - i) for i in range(0, total, sizes)]
+        sizes = tuple([builtins.min(sizes, total - i) for i in range(0, total, sizes)])
     if builtins.sum(sizes) != total:
         raise ValueError(f"split: sizes {list(sizes)} add up to {builtins.sum(sizes)}, axis {axis} has {total}")
-    ends = np.cumsum(sizes)
-    before = (slice(None),) * (axis % x.ndim)
-    return tuple(x[(*before, slice(int(e) - n, int(e)))] for e, n in zip(ends, sizes))
+    before = (slice(None),) * (axis % len(shape))
+    return [(*before, slice(end - n, end)) for end, n in zip(itertools.accumulate(sizes), sizes)]
 
 
 def moveaxis(x: ArrayLike, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places; the rest keep their order."""
     x = as_tensor(x)
-    source = [s % x.ndim for s in (source if hasattr(source, "__iter__") else (source,))]
-    destination = [d % x.ndim for d in (destination if hasattr(destination, "__iter__") else (destination,))]
-    order = [i for i in range(x.ndim) if i not in source]
+    places = [tuple(p) if hasattr(p, "__iter__") else (p,) for p in (source, destination)]
+    return permute_dims(x, _moved(x.ndim, *places))
+
+
+@lru_cache(maxsize=1024)
+def _moved(ndim: int, source: tuple[int, ...], destination: tuple[int, ...]) -> tuple[int, ...]:
+    source, destination = (tuple([p % ndim for p in places]) for places in (source, destination))
+    order = [i for i in range(ndim) if i not in source]
     for d, s in sorted(zip(destination, source)):
         order.insert(d, s)
-    return permute_dims(x, tuple(order))
+    return tuple(order)
 
 
 def swapaxes(x: ArrayLike, axis0: int, axis1: int) -> Tensor:
@@ -313,10 +347,13 @@ def matrix_transpose(x: Any) -> Any:
 
 
 def broadcast_arrays(*arrays: ArrayLike) -> tuple[Tensor, ...]:
-    """All of the shape they broadcast to together."""
+    """All of the shape they broadcast to together; those that have it, as they are."""
     tensors = [as_tensor(a) for a in arrays]
-    shape = np.broadcast_shapes(*(t.shape for t in tensors))
-    return tuple(broadcast_to(t, shape) for t in tensors)
+    shape = _together(*[t.shape for t in tensors])
+    return tuple([t if t.shape == shape else broadcast_to(t, shape) for t in tensors])
+
+
+_together = lru_cache(maxsize=1024)(np.broadcast_shapes)
 
 
 def tile(x: ArrayLike, repetitions: Any) -> Tensor:
@@ -341,10 +378,11 @@ def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
     return flat[(*(slice(None),) * axis, index)]
 
 
-def flatten(x: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+@operation(x=_BACK, moves=True)
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The axes from `start_dim` to `end_dim` as one."""
-    x = as_tensor(x)
-    if not x.ndim:
-        return reshape(x, (1,))
-    start, end = start_dim % x.ndim, end_dim % x.ndim
-    return reshape(x, (*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :]))
+    shape = x.shape
+    if not shape:
+        return x.reshape(1)
+    start, end = start_dim % len(shape), end_dim % len(shape)
+    return _reshaped(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
