@@ -25,7 +25,7 @@ def squared_distances(x: ArrayLike, y: ArrayLike) -> Tensor:
         ValueError: shapes that are not (n, d) and (m, d).
     """
     x, y = point_sets("squared_distances", x, y)
-    centre = ops.mean(y.detach(), 0, keepdims=True)
+    centre: Tensor = ops.mean(y.detach(), 0, keepdims=True)
     x, y = x - centre, y - centre
     return ops.sum(x**2, 1, True) + ops.sum(y**2, 1) - 2.0 * (x @ y.mT)
 

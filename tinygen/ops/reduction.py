@@ -293,11 +293,11 @@ def _difference(x: Any, axis: int) -> Any:
 
 def diff(x: ArrayLike, axis: int = -1, n: int = 1) -> Tensor:
     """Differences of neighbours along `axis`, `n` times over."""
-    x = as_tensor(x)
-    axis = axes_of(x.ndim, axis)[0]
+    y = as_tensor(x)
+    axis = axes_of(y.ndim, axis)[0]
     for _ in range(n):
-        x = _difference(x, axis)
-    return x
+        y = _difference(y, axis)
+    return y
 
 
 # -- no gradient ---------------------------------------------------------------------------------------------
