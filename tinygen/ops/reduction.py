@@ -7,6 +7,8 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from numpy import ndarray
+
 from tinygen import kernels
 from tinygen.autodiff.primitive import either, joint, operation
 from tinygen.kernels.array_module import quiet, xp
@@ -303,33 +305,43 @@ def diff(x: ArrayLike, axis: int = -1, n: int = 1) -> Tensor:
 # -- no gradient ---------------------------------------------------------------------------------------------
 
 
+def _array(x: Any) -> Any:
+    """A number as an array: what has no gradient gets numbers as they are."""
+    return x if type(x) is ndarray else xp(x).asarray(x)
+
+
 @operation()
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether some entry over `axis` is true."""
-    return x.any(_checked(x, axis), keepdims=keepdims)
+    return _array(x).any(_checked(x, axis), keepdims=keepdims)
 
 
 @operation()
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether every entry over `axis` is true."""
-    return x.all(_checked(x, axis), keepdims=keepdims)
+    return _array(x).all(_checked(x, axis), keepdims=keepdims)
+
+
+def _only(x: Any, axis: int | None) -> int | None:
+    return None if axis is None else axes_of(x.ndim, axis)[0]
 
 
 @operation()
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the largest entry along `axis` (of the flattened array when None)."""
-    return x.argmax(axis if axis is None else axes_of(x.ndim, axis)[0], keepdims=keepdims)
+    return _array(x).argmax(_only(x, axis), keepdims=keepdims)
 
 
 @operation()
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the smallest entry along `axis` (of the flattened array when None)."""
-    return x.argmin(axis if axis is None else axes_of(x.ndim, axis)[0], keepdims=keepdims)
+    return _array(x).argmin(_only(x, axis), keepdims=keepdims)
 
 
 @operation()
 def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """How many entries over `axis` are not 0."""
+    x = _array(x)
     counted = x != 0 if x.size > _FEW_COUNTED and x.dtype.kind != "b" else x
     return xp(x).count_nonzero(counted, _checked(x, axis), keepdims=keepdims)
 
