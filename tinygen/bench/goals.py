@@ -6,11 +6,12 @@ with the same algorithms. Held by tests/bench/test_bench_goals.py.
 
 from collections.abc import Callable, Mapping
 from statistics import median
+from typing import NamedTuple
 
 from tinygen.bench.floors import Floor
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.report import Section
-from tinygen.bench.result import Runs
+from tinygen.bench.result import Ratio, Runs
 
 AS_INSTALLED, TUNED = "torch", "torch, malloc tuned"
 STEPS = {
@@ -42,21 +43,36 @@ def of_memory(case: str, library: str) -> float | None:
     return MEMORY if library in (AS_INSTALLED, TUNED) and case in STEPS else None
 
 
+class Miss(NamedTuple):
+    """A row that falls short: of what goal, over which library, and the ratio that it has."""
+
+    case: str
+    other: str
+    wanted: float
+    ratio: Ratio
+
+
+def missed(runs: Runs, goal: Goal) -> list[Miss]:
+    """The rows that fall short, in their order."""
+    found = []
+    for case in runs.cases:
+        for other in runs.names[1:]:
+            wanted, ratio = goal(case, other), runs.ratio(case, other)
+            if wanted is not None and ratio is not None and ratio.middle > wanted:
+                found.append(Miss(case, other, wanted, ratio))
+    return found
+
+
 def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> Section | None:
     """The rows that fall short: goal, ratio, and where there is a floor the ratio at it; None where all are met."""
-    first, *others = runs.names
     cells = []
-    for case in runs.cases:
-        for other in others:
-            wanted, ratio = goal(case, other), runs.ratio(case, other)
-            if wanted is None or ratio is None or ratio.middle <= wanted:
-                continue
-            floor = None if floors is None else floors.get(case)
-            bound = ["", "", ""]
-            if floor is not None:
-                share = floor.seconds / median(row.samples[first].middle for row in runs.rows(case))
-                bound = [f"{ratio.middle * share:.2f}", floor.made_of, f"{share:.0%}"]
-            cells.append([case, other, f"{wanted:.2f}", str(ratio), *bound])
+    for case, other, wanted, ratio in missed(runs, goal):
+        floor = None if floors is None else floors.get(case)
+        bound = ["", "", ""]
+        if floor is not None:
+            share = floor.seconds / median(row.samples[runs.names[0]].middle for row in runs.rows(case))
+            bound = [f"{ratio.middle * share:.2f}", floor.made_of, f"{share:.0%}"]
+        cells.append([case, other, f"{wanted:.2f}", str(ratio), *bound])
     header = ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it"]
     if floors is None:
         header, cells = header[:4], [line[:4] for line in cells]

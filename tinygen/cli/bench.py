@@ -137,7 +137,7 @@ def time_on_cuda(plan: Plan, done: Done) -> "Report":
 
 def survey(plan: Plan, done: Done) -> "Report":
     """Every operation, forward and with gradients, at an ordinary size and a tiny one."""
-    from tinygen.bench import goals
+    from tinygen.bench import floors, goals
     from tinygen.bench.interleave import measure
     from tinygen.bench.result import MICROSECONDS, Runs
     from tinygen.bench.survey import SURVEY
@@ -154,7 +154,10 @@ def survey(plan: Plan, done: Done) -> "Report":
         measure(cases, plan.backends, *sizes, seed=i, done=finished, quiet=False) for i in range(options.repeat)
     ]
     runs = Runs(measured, plan.names, MICROSECONDS)
-    return replace(of_survey(entries, runs), below=goals.short(runs, goals.of_time))
+    misses = list(dict.fromkeys(miss.case for miss in goals.missed(runs, goals.of_time)))
+    works, ceilings = floors.count(misses, plan.backends[0], options.threads)
+    lowest = {case: floors.of_work(ceilings, work) for case, work in works.items()}
+    return replace(of_survey(entries, runs), below=goals.short(runs, goals.of_time, lowest))
 
 
 def memory(plan: Plan, done: Done) -> "Report":
