@@ -59,7 +59,7 @@ MODULES = {
     "norm": ("gradient_norm", "scale_all"),
     "codebook": ("nearest_code",),
     "reduction": ("reduce_sum", "reduce_prod", "sum_of_squares", "euclidean_norm", "reduce_max", "reduce_min"),
-    "running": ("running_sum", "products_before", "states_before"),
+    "running": ("running_sum", "running_product", "products_before", "states_before"),
     "philox": ("philox_bits", "philox_uniform", "philox_normal"),
 }
 FOLDERS = {"definition": "definitions", "cpu": "cpu", "cuda": "cuda"}

@@ -94,7 +94,10 @@ def sum_of_squares(x: Array, axis: Axes = None, keepdims: bool = False) -> Array
 
 def euclidean_norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The root of the sum of the squares over `axis`."""
-    return _reduced("NORM", x, axis, keepdims)
+    if x.size >= LARGE or x.dtype is not _FLOAT:
+        return _reduced("NORM", x, axis, keepdims)
+    x = x.astype(np.float64)
+    return np.sqrt(_add(x * x, axis, None, None, keepdims)).astype(_FLOAT)
 
 
 def reduce_max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:

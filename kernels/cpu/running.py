@@ -4,6 +4,7 @@ All others are NumPy's, as the definitions. Held by tests/kernels/test_running.p
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from ..definitions.joining import without_gaps
 Array = np.ndarray
 
 _FLOAT = np.dtype(np.float32)
+_add: Any = np.add.accumulate  # what x.cumsum() calls, by way of Python
+_multiply: Any = np.multiply.accumulate
 
 
 def _fits(x: Array) -> bool:
@@ -34,12 +37,25 @@ def _sizes(x: Array, axis: int) -> tuple[int, int, int]:
 
 def running_sum(x: Array, axis: int, back: bool = False) -> Array:
     """y_i = x_0 + ... + x_i."""
+    if x.size < LARGE and not back:
+        return _add(x, axis)
     if not _fits(x):
         return definition.running_sum(x, axis, back)
     from . import scans  # Numba is loaded where it is needed first: small arrays do without
 
     y = np.empty_like(x)
     scans.run(scans.SUM, x, y, _sizes(x, axis), back, False)
+    return y
+
+
+def running_product(x: Array, axis: int) -> Array:
+    """y_i = x_0 ... x_i."""
+    if not _fits(x):
+        return _multiply(x, axis)
+    from . import scans
+
+    y = np.empty_like(x)
+    scans.run(scans.PRODUCT, x, y, _sizes(x, axis), False, False)
     return y
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tinygen.bench.backends import first_step_of_tinygen
 from tinygen.bench.steps import STEPS
-from tinygen.kernels.cpu import ahead, few, fusion, launch, turns
+from tinygen.kernels.cpu import ahead, few, launch, turns
 
 pytestmark = pytest.mark.skipif(turns.fcntl is None, reason="where files have no locks there is no helper")
 
@@ -51,8 +51,7 @@ def launched(name, tmp_path, monkeypatch):
         return stages.__get__(work, launch.task)
 
     monkeypatch.setattr(launch.task, "stages", property(noted))
-    for module in (few, fusion):  # functions of NumPy's ask for an address once
-        monkeypatch.setattr(module, "FEW", 0)
+    monkeypatch.setattr(few, "FEW", 0)  # functions of NumPy's ask for an address once
     step, n = STEPS[name], 4
     given = dict(step.batch(n)) | {f"noise: {key}": array for key, array in step.noise(n).items()}
     np.savez(tmp_path / "given.npz", **given)

@@ -43,7 +43,7 @@ def test_what_each_is(back):
 
 def test_integers_are_added_up_as_int64_and_nothing_is_nothing():
     x = np.arange(6, dtype=np.int32).reshape(2, 3)
-    for name in ("running_sum", "products_before"):
+    for name in ("running_sum", "running_product", "products_before"):
         assert getattr(cpu, name)(x, 1).dtype == np.int64
         assert getattr(cpu, name)(np.zeros((3, 0), np.float32), 1).shape == (3, 0)
     assert cpu.states_before(np.ones((0, 3)), np.ones((0, 3)), 0).shape == (0, 3)
@@ -65,6 +65,9 @@ def test_large_arrays_on_every_thread(shape, order, back):
             assert (found.shape, found.dtype, found.strides) == (x.shape, np.float32, of.strides)
             magnitude = definition.running_sum(np.abs(of.astype(np.float64)), axis, back) if of is x else np.abs(exact)
             assert (np.abs(found - exact) <= 2**-23 * np.maximum(magnitude, 1)).all()
+        if not back:
+            found = cpu.running_product(near_1, axis)
+            np.testing.assert_allclose(found, near_1.astype(np.float64).cumprod(axis), rtol=2**-23)
         if shape[axis] < 1000:  # one step at a time, in Python
             found, exact = (
                 cpu.states_before(x / 4, x, axis, back),

@@ -219,6 +219,8 @@ CASES: list[Case] = [
     case(red._cumulative_sum, real(2, 3), 0, True),
     case(red._products_before, real(2, 3), 1, False),
     case(red._products_before, real(3, 2) * [[0.0], [1.0], [0.0]], 0, True),
+    case(red._cumulative_prod, real(2, 3), 1),
+    case(red._cumulative_prod, real(3, 2) * [[0.0], [1.0], [0.0]], 0),
     case(red._states_before, real(2, 3), real(2, 3), 1, False),
     case(red._states_before, real(3, 2), real(3, 2), 0, True),
     case(red._difference, real(2, 3), 1),

@@ -15,7 +15,7 @@ from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.kernels.definitions.running import along
 from tinygen.ops.comparison import isinf
-from tinygen.ops.elementwise import as_float, exp, multiply, where
+from tinygen.ops.elementwise import as_float, exp, where
 from tinygen.ops.manipulation import broadcast_to, concat, permute_dims
 from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
@@ -114,6 +114,11 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _share(shape: tuple[int, ...], axis: Axis, correction: float = 0.0) -> float:
     """1 / (n - correction) for the n entries that a reduction over `axis` combines into one."""
+    return _share_of(shape, tuple(axis) if type(axis) is list else axis, correction)
+
+
+@lru_cache(maxsize=4096)
+def _share_of(shape: tuple[int, ...], axis: Axis, correction: float) -> float:
     n = count(shape, axis) - correction
     return 1.0 / n if n else math.inf
 
@@ -133,8 +138,8 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return kernels.reduce_sum(as_float(x), _checked(x, axis), keepdims) * _share(x.shape, axis)  # type: ignore[attr-defined]
 
 
-def _deviation(x: Any, axis: Axis) -> Any:
-    return x - kernels.reduce_sum(x, _checked(x, axis), True) * _share(x.shape, axis)  # type: ignore[attr-defined]
+def _deviation(x: Any, axes: tuple[int, ...] | None) -> Any:
+    return x - kernels.reduce_sum(x, axes, True) * _share_of(x.shape, axes, 0.0)  # type: ignore[attr-defined]
 
 
 def _var_vjp(g: Tensor, x: Tensor, axis: Axis, correction: float) -> Tensor:
@@ -146,8 +151,9 @@ def _var_vjp(g: Tensor, x: Tensor, axis: Axis, correction: float) -> Tensor:
 @quiet
 def var(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The variance over `axis`: squared deviations over n - correction."""
-    squares = kernels.sum_of_squares(_deviation(as_float(x), axis), _checked(x, axis), keepdims)  # type: ignore[attr-defined]
-    return squares * _share(x.shape, axis, correction)
+    axes = _checked(x, axis)
+    squares = kernels.sum_of_squares(_deviation(as_float(x), axes), axes, keepdims)  # type: ignore[attr-defined]
+    return squares * _share_of(x.shape, axes, correction)
 
 
 def _std_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis, correction: float) -> Tensor:
@@ -160,8 +166,9 @@ def _std_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis, correction: float) -> 
 @quiet
 def std(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The standard deviation over `axis`; its gradient is 0 where it is 0."""
-    norm = kernels.euclidean_norm(_deviation(as_float(x), axis), _checked(x, axis), keepdims)  # type: ignore[attr-defined]
-    return norm * math.sqrt(_share(x.shape, axis, correction))
+    axes = _checked(x, axis)
+    norm = kernels.euclidean_norm(_deviation(as_float(x), axes), axes, keepdims)  # type: ignore[attr-defined]
+    return norm * math.sqrt(_share_of(x.shape, axes, correction))
 
 
 def _norm_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
@@ -180,17 +187,18 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def _prod_vjp(g: Tensor, x: Tensor, axis: Axis) -> Tensor:
     """The product of the others: of those before times of those behind, exact where entries are 0."""
     axes = axes_of(x.ndim, axis)
-    if len(axes) != 1:
-        order = (*[i for i in range(x.ndim) if i not in axes], *axes)
-        moved = permute_dims(x, order)
-        rows = moved.reshape((*moved.shape[: x.ndim - len(axes)], -1))
-        others = _prod_vjp(g.reshape(rows.shape[:-1]), rows, -1)
-        return permute_dims(others.reshape(moved.shape), tuple([order.index(i) for i in range(x.ndim)]))
-    others = _products_before(x, axes[0], False) * _products_before(x, axes[0], True)
-    return others * g.reshape(kept_shape(x.shape, axis))
+    if len(axes) == 1:
+        at = axes[0]
+        return _products_before(x, at, False) * _products_before(x, at, True) * g.reshape(kept_shape(x.shape, axis))
+    at = x.ndim - len(axes)  # the axes become one, the last
+    order = (*[i for i in range(x.ndim) if i not in axes], *axes)
+    moved = permute_dims(x, order)
+    rows = moved.reshape((*moved.shape[:at], math.prod(moved.shape[at:])))
+    others = _products_before(rows, at, False) * _products_before(rows, at, True) * g.reshape((*moved.shape[:at], 1))
+    return permute_dims(others.reshape(moved.shape), tuple([order.index(i) for i in range(x.ndim)]))
 
 
-@operation(x=_prod_vjp)
+@operation(x=either(_prod_vjp))
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The product over `axis`. Integers and booleans give int64."""
     return kernels.reduce_prod(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
@@ -226,7 +234,7 @@ def cumulative_sum(x: ArrayLike, axis: int | None = None, include_initial: bool 
     Raises:
         ValueError: no axis for more than one dimension.
     """
-    x = as_tensor(x)
+    x = x if type(x) is Tensor else as_tensor(x)
     axis = _only_axis(x, axis, "cumulative_sum")
     y = _cumulative_sum(x, axis, False)
     return _with_initial(y, axis, 0) if include_initial else y
@@ -254,24 +262,37 @@ def _states_before(a: Any, b: Any, axis: int, back: bool) -> Any:
     return kernels.states_before(a, b, axis, back)  # type: ignore[attr-defined]
 
 
-@operation(x=lambda g, y, x, axis, back: y * _states_before(x, g, axis, not back), name="products_before")
+@operation(
+    x=either(lambda g, y, x, axis, back: y * _states_before(x, g, axis, not back)),
+    name="products_before",
+)
 def _products_before(x: Any, axis: int, back: bool) -> Any:
     """The product of the entries before each; exact gradients of every order where entries are 0."""
     return kernels.products_before(x, axis, back)  # type: ignore[attr-defined]
 
 
+@operation(
+    x=either(lambda g, x, axis: _products_before(x, axis, False) * (g + _states_before(x, x * g, axis, True))),
+    name="cumulative_prod",
+)
+def _cumulative_prod(x: Any, axis: int) -> Any:
+    """y_i = x_0 ... x_i. What y_i, y_{i+1}, ... have of x_i are the products before it, times g_i + x_{i+1} g_{i+1} +
+    x_{i+1} x_{i+2} g_{i+2} + ...: with zeros, too."""
+    return kernels.running_product(x, axis)  # type: ignore[attr-defined]
+
+
 def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool = False) -> Tensor:
     """The running product along `axis`; `include_initial` puts the empty product, 1, in front."""
-    x = as_tensor(x)
+    x = x if type(x) is Tensor else as_tensor(x)
     axis = _only_axis(x, axis, "cumulative_prod")
-    y = multiply(x, _products_before(x, axis, False))
+    y = _cumulative_prod(x, axis)
     return _with_initial(y, axis, 1) if include_initial else y
 
 
 def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
     if axis is None and x.ndim != 1:
         raise ValueError(f"{who} needs an axis for {x.ndim} dimensions")
-    return axes_of(x.ndim, 0 if axis is None else axis)[0]
+    return _axes(x.ndim, 0 if axis is None else axis)[0]
 
 
 def _difference_vjp(g: Tensor, axis: int) -> Tensor:

@@ -151,7 +151,9 @@ PER_ENTRY: dict[str, int] = {
     **dict.fromkeys(("softmax", "log_softmax", "logsumexp", "cross_entropy"), 5),
     **dict.fromkeys(("softmax_backward", "log_softmax_backward", "cross_entropy_backward"), 4),
     **dict.fromkeys(("sum", "max", "min", "any", "all", "argmax", "argmin", "count_nonzero", "cumulative_sum"), 1),
-    **dict.fromkeys(("mean", "prod", "products_before", "running_sum", "diff"), 1),
+    **dict.fromkeys(
+        ("mean", "prod", "products_before", "running_sum", "running_product", "cumulative_prod", "diff"), 1
+    ),
     **dict.fromkeys(("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "add_to", "scale_all", "scatter_add"), 1),
     **dict.fromkeys(("sum_windows", "max_windows", "max_pool2d", "place_chosen", "add_taken"), 1),
     **dict.fromkeys(("vector_norm", "sum_of_squares", "gradient_norm", "double_taps", "undouble_taps"), 2),
