@@ -3,7 +3,7 @@
     setup(threads, **options)       before anything else in the process
     about() -> dict                 what its figures must be quoted with, beside the machine
     clock()                         what times a run on its device (cuda/clock.py); None for the host's clock
-    operation(op) -> Run            an operation of `operations.py` or of `growth.py`, forward and backward
+    operation(op) -> Run            an operation of `operations.py`, of `survey/` or of `growth.py`
     step(name) -> Run               a training step of `steps.py`
     sampling(name) -> Run           samples of one of its models
     kernel(case) -> Run             a kernel of `cuda/`
