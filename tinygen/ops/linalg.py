@@ -44,6 +44,8 @@ def floating(who: str, x: Any) -> None:
 
 
 def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
+    if g._data.ndim == 1 == b._data.ndim:
+        return _outer(g, b)
     row, column = g._data.ndim < b._data.ndim, b._data.ndim == 1  # which of the two were vectors
     if row or column:
         made = matmul(_matrix(g, row, column), reshape(b, (1, -1)) if column else matrix_transpose(b))
@@ -54,6 +56,8 @@ def _matmul_a(g: Tensor, b: Tensor) -> Tensor:
 def _gradient_a(g: Any, b: Any) -> Any:
     if b.ndim == 2 == g.ndim:
         return _product(g, b.T)
+    if b.ndim == 1 == g.ndim:
+        return _outer.__wrapped__(g, b)
     if b.ndim == 1 or g.ndim < b.ndim:
         return _matmul_a(Tensor(g), Tensor(b))._data
     return kernels.matmul(g, b.swapaxes(-1, -2))  # type: ignore[attr-defined]
@@ -61,6 +65,8 @@ def _gradient_a(g: Any, b: Any) -> Any:
 
 def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
     """a^T g, laid out in memory as `b`: what adds it to a weight in place then reads both in one order."""
+    if a._data.ndim == 1 == g._data.ndim:
+        return _outer(a, g)
     row, column = a._data.ndim == 1, g._data.ndim < a._data.ndim
     if row or column:
         made = matmul(reshape(a, (-1, 1)) if row else matrix_transpose(a), _matrix(g, row, column))
@@ -72,6 +78,8 @@ def _matmul_b(g: Tensor, a: Tensor, b_strides: tuple[int, ...]) -> Tensor:
 def _gradient_b(g: Any, a: Any, b_strides: tuple[int, ...]) -> Any:
     if a.ndim == 2 == g.ndim:
         return _product(g.T, a).T if b_strides[0] < b_strides[-1] else _product(a.T, g)
+    if a.ndim == 1 == g.ndim:
+        return _outer.__wrapped__(a, g)
     if a.ndim == 1 or g.ndim < a.ndim:
         return _matmul_b(Tensor(g), Tensor(a), b_strides)._data
     if len(b_strides) == 2 and b_strides[0] < b_strides[1]:
