@@ -55,6 +55,7 @@ MODULES = {
     "rectifier": ("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward"),
     "rows": ("take", "add_taken"),
     "select": ("select",),
+    "triangle": ("triangle",),
     "update": ("adam_update", "adam_update_all", "ema_update", "ema_update_all"),
     "norm": ("gradient_norm", "scale_all"),
     "codebook": ("nearest_code",),

@@ -46,7 +46,7 @@ def _select(block, part, parts):
         _choose_number(condition[first:stop], a[first:stop], b[0], y[first:stop])
 
 
-_SELECT, _SELECT_NUMBER = few(_select, "bff"), few(_select, "bfn")
+_SELECT, SELECT_NUMBER = few(_select, "bff"), few(_select, "bfn")
 
 
 def select(a: Array, condition: Array, b: Array | float) -> Array:
@@ -61,7 +61,7 @@ def select(a: Array, condition: Array, b: Array | float) -> Array:
     else:
         b = single(b)
         if are_few(a, condition):
-            return _SELECT_NUMBER.run(condition, a, b)
+            return SELECT_NUMBER.run(condition, a, b)
     y = np.empty_like(a, subok=False)
     given: list[Any] = [condition, a, b]
     launch(_select, thread_count(a.size, _SERIAL), *[laid_out_like(x, y) if x.ndim else x for x in given], y)

@@ -184,6 +184,8 @@ CASES: list[Case] = [
     case(indexing._getitem, real(4, 3), fn=lambda x: x[_INDEX, [0, 1, 1]]),
     case(indexing._getitem, real(2, 3), fn=lambda x: x[_MASK]),
     case(indexing._getitem, real(2, 4, 3), fn=lambda x: x[..., None, _INDEX, 0]),
+    case(indexing._triangle, real(2, 3, 4), -1, True),
+    case(indexing._triangle, real(3, 2), 0, False),
     case(sorting.sort, _DISTINCT.reshape(2, 3, 2), 1),
     case(sorting.sort, _DISTINCT, fn=lambda x: sorting.sort(x, descending=True)),
     case(indexing.scatter_add, real(3), fn=lambda g: indexing.scatter_add(g, (_INDEX, _INDEX), (3, 4))),

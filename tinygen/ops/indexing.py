@@ -9,7 +9,6 @@ from tinygen import kernels
 from tinygen.autodiff import guard
 from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import rounded_once, xp
-from tinygen.ops.elementwise import where
 from tinygen.ops.manipulation import as_tensor, broadcast_to
 from tinygen.tensor import ArrayLike, Tensor, asarray
 
@@ -151,16 +150,28 @@ def nonzero(x: ArrayLike) -> tuple[Tensor, ...]:
     return tuple(Tensor(i) for i in as_tensor(x)._data.nonzero())
 
 
+@operation(
+    x=either(
+        lambda g, k, lower: _triangle(g, k, lower),
+        lambda g, k, lower: kernels.triangle(g, k, lower),  # type: ignore[attr-defined]
+    ),
+    moves=True,
+    name="triangle",
+)
+def _triangle(x: Any, k: int, lower: bool) -> Any:
+    if x.ndim < 2:
+        raise ValueError(f"tril and triu take matrices (..., rows, columns), found shape {x.shape}")
+    return kernels.triangle(x, k, lower)  # type: ignore[attr-defined]
+
+
 def tril(x: ArrayLike, k: int = 0) -> Tensor:
     """The lower triangle of the last two axes; 0 above diagonal `k`."""
-    x = as_tensor(x)
-    return where(xp(x._data).tri(*x.shape[-2:], k=k, dtype=bool), x, 0)
+    return _triangle(x, k, True)
 
 
 def triu(x: ArrayLike, k: int = 0) -> Tensor:
     """The upper triangle of the last two axes; 0 below diagonal `k`."""
-    x = as_tensor(x)
-    return where(xp(x._data).tri(*x.shape[-2:], k=k - 1, dtype=bool), 0, x)
+    return _triangle(x, k, False)
 
 
 @operation(x=either(lambda g, x_shape, offset: _on_diagonal(g, x_shape, offset)), moves=True)
