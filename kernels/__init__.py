@@ -56,6 +56,7 @@ MODULES = {
     "rows": ("take", "add_taken"),
     "select": ("select",),
     "triangle": ("triangle",),
+    "division": ("floor_divide", "remainder"),
     "update": ("adam_update", "adam_update_all", "ema_update", "ema_update_all"),
     "norm": ("gradient_norm", "scale_all"),
     "codebook": ("nearest_code",),

@@ -62,6 +62,6 @@ To be read in this order:
     codebook.py                      the nearest code: by a product in float32, checked in float64
     update.py, norm.py, philox.py    the optimiser's step, the gradient's norm, random bits
 
-The rest are short sweeps: arithmetic.py, doubling.py, gamma.py, gate.py, joining.py and rows_copied.py,
+The rest are short sweeps: arithmetic.py, division.py, doubling.py, gamma.py, gate.py, joining.py and rows_copied.py,
 pooling.py, rows.py (entries by index), select.py, triangle.py.
 """

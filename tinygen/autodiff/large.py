@@ -67,12 +67,9 @@ def _fits(raw: Sequence[Any]) -> bool:
 
 def _of_some(raw: Sequence[Any], made: Callable[[Fixed], Any]) -> Any:
     """What is `made` for such arguments: numbers are arguments like arrays, so that one kernel serves all of them; but
-    where a formula cannot do without them, the exponent of a power, they stand in it. Whole ones: what is a root too is
-    not NumPy's at infinities."""
+    where a formula cannot do without them, the exponent of a power, they stand in it."""
     found = made(tuple([None if value is None else ... for value in raw]))
-    if found is None and all(type(value) is np.ndarray or value is None or float(value).is_integer() for value in raw):
-        found = made(tuple([... if type(value) is np.ndarray else value for value in raw]))
-    return found
+    return found or made(tuple([... if type(value) is np.ndarray else value for value in raw]))
 
 
 def _run(chain: Chain, raw: Sequence[Any]) -> tuple[Array, ...]:

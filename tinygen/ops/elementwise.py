@@ -111,18 +111,23 @@ def _whole_power(a: Any, n: int) -> Any:
     return formulas.product([a] * factors, n < 0, operator.mul, lambda y: 1.0 / y)
 
 
+def _are_many(a: Any) -> bool:
+    """Whether a kernel pays where NumPy computes entry by entry."""
+    return type(a) is np.ndarray and a.size >= 256
+
+
 @operation(a=lambda g: _zero(g), b=lambda g: _zero(g), elementwise=True)
 @quiet
 def floor_divide(a: Any, b: Any) -> Any:
     """The largest integer not above a / b."""
-    return a // b
+    return kernels.floor_divide(a, b) if _are_many(a) else a // b  # type: ignore[attr-defined]
 
 
 @operation(a=lambda g: g, b=lambda g, a, b: -g * floor_divide(a, b), elementwise=True)
 @quiet
 def remainder(a: Any, b: Any) -> Any:
     """a - b floor(a / b): of the sign of b."""
-    return a % b
+    return kernels.remainder(a, b) if _are_many(a) else a % b  # type: ignore[attr-defined]
 
 
 @operation(x=lambda g, x: 2.0 * g * x, elementwise=True, scalar="x * x")
@@ -194,11 +199,18 @@ def _logaddexp_vjp(g: Tensor, this: Tensor, y: Tensor) -> Tensor:
     return g * exp(this - where(isinf(y), 0.0, y))  # both -inf: gradient 0
 
 
-@operation(a=lambda g, y, a: _logaddexp_vjp(g, a, y), b=lambda g, y, b: _logaddexp_vjp(g, b, y), elementwise=True)
+@operation(
+    a=lambda g, y, a: _logaddexp_vjp(g, a, y),
+    b=lambda g, y, b: _logaddexp_vjp(g, b, y),
+    elementwise=True,
+    scalar="where(a > b, a, where(a == a, b, a)) + log1p(exp(-where(a == b, 0, abs(a - b))))",
+)
 @quiet
 def logaddexp(a: Any, b: Any) -> Any:
     """log(e^a + e^b), without overflow."""
-    return (xp(a) if hasattr(a, "dtype") else xp(b)).logaddexp(a, b)
+    module = xp(a) if hasattr(a, "dtype") else xp(b)
+    apart = module.where(a == b, 0.0, module.abs(a - b))  # infinities too, where they are one
+    return module.maximum(a, b) + module.log1p(module.exp(-apart)).astype(apart.dtype, copy=False)
 
 
 @operation(x=lambda g, y: g / (2.0 * y), elementwise=True, scalar="sqrt(x)")

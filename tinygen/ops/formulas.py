@@ -28,7 +28,10 @@ def power(a: Any, b: Any) -> Any:
     if isinstance(b, Expression) or b is None or not float(2 * b).is_integer() or math.fabs(b) > 8:
         raise TypeError("power can be fused with a fixed exponent that is a multiple of 1/2, from -8 to 8")
     whole = int(math.fabs(b))
-    factors = [a] * whole + [expression("sqrt", a)] * (math.fabs(b) != whole)
+    factors = [a] * whole
+    if math.fabs(b) != whole:  # which is of no negative number but at -inf, where it is inf, and at -0, where it is 0
+        root = parse("where(a == -inf, inf, sqrt(a + 0.0))", {"a": a})
+        factors = [expression("abs", a)] * whole + [root]
     if not factors:
         return expression("where", 0.0, a, 1.0)
     times, one_over = (functools.partial(expression, *name) for name in (("multiply",), ("divide", 1.0)))
@@ -39,3 +42,12 @@ def clip(x: Any, min: Any, max: Any) -> Any:
     """x within its bounds, of which None is none; where they cross, max wins; NaN in any of them gives NaN."""
     above = x if min is None else parse("where(x > min, x, where(x == x, min, x))", {"x": x, "min": min})
     return above if max is None else parse("where(x < max, x, where(x == x, max, x))", {"x": above, "max": max})
+
+
+def hypot(a: Any, b: Any) -> Any:
+    """sqrt(a^2 + b^2), of arguments times a power of two by which no square that counts overflows or underflows; an
+    infinity beside NaN is infinity."""
+    names = {"a": expression("abs", a), "b": expression("abs", b)}
+    names["most"] = parse("where(a < b, b, a)", names)
+    names["s"] = parse(f"where(most > {2.0**62}, {2.0**-70}, where(most < {2.0**-62}, {2.0**80}, 1))", names)
+    return parse("where(a == inf, a, where(b == inf, b, sqrt(a * s * (a * s) + b * s * (b * s)) / s))", names)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygen.autodiff.primitive import operation
 from tinygen.kernels.array_module import quiet, xp
+from tinygen.ops import formulas
 from tinygen.ops.elementwise import as_float, sqrt, where
 from tinygen.tensor import Tensor
 
@@ -96,7 +97,12 @@ def _hypot_vjp(g: Tensor, this: Any, y: Tensor) -> Tensor:
     return g * this / where(y == 0, 1.0, y)
 
 
-@operation(a=lambda g, y, a: _hypot_vjp(g, a, y), b=lambda g, y, b: _hypot_vjp(g, b, y), elementwise=True)
+@operation(
+    a=lambda g, y, a: _hypot_vjp(g, a, y),
+    b=lambda g, y, b: _hypot_vjp(g, b, y),
+    elementwise=True,
+    scalar=formulas.hypot,
+)
 def hypot(a: Any, b: Any) -> Any:
     """sqrt(a^2 + b^2) without overflow."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).hypot(a, b)
