@@ -3,7 +3,7 @@
 The quotient of two floats of 24 bits is an integer, or farther from one than 2^-24; so below 2^28 float64 rounds none
 to an integer that it is not, and the product of such an integer and 24 bits is exact. Where anything else is met,
 larger quotients, infinities or NaN, the definition computes it all.
-The same functions as kernels/definitions/division.py, held to them by tests/kernels/test_division.py.
+The same functions as kernels/definitions/division.py, held to them by tests/kernels/test_floor_division.py.
 """
 
 from typing import Any

@@ -50,7 +50,7 @@ def _triangle(block, part, parts):
 @lru_cache(maxsize=256)
 def _kept(shape: tuple[int, ...], k: int, lower: bool) -> Array:
     """Which entries of a matrix are kept."""
-    below = np.tri(*shape, k if lower else k - 1, dtype=bool)
+    below = np.tri(shape[0], shape[1], k if lower else k - 1, dtype=bool)
     return below if lower else ~below
 
 

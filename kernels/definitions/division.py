@@ -1,4 +1,7 @@
-"""Division down to an integer, and what it leaves: the NumPy definitions. Held by tests/kernels/test_division.py."""
+"""Division down to an integer, and what it leaves: the NumPy definitions.
+
+Held by tests/kernels/test_floor_division.py.
+"""
 
 from typing import Any
 

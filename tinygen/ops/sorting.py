@@ -22,7 +22,7 @@ _FEW = 2048  # entries that are sorted sooner than made into integers
 @operation()
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """The indices that sort along `axis`; NaN comes last, or first when `descending`."""
-    kind = "stable" if stable else "quicksort"
+    kind: Any = "stable" if stable else "quicksort"
     if type(x) is np.ndarray and x.dtype is float32:
         if x.size >= _FEW and -x.ndim <= axis < x.ndim and x.shape[axis] < 1 << 31:
             return _order_of_floats(x, axis, descending)

@@ -103,6 +103,7 @@ def _hypot_vjp(g: Tensor, this: Any, y: Tensor) -> Tensor:
     elementwise=True,
     scalar=formulas.hypot,
 )
+@quiet
 def hypot(a: Any, b: Any) -> Any:
     """sqrt(a^2 + b^2) without overflow."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).hypot(a, b)
