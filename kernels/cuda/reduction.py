@@ -8,7 +8,7 @@ from itertools import groupby
 from math import prod
 from typing import Any
 
-from ..array_module import in_memory
+from ..array_module import in_memory, rounded_once
 from ..definitions import reduction as definition
 from ..definitions.reduction import reduce_prod
 from .launch import THREADS, ceil_div, cupy, launch
@@ -35,6 +35,7 @@ def sum_of_squares(x: Array, axis: Axes = None, keepdims: bool = False) -> Array
     return _reduced("squares", "sum_of_parts", x, axis, keepdims)
 
 
+@rounded_once
 def euclidean_norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The root of the sum of the squares over `axis`, of numbers that are 1 at most."""
     r, scale = definition.scaled(x, axis)
