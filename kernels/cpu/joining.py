@@ -62,7 +62,7 @@ def _join_rows(layouts: tuple[tuple[Sizes, Sizes], ...], axis: int) -> Callable[
     rows, width = math.prod(sizes[:place]), math.prod(sizes[place:])
     lengths = [math.prod(shape) // rows for shape, _ in layouts]
     starts = accumulate(lengths, initial=0)
-    if None in distances:
+    if None in distances or max(lengths) == 1:  # single entries NumPy copies four times as fast
         return None
     from .rows_copied import Copies  # Numba is loaded where it is needed first: small arrays do without
 
@@ -99,13 +99,13 @@ def _cut(dtype: np.dtype, shape: Sizes, steps: Sizes, sizes: Sizes, axis: int) -
     dense = [definition.without_gaps(x[index]) for index in indices]
     rows = dtype == _FLOAT and math.prod(shape) >= LARGE and not dense[0]
     distance = _distance(shape, steps, order, place) if rows else None
-    if distance is None:
+    made = [_with(shape, axis, n, order) for n in sizes]
+    lengths = [math.prod(size[place:]) for size in made]
+    if distance is None or max(lengths) == 1:
         each = list(zip(indices, dense))
         return lambda x: tuple([x[index] if whole else x[index].copy("K") for index, whole in each])
     from .rows_copied import Copies
 
-    made = [_with(shape, axis, n, order) for n in sizes]
-    lengths = [math.prod(size[place:]) for size in made]
     starts = [(end - n) * (steps[axis] // _FLOAT.itemsize) for end, n in zip(ends, sizes)]
     copies = Copies(math.prod(made[0][:place]), [(n, distance, n, start, 0) for n, start in zip(lengths, starts)])
 
