@@ -21,6 +21,7 @@ Array = np.ndarray
 Sizes = tuple[int, ...]
 
 _FEW = 16  # columns below which many small matrices are NumPy's
+_ALONE = 1 << 13  # numbers of which OpenBLAS takes the product on one thread
 _FLOAT = np.dtype(np.float32)
 _add: Any = np.add.reduce  # what x.sum() calls, by way of Python; and so on
 _multiply: Any = np.multiply.reduce
@@ -97,6 +98,9 @@ def euclidean_norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array
     if x.size >= LARGE or x.dtype is not _FLOAT:
         return _reduced("NORM", x, axis, keepdims)
     x = x.astype(np.float64)
+    if axis is None and not keepdims and x.size < _ALONE:
+        flat = x.reshape(-1)
+        return np.asarray(math.sqrt(flat.dot(flat)), _FLOAT)  # a third of the time of the sum
     return np.sqrt(_add(x * x, axis, None, None, keepdims)).astype(_FLOAT)
 
 
