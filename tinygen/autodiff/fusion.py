@@ -21,6 +21,7 @@ every order is there. Held by tests/ops/test_fused_chains.py: random chains agai
 """
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -39,7 +40,7 @@ from tinygen.kernels.expression import ARGUMENT, Chain, Expression, argument, in
 from tinygen.kernels.loops import is_array
 from tinygen.tensor import Tensor, float32, float64
 
-Total = Literal["all", "examples"] | None
+Total = Literal["all", "mean", "examples"] | None
 
 
 class Derivative:
@@ -135,7 +136,7 @@ class Fused(Primitive):
     @cached_property
     def chain(self) -> Chain:
         """What its kernel computes."""
-        return Chain(self.name, lowered(self.expression), self.total)
+        return Chain(self.name, lowered(self.expression), "all" if self.total == "mean" else self.total)
 
     def derivative(self, wanted: tuple[bool, ...]) -> Derivative:
         """Its gradients at the arguments that are `wanted`."""
@@ -157,12 +158,14 @@ class Fused(Primitive):
         if self.total == "examples" and not shape:
             raise ValueError(f"{self.name}: examples (N, ...) are needed, found single numbers")
         if dtype is not None and dtype.kind in "fV":
-            return kernels.load("fused", version)(self.chain, raw, shape)[0]
+            y = kernels.load("fused", version)(self.chain, raw, shape)[0]
+            return y * _share(shape) if self.total == "mean" else y
         with recording(False):
             y = self.run(*(Tensor(a) if is_array(a) else a for a in raw))
             if self.total:
                 whole = apply("broadcast_to", y, shape)
                 y = apply("sum", whole, tuple(range(self.total == "examples", len(shape))))
+                y = y * _share(shape) if self.total == "mean" else y
             return y._data
 
     @cached_property
@@ -217,13 +220,16 @@ class Fused(Primitive):
                 add(parent, gradient, self.name)
 
     def _beside(self, g: Any, shape: tuple[int, ...]) -> Any:
-        """The gradient of a sum, ready to stand beside what was added up."""
+        """The gradient of a sum or a mean, ready to stand beside what was added up."""
+        if self.total == "mean":
+            g = g * _share(shape)
+            return np.asarray(g) if isinstance(g, np.generic) else g
         return g.reshape(shape[0], *(1,) * (len(shape) - 1)) if self.total == "examples" else g
 
     def masks(self, node: Node, live: Any) -> list[Any]:  # type: ignore[override]
         """Which entries of each argument's gradient can differ from 0 (see backward.py)."""
         derivative, values, shape = node.saved if self.arity > 1 else (self._of_all, node.saved, node.saved[0].shape)
-        if live is not None and self.total:
+        if live is not None and self.total == "examples":
             live = self._beside(live, shape)
         return derivative.masks(values, live, shape)
 
@@ -246,6 +252,11 @@ def few({given}):
 """
     scope = {"kernels": kernels, "forced": kernels.forced, "ndarray": np.ndarray, "float32": float32, "FEW": FEW}
     return written.function(text, __file__, "few", scope | {"computed": computed, "otherwise": otherwise})
+
+
+def _share(shape: tuple[int, ...]) -> float:
+    """What a sum over `shape` is multiplied by to give the mean."""
+    return 1.0 / n if (n := math.prod(shape)) else math.nan
 
 
 def _together(arrays: list[Any]) -> tuple[int, ...]:
@@ -281,7 +292,8 @@ def fused(function: Callable[..., Tensor] | None = None, *, total: Total = None,
     Args:
         function: of tensors and numbers, by their names; returns one tensor. It is traced once: what it does may
             depend on numbers it closes over, not on its arguments' values or shapes.
-        total: add up the result: "all" of it, to a scalar, or that of each of the "examples" (N, ...), to (N,).
+        total: add up the result: "all" of it, to a scalar, of which "mean" takes the mean, or that of each of the
+            "examples" (N, ...), to (N,).
         name: how errors and drawn graphs call it; the function's own name by default.
 
     Example:
@@ -292,8 +304,8 @@ def fused(function: Callable[..., Tensor] | None = None, *, total: Total = None,
     Raises:
         TypeError: when first called, if the function does anything that is not elementwise.
     """
-    if total not in (None, "all", "examples"):
-        raise ValueError(f'fused: total is None, "all" or "examples", not {total!r}')
+    if total not in (None, "all", "mean", "examples"):
+        raise ValueError(f'fused: total is None, "all", "mean" or "examples", not {total!r}')
     if function is not None:
         return Fused(function, total, name)
     return lambda function: Fused(function, total, name)

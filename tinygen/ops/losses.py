@@ -1,32 +1,39 @@
 """Losses as fused chains: one pass over memory forward and one backward, sums included; only arguments are kept.
 
+Each formula stands here once: entry by entry, its sum and its mean are three operations of it.
 Held by tests/ops/test_registry.py and tests/pytorch/.
 """
 
 from tinygen.autodiff.fusion import fused_operation
+from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import softplus, square
 from tinygen.tensor import Tensor
 
 
-@fused_operation(total="all")
-def squared_distance(x: Tensor, target: Tensor) -> Tensor:
-    """The sum of (x - target)^2."""
+def _squared_difference(x: Tensor, target: Tensor) -> Tensor:
+    """(x - target)^2."""
     return square(x - target)
 
 
-@fused_operation(total="examples")
-def squared_distance_by_example(x: Tensor, target: Tensor) -> Tensor:
-    """The sum of (x - target)^2 over the entries of each example: (N,)."""
-    return square(x - target)
+def _absolute_difference(x: Tensor, target: Tensor) -> Tensor:
+    """|x - target|."""
+    return absolute(x - target)
 
 
-@fused_operation()
-def logistic_loss(x: Tensor, target: Tensor) -> Tensor:
+def _logistic_loss(x: Tensor, target: Tensor) -> Tensor:
     """-t log sigmoid(x) - (1 - t) log sigmoid(-x) = softplus(x) - t x, for logits x and targets t."""
     return softplus(x) - target * x
 
 
-@fused_operation(total="all")
-def logistic_loss_in_all(x: Tensor, target: Tensor) -> Tensor:
-    """The sum of `logistic_loss`."""
-    return softplus(x) - target * x
+squared_difference = fused_operation(name="squared_difference")(_squared_difference)
+squared_distance = fused_operation("all", "squared_distance")(_squared_difference)
+mean_squared_distance = fused_operation("mean", "mean_squared_distance")(_squared_difference)
+squared_distance_by_example = fused_operation("examples", "squared_distance_by_example")(_squared_difference)
+
+absolute_difference = fused_operation(name="absolute_difference")(_absolute_difference)
+absolute_distance = fused_operation("all", "absolute_distance")(_absolute_difference)
+mean_absolute_distance = fused_operation("mean", "mean_absolute_distance")(_absolute_difference)
+
+logistic_loss = fused_operation(name="logistic_loss")(_logistic_loss)
+logistic_loss_in_all = fused_operation("all", "logistic_loss_in_all")(_logistic_loss)
+mean_logistic_loss = fused_operation("mean", "mean_logistic_loss")(_logistic_loss)

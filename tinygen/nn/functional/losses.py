@@ -3,17 +3,27 @@
 Held by tests/nn/test_layers.py and tests/pytorch/.
 """
 
+from typing import Any
+
 from tinygen.autodiff.mixed_precision import as_dtype
 from tinygen.kernels.array_module import arithmetic
-from tinygen.ops.elementwise import abs as absolute
-from tinygen.ops.elementwise import square
 from tinygen.ops.linalg import same_dtype
-from tinygen.ops.losses import logistic_loss, logistic_loss_in_all, squared_distance
+from tinygen.ops.losses import (
+    absolute_difference,
+    absolute_distance,
+    logistic_loss,
+    logistic_loss_in_all,
+    mean_absolute_distance,
+    mean_logistic_loss,
+    mean_squared_distance,
+    squared_difference,
+    squared_distance,
+)
 from tinygen.ops.manipulation import as_tensor, moveaxis
 from tinygen.ops.reduction import mean
 from tinygen.ops.reduction import sum as total
 from tinygen.ops.softmax import cross_entropy_rows, log_softmax
-from tinygen.tensor import ArrayLike, Tensor
+from tinygen.tensor import ArrayLike, Tensor, float32
 
 
 def _reduced(who: str, losses: Tensor, reduction: str) -> Tensor:
@@ -24,21 +34,37 @@ def _reduced(who: str, losses: Tensor, reduction: str) -> Tensor:
             return total(losses)
         case "none":
             return losses
-    raise ValueError(f'{who}: reduction is "mean", "sum" or "none", not {reduction!r}')
+    raise _unknown(who, reduction)
 
 
-def _scaled(total: Tensor, count: int, reduction: str) -> Tensor:
-    """The mean of `count` losses, or what they add up to, from their total."""
-    return total if reduction == "sum" else total * (1.0 / count)
+def _unknown(who: str, reduction: Any) -> ValueError:
+    return ValueError(f'{who}: reduction is "mean", "sum" or "none", not {reduction!r}')
 
 
 def _pair(who: str, x: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Both as tensors of one shape and one dtype, in which they are computed with."""
     x, target = as_tensor(x), as_tensor(target)
-    if x.shape != target.shape:
-        raise ValueError(f"{who}: shapes {x.shape} and {target.shape} must be equal; nothing is broadcast here")
+    a, b = x._data, target._data
+    if a.shape != b.shape:
+        raise ValueError(f"{who}: shapes {a.shape} and {b.shape} must be equal; nothing is broadcast here")
+    if a.dtype is b.dtype is float32:  # nearly always
+        return x, target
     same_dtype(who, x, target)
     dtype = arithmetic(x.dtype)
     return as_dtype(x, dtype), as_dtype(target, dtype)
+
+
+def _entry_by_entry(who: str, by_reduction: dict[str, Any], x: ArrayLike, target: ArrayLike, reduction: str) -> Tensor:
+    """The loss by that operation of its formula which reduces it so."""
+    loss = by_reduction.get(reduction)
+    if loss is None:
+        raise _unknown(who, reduction)
+    return loss(*_pair(who, x, target))  # type: ignore[no-any-return]
+
+
+_SQUARED = {"mean": mean_squared_distance, "sum": squared_distance, "none": squared_difference}
+_ABSOLUTE = {"mean": mean_absolute_distance, "sum": absolute_distance, "none": absolute_difference}
+_LOGISTIC = {"mean": mean_logistic_loss, "sum": logistic_loss_in_all, "none": logistic_loss}
 
 
 def mse_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
@@ -48,10 +74,7 @@ def mse_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor
         ValueError: shapes that differ, or an unknown reduction.
         TypeError: dtypes that differ.
     """
-    x, target = _pair("mse_loss", x, target)
-    if reduction in ("mean", "sum") and x.size:
-        return _scaled(squared_distance(x, target), x.size, reduction)
-    return _reduced("mse_loss", square(x - target), reduction)
+    return _entry_by_entry("mse_loss", _SQUARED, x, target, reduction)
 
 
 def l1_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
@@ -61,8 +84,7 @@ def l1_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
         ValueError: shapes that differ, or an unknown reduction.
         TypeError: dtypes that differ.
     """
-    x, target = _pair("l1_loss", x, target)
-    return _reduced("l1_loss", absolute(x - target), reduction)
+    return _entry_by_entry("l1_loss", _ABSOLUTE, x, target, reduction)
 
 
 def binary_cross_entropy_with_logits(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
@@ -72,10 +94,7 @@ def binary_cross_entropy_with_logits(x: ArrayLike, target: ArrayLike, reduction:
         ValueError: shapes that differ, or an unknown reduction.
         TypeError: dtypes that differ.
     """
-    x, target = _pair("binary_cross_entropy_with_logits", x, target)
-    if reduction in ("mean", "sum") and x.size:
-        return _scaled(logistic_loss_in_all(x, target), x.size, reduction)
-    return _reduced("binary_cross_entropy_with_logits", logistic_loss(x, target), reduction)
+    return _entry_by_entry("binary_cross_entropy_with_logits", _LOGISTIC, x, target, reduction)
 
 
 def cross_entropy(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
