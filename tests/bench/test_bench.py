@@ -255,6 +255,7 @@ def test_a_whole_name_is_that_case_alone() -> None:
         ("conv --precision fp8", "--precision is float32 or tf32 or bfloat16, not 'fp8'"),
         ("conv --against trch", "unknown library 'trch': did you mean torch?"),
         ("conv --against tinygen", "--against names others"),
+        ("survey exp --against jax", "the survey is beside PyTorch: for 'jax' there is only what models need"),
     ],
 )
 def test_wrong_usage_of_bench_is_one_line(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

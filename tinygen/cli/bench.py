@@ -313,6 +313,8 @@ def planned(options: BenchOptions) -> tuple[str, Plan]:
         if name not in libraries:
             raise UsageError(unknown("library", name, libraries, "tinygen bench --list"))
         backends.append(libraries[name])
+        if measure == "survey" and backends[-1].package != "torch":
+            raise UsageError(f"the survey is beside PyTorch: for {name!r} there is only what models need")
         if measure == "startup" and not backends[-1].first_step:
             raise UsageError(f"start-up is measured of libraries as installed, not of {name!r}")
     return measure, Plan([case for case in cases if case in chosen], available(backends), options)

@@ -14,15 +14,7 @@ from tinygen.bench.jax_models import as_ours, laid_out, layers, training
 from tinygen.bench.operations import RATE, Operation, cotangent
 from tinygen.bench.steps import BATCH, SAMPLING, STEPS
 
-
-class Names(SimpleNamespace):
-    """Functions by name."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise Absent(f"there is no {name} for JAX here")
-
-
-F = Names(**{name: getattr(layers, name) for name in dir(layers) if not name.startswith("_")})
+F = SimpleNamespace(**{name: getattr(layers, name) for name in dir(layers) if not name.startswith("_")})
 Arrays = dict[str, Any]
 
 
@@ -47,10 +39,10 @@ def placed(arrays: dict[str, np.ndarray], images: bool = True) -> Arrays:
 
 
 class OperationRun:
-    """An operation forward and backward, all its floating inputs differentiable."""
+    """An operation, forward and backward."""
 
     def __init__(self, operation: Operation) -> None:
-        self.images, self.wanted = operation.images, list(operation.inputs)
+        self.images, self.wanted = operation.images, operation.wanted
         self.inputs = placed(operation.arrays(), operation.images)
         value = operation.call(F, self.inputs)
         g = cotangent(as_ours(value, False).shape if self.images else value.shape)
@@ -72,7 +64,7 @@ class OperationRun:
         return jax.block_until_ready(found)
 
     def results(self) -> dict[str, np.ndarray]:
-        y, gradients = self.both(self.inputs, self.cotangent)
+        y, gradients = self.both(self.inputs, self.cotangent) if self.wanted else (self.forward(self.inputs), {})
         back = as_ours if self.images else lambda array, weight: np.asarray(array)
         return {"value": back(y, False)} | {name: back(g, name == "w") for name, g in gradients.items()}
 
