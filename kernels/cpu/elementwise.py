@@ -20,11 +20,13 @@ from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
     LANES,
+    coefficients,
     vabs,
     vexp,
     vfill,
     vfma,
     vmax,
+    vpolynomial,
     vsigmoid,
     vwhere_less,
     vzero,
@@ -39,35 +41,29 @@ _SERIAL = 1 << 16  # elements worth a thread's waking
 _SIGMOID, _SOFTPLUS, _NORMAL_CDF, _ERF = range(4)
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 _MILLS_SCALE = np.float32(0.35)
-_M0, _M1, _M2, _M3, _M4, _M5, _M6, _M7, _M8 = (
-    np.float32(c)
-    for c in (
-        -0.0291258767,
-        0.143872291,
-        -0.255504668,
-        0.158929408,
-        -0.0229372196,
-        0.105432972,
-        0.119852431,
-        0.13985908,
-        0.139621571,
-    )
+_MILLS = coefficients(
+    -0.0291258767,
+    0.143872291,
+    -0.255504668,
+    0.158929408,
+    -0.0229372196,
+    0.105432972,
+    0.119852431,
+    0.13985908,
+    0.139621571,
 )
-_L0, _L1, _L2, _L3 = (np.float32(c) for c in (0.140891984, 0.139802948, 0.200124562, 0.333331585))
+ARTANH = coefficients(0.140891984, 0.139802948, 0.200124562, 0.333331585, 1.0)  # artanh(s) / s, of s^2
 
 
-_E0, _E1, _E2, _E3, _E4, _E5, _E6, _E7 = (
-    np.float32(c)
-    for c in (
-        -9.67359e-6,
-        1.12682537e-4,
-        -8.4843964e-4,
-        5.22105349e-3,
-        -2.68654376e-2,
-        0.112837829,
-        -0.376126379,
-        0.128379167,
-    )
+_ERROR = coefficients(
+    -9.67359e-6,
+    1.12682537e-4,
+    -8.4843964e-4,
+    5.22105349e-3,
+    -2.68654376e-2,
+    0.112837829,
+    -0.376126379,
+    0.128379167,
 )
 _ROOT_TWO = np.float32(math.sqrt(2))
 
@@ -77,15 +73,7 @@ def _tail(a, gauss):
     """Phi(-a) for a >= 0, given gauss = exp(-a^2/2)."""
     one = vfill(_ONE)
     t = one / vfma(a, vfill(_MILLS_SCALE), one)
-    p = vfma(vfill(_M0), t, vfill(_M1))
-    p = vfma(p, t, vfill(_M2))
-    p = vfma(p, t, vfill(_M3))
-    p = vfma(p, t, vfill(_M4))
-    p = vfma(p, t, vfill(_M5))
-    p = vfma(p, t, vfill(_M6))
-    p = vfma(p, t, vfill(_M7))
-    p = vfma(p, t, vfill(_M8))
-    return p * t * gauss
+    return vpolynomial(_MILLS, t) * t * gauss
 
 
 @njit(fastmath=FASTMATH)
@@ -99,13 +87,7 @@ def _normal_cdf(x, gauss):
 def _error_function(x):
     """erf(x) = 2 Phi(x sqrt 2) - 1; a NaN is not less than 1, and comes through the tail."""
     u, one, a = x * x, vfill(_ONE), vabs(x)
-    p = vfma(vfill(_E0), u, vfill(_E1))
-    p = vfma(p, u, vfill(_E2))
-    p = vfma(p, u, vfill(_E3))
-    p = vfma(p, u, vfill(_E4))
-    p = vfma(p, u, vfill(_E5))
-    p = vfma(p, u, vfill(_E6))
-    p = vfma(p, u, vfill(_E7))
+    p = vpolynomial(_ERROR, u)
     tail = _tail(a * vfill(_ROOT_TWO), vexp(-u))
     far = one - (tail + tail)
     return vwhere_less(a, one, vfma(x, p, x), vwhere_less(x, vzero(), -far, far))
@@ -117,10 +99,7 @@ def _softplus(x):
     e = vexp(-vabs(x))
     s = e / (e + vfill(np.float32(2)))
     u = s * s
-    p = vfma(vfill(_L0), u, vfill(_L1))
-    p = vfma(p, u, vfill(_L2))
-    p = vfma(p, u, vfill(_L3))
-    p = vfma(p, u, vfill(_ONE))
+    p = vpolynomial(ARTANH, u)
     return vfma(s + s, p, vmax(vzero(), x))
 
 

@@ -13,19 +13,15 @@ from llvmlite import ir
 
 from . import simd
 from .compiled import njit
-from .elementwise import _HALF, _L0, _L1, _L2, _L3, _ONE, _normal_cdf, _softplus
+from .elementwise import _HALF, _ONE, ARTANH, _normal_cdf, _softplus
 from .launch import variant
 from .simd import (
     _INTS,
-    _Q0,
-    _Q1,
-    _Q2,
-    _Q3,
-    _Q4,
-    _Q5,
+    EXP_TAIL,
     FLOATS,
     LANES,
     _unary,
+    coefficients,
     first_lanes,
     intrinsic,
     vabs,
@@ -33,6 +29,7 @@ from .simd import (
     vfill,
     vfma,
     vheld,
+    vpolynomial,
     vwhere_less,
     vzero,
 )
@@ -119,11 +116,11 @@ def _mantissa(typing: Any, x: Any) -> Any:
 
 # log(1 + f) = f - f^2 / 2 + f^3 p(f) for 1 + f from sqrt(1/2) to sqrt(2): p interpolates at the Chebyshev nodes,
 # relative error 3e-9. tanh x = x + x^3 r(x^2) for |x| < .625 likewise, 2e-8.
-_P = (0.0697161147, -0.114797338, 0.116854199, -0.124256873, 0.142490576, -0.166678023, 0.200007157, -0.24999997)
-_P0, _P1, _P2, _P3, _P4, _P5, _P6, _P7 = (np.float32(c) for c in _P)
-_P8 = np.float32(0.333333312)
-_R = (-0.00609671416, 0.020997179, -0.0538509096, 0.133327697, -0.333333289)
-_R0, _R1, _R2, _R3, _R4 = (np.float32(c) for c in _R)
+_P = coefficients(
+    *(0.0697161147, -0.114797338, 0.116854199, -0.124256873, 0.142490576, -0.166678023, 0.200007157, -0.24999997),
+    0.333333312,
+)
+_R = coefficients(-0.00609671416, 0.020997179, -0.0538509096, 0.133327697, -0.333333289)
 _LOG2_HIGH, _LOG2_LOW = np.float32(0.693359375), np.float32(np.log(2) - 0.693359375)
 _LEAST_NORMAL, _GREATEST = np.float32(2.0**-126), np.float32(np.finfo(np.float32).max)
 _UP, _UP_LOG2 = np.float32(2.0**23), np.float32(23)
@@ -138,14 +135,7 @@ def vlog(x):
     raised = vwhere_less(x, least, x * vfill(_UP), x)
     n = _exponent(raised) - vwhere_less(x, least, vfill(_UP_LOG2), vzero())
     f = _mantissa(raised) - vfill(_ONE)
-    p = vfma(vfill(_P0), f, vfill(_P1))
-    p = vfma(p, f, vfill(_P2))
-    p = vfma(p, f, vfill(_P3))
-    p = vfma(p, f, vfill(_P4))
-    p = vfma(p, f, vfill(_P5))
-    p = vfma(p, f, vfill(_P6))
-    p = vfma(p, f, vfill(_P7))
-    p = vfma(p, f, vfill(_P8))
+    p = vpolynomial(_P, f)
     tail = vfma(f * f, vfma(p, f, vfill(-_HALF)), n * vfill(_LOG2_LOW))
     y = vfma(n, vfill(_LOG2_HIGH), f + tail)
     y = vwhere_less(vzero(), x, y, vfill(_NAN))  # below 0, and NaN
@@ -158,10 +148,7 @@ def vlog1p(x):
     """log(1 + x): 2 artanh(x / (2 + x)) from -1/2 to 1."""
     s = x / (x + vfill(_TWO))
     u = s * s
-    p = vfma(vfill(_L0), u, vfill(_L1))
-    p = vfma(p, u, vfill(_L2))
-    p = vfma(p, u, vfill(_L3))
-    near = (s + s) * vfma(p, u, vfill(_ONE))
+    near = (s + s) * vpolynomial(ARTANH, u)
     outside = vwhere_less(vfill(-_HALF), x, vless(vfill(_ONE), x), vfill(_ONE))
     return vwhere(outside, vlog(x + vfill(_ONE)), near)
 
@@ -169,11 +156,7 @@ def vlog1p(x):
 @njit(fastmath=AS_WRITTEN)
 def vexpm1(x):
     """e^x - 1: x + x^2 q(x) within log(2) / 2 of 0; q is that of vexp."""
-    q = vfma(vfill(_Q0), x, vfill(_Q1))
-    q = vfma(q, x, vfill(_Q2))
-    q = vfma(q, x, vfill(_Q3))
-    q = vfma(q, x, vfill(_Q4))
-    q = vfma(q, x, vfill(_Q5))
+    q = vpolynomial(EXP_TAIL, x)
     return vwhere_less(vabs(x), vfill(_NEAR), vfma(q * x, x, x), vexp(x) - vfill(_ONE))
 
 
@@ -181,10 +164,7 @@ def vexpm1(x):
 def vtanh(x):
     """The hyperbolic tangent."""
     u, size = x * x, vabs(x)
-    r = vfma(vfill(_R0), u, vfill(_R1))
-    r = vfma(r, u, vfill(_R2))
-    r = vfma(r, u, vfill(_R3))
-    r = vfma(r, u, vfill(_R4))
+    r = vpolynomial(_R, u)
     far = vfill(_ONE) - vfill(_TWO) / (vexp(size + size) + vfill(_ONE))
     return vwhere_less(size, vfill(_NEAR_TANH), vfma(r * u, x, x), vwhere_less(x, vzero(), -far, far))
 

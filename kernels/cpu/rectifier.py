@@ -15,7 +15,7 @@ from .compiled import njit, routine
 from .few import are_few, few
 from .launch import floats, integer, launch, task
 from .packing import load_vector, store_vector
-from .simd import _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, FASTMATH, LANES, vexp, vfill, vfma, vheld, vwhere_less, vzero
+from .simd import EXP_TAIL, FASTMATH, LANES, vexp, vfill, vfma, vheld, vpolynomial, vwhere_less, vzero
 from .streaming import cut, end, past_caches, put_vector
 from .threads import thread_count
 
@@ -78,11 +78,7 @@ def _leaky(block, part, parts):
 @njit(fastmath=FASTMATH)
 def _expm1_below(x):
     """e^x - 1 for x <= 0: x + x^2 q(x) near 0, where the difference would lose digits; q is that of vexp."""
-    q = vfma(vfill(_Q0), x, vfill(_Q1))
-    q = vfma(q, x, vfill(_Q2))
-    q = vfma(q, x, vfill(_Q3))
-    q = vfma(q, x, vfill(_Q4))
-    q = vfma(q, x, vfill(_Q5))
+    q = vpolynomial(EXP_TAIL, x)
     near = vfma(q * x, x, x)
     return vwhere_less(vfill(_NEAR), x, near, vexp(x) - vfill(_ONE))
 

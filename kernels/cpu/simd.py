@@ -351,9 +351,22 @@ def _scaled(typing: Any, p: Any, n: Any) -> Any:
     return (vector(p, n), build) if p == n == vector else None
 
 
+def coefficients(*numbers: float) -> tuple[Any, ...]:
+    """Those of a polynomial, the highest first."""
+    return tuple([np.float32(c) for c in numbers])
+
+
+@njit(fastmath=FASTMATH)
+def vpolynomial(c, x):
+    """The polynomial of x with the `coefficients` c, a constant of a module: Horner's rule, which LLVM writes out."""
+    p = vfill(c[0])
+    for k in range(1, len(c)):
+        p = vfma(p, x, vfill(c[k]))
+    return p
+
+
 # exp(r) = 1 + r + r^2 q(r) on |r| <= log(2)/2: q interpolates at the Chebyshev nodes, relative error 8e-10.
-_Q = [np.float32(c) for c in (1.9891030e-4, 1.3933686e-3, 8.3333105e-3, 4.1666463e-2, 1.6666667e-1, 0.5)]
-_Q0, _Q1, _Q2, _Q3, _Q4, _Q5 = _Q
+EXP_TAIL = coefficients(1.9891030e-4, 1.3933686e-3, 8.3333105e-3, 4.1666463e-2, 1.6666667e-1, 0.5)
 _LOG2_E = np.float32(1.4426950408889634)
 # log 2 in two parts (Cody and Waite): the first has nine bits, so its product with n is exact.
 _LOG2_HIGH, _LOG2_LOW = np.float32(0.693359375), np.float32(np.log(2) - 0.693359375)
@@ -367,11 +380,7 @@ def vexp(x):
     y = vmin(vfill(_HIGHEST), x)
     n = vround(y * vfill(_LOG2_E))
     r = vfma(n, vfill(-_LOG2_LOW), vfma(n, vfill(-_LOG2_HIGH), y))
-    q = vfma(vfill(_Q0), r, vfill(_Q1))
-    q = vfma(q, r, vfill(_Q2))
-    q = vfma(q, r, vfill(_Q3))
-    q = vfma(q, r, vfill(_Q4))
-    q = vfma(q, r, vfill(_Q5))
+    q = vpolynomial(EXP_TAIL, r)
     p = vfma(vfma(q, r, vfill(_ONE)), r, vfill(_ONE))
     return vwhere_less(x, vfill(_LOWEST), vzero(), _scaled(p, n))
 

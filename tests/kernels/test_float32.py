@@ -237,6 +237,17 @@ def _(rng, name):
     return Chain("of three formulas", tuple(parse(f, names) for f in formulas)), arrays, x.shape
 
 
+@case("triangle")
+def _(rng, name):
+    return normal(rng, *sizes(rng, 3, 90, 130)), int(rng.integers(-20, 20)), bool(rng.integers(2))
+
+
+@case("floor_divide", "remainder")
+def _(rng, name):
+    x = normal(rng, *sizes(rng, 4000))
+    return x, 0.01 + np.abs(normal(rng, *x.shape))
+
+
 @case("select")
 def _(rng, name):
     x = numbers(rng)
