@@ -8,11 +8,13 @@ from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.kernels.array_module import xp
 
 _TRUTH = np.dtype(np.bool_)
+_MANY = 2048
 
 
 def _true(x: Any) -> Any:
-    """Whether x is not 0; NumPy's logic of numbers takes six times as long as this and its logic of truth values."""
-    return x if getattr(x, "dtype", None) is _TRUTH else x != 0
+    """Whether the many entries of x are not 0: NumPy's logic of numbers takes six times as long as this and its logic
+    of truth values."""
+    return x if getattr(x, "dtype", _TRUTH) is _TRUTH or x.size < _MANY else x != 0
 
 
 def _predicate(name: str, doc: str, arity: int = 2, scalar: str | None = None) -> Primitive:
@@ -22,7 +24,7 @@ def _predicate(name: str, doc: str, arity: int = 2, scalar: str | None = None) -
         return getattr(xp(a) if hasattr(a, "dtype") else xp(b), name)(a, b)
 
     def unary(x: Any) -> Any:
-        if name == "logical_not" and x.dtype is not _TRUTH:
+        if name == "logical_not" and x.dtype is not _TRUTH and x.size >= _MANY:
             return x == 0
         return getattr(xp(x), name)(x)
 

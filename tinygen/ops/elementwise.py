@@ -209,6 +209,8 @@ def _logaddexp_vjp(g: Tensor, this: Tensor, y: Tensor) -> Tensor:
 def logaddexp(a: Any, b: Any) -> Any:
     """log(e^a + e^b), without overflow."""
     module = xp(a) if hasattr(a, "dtype") else xp(b)
+    if not _are_many(a):
+        return module.logaddexp(a, b)
     apart = module.where(a == b, 0.0, module.abs(a - b))  # infinities too, where they are one
     return module.maximum(a, b) + module.log1p(module.exp(-apart)).astype(apart.dtype, copy=False)
 
