@@ -94,10 +94,16 @@ def _pixels(x: Array, layout: _Layout) -> Array:
     return in_order(moved) if x.dtype == FLOAT else np.ascontiguousarray(moved, FLOAT)
 
 
+@lru_cache(maxsize=256)
+def _everywhere(shape: Sizes, value: float) -> Array:
+    """An array of one value; for reading only."""
+    return np.full(shape, value, FLOAT)
+
+
 def _given(kernel: str, name: str, p: Array | None, shape: Sizes, default: float = 0) -> Array:
     """The argument `name` of `kernel`, of `shape`, as contiguous float32; `default` everywhere when there is none."""
     if p is None:
-        return np.full(shape, default, FLOAT)
+        return _everywhere(shape, default)
     if p.shape == shape and p.dtype == FLOAT and p.flags.c_contiguous:
         return p
     check_shape(kernel, name, p, shape)

@@ -203,6 +203,9 @@ def take(x: Array, index: Array, axis: int, each: bool = False, below: bool = Tr
         if list(order) != sorted(order):
             return take(x.transpose(order), index, place, False, below).transpose(back)
     shape, numbers = _numbers(x.shape, index.shape, axis, each)
+    outer, _, m, inner, *_ = numbers
+    if inner >= LANES and not each and outer * m * inner >= _FEW and thread_count(outer * m * inner, _SERIAL) == 1:
+        return definition.take(x, index, axis, each, below)  # NumPy copies long runs faster than one thread does here
     return _run(_take, x, index, np.empty(shape, _FLOAT), numbers, below)
 
 
