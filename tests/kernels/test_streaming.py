@@ -23,10 +23,16 @@ def far(monkeypatch, on):
 
     for kernels in (fusion, rectifier):
         monkeypatch.setattr(kernels, "past_caches", answer)
-    for kernels in (fusion, few):
-        monkeypatch.setattr(kernels, "FEW", 0)  # fewer are not asked about
+    monkeypatch.setattr(few, "FEW", 0)  # fewer are not asked about
     monkeypatch.setattr(streaming, "cached", lambda: 0 if on else 1 << 60)
+    fusion._planned.cache_clear()  # a plan knows how large the caches are
     return asked
+
+
+@pytest.fixture(autouse=True)
+def plans_for_this_machine():
+    yield
+    fusion._planned.cache_clear()
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
