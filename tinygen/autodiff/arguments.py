@@ -5,6 +5,7 @@ Held by tests/autodiff/test_primitive.py and tests/test_tensor.py.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ import numpy as np
 from tinygen.autodiff import guard
 from tinygen.autodiff.tape import Node
 from tinygen.tensor import Tensor, asarray, float32
+
+broadcast_shapes = lru_cache(maxsize=4096)(np.broadcast_shapes)
+"""The shape that shapes broadcast to together, found once for each combination."""
 
 NUMBERS = (float, int, bool, type(None))
 _PLAIN = frozenset([*NUMBERS, str, slice])  # no array is in them

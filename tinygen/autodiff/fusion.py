@@ -23,14 +23,14 @@ every order is there. Held by tests/ops/test_fused_chains.py: random chains agai
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff import written
-from tinygen.autodiff.arguments import promoted, retained
+from tinygen.autodiff.arguments import broadcast_shapes, promoted, retained
 from tinygen.autodiff.primitive import REGISTRY, Primitive, Rule, registered
 from tinygen.autodiff.tape import Node, mode, recording
 from tinygen.autodiff.tracing import apply, gradients, lowered, replayed, tracing
@@ -264,11 +264,8 @@ def _together(arrays: list[Any]) -> tuple[int, ...]:
     shape = arrays[0].shape
     for a in arrays:
         if a.shape != shape:
-            return _broadcast(*[a.shape for a in arrays])
+            return broadcast_shapes(*[a.shape for a in arrays])
     return shape  # type: ignore[no-any-return]
-
-
-_broadcast = lru_cache(maxsize=4096)(np.broadcast_shapes)
 
 
 def _of_one_dtype(values: Sequence[Any]) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygen import kernels
+from tinygen.autodiff.arguments import broadcast_shapes
 from tinygen.autodiff.primitive import REGISTRY, Primitive, Rule
 from tinygen.autodiff.tracing import lowered, tracing
 from tinygen.kernels.expression import ARGUMENT, Chain, argument, expression
@@ -76,11 +77,8 @@ def _run(chain: Chain, raw: Sequence[Any]) -> tuple[Array, ...]:
     shape = None
     for value in raw:
         if type(value) is np.ndarray and value.shape != shape:
-            shape = value.shape if shape is None else _together(shape, value.shape)
+            shape = value.shape if shape is None else broadcast_shapes(shape, value.shape)
     return kernels.load("fused", "cpu")(chain, raw, shape)  # type: ignore[no-any-return]
-
-
-_together = lru_cache(maxsize=4096)(np.broadcast_shapes)
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
+from tinygen.autodiff.arguments import broadcast_shapes
 from tinygen.autodiff.primitive import either, operation
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
@@ -349,11 +350,8 @@ def matrix_transpose(x: Any) -> Any:
 def broadcast_arrays(*arrays: ArrayLike) -> tuple[Tensor, ...]:
     """All of the shape they broadcast to together; those that have it, as they are."""
     tensors = [as_tensor(a) for a in arrays]
-    shape = _together(*[t.shape for t in tensors])
+    shape = broadcast_shapes(*[t.shape for t in tensors])
     return tuple([t if t.shape == shape else broadcast_to(t, shape) for t in tensors])
-
-
-_together = lru_cache(maxsize=1024)(np.broadcast_shapes)
 
 
 def tile(x: ArrayLike, repetitions: Any) -> Tensor:
