@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygen.bench import worker
+from tinygen.bench import interleave, worker
 from tinygen.bench.backends import BACKENDS, Backend, with_tinygen
 from tinygen.bench.cuda import cases as on_cuda
-from tinygen.bench.interleave import BenchError, difference, measure, rounds_of
+from tinygen.bench.interleave import BenchError, Pace, difference, measure, rounds_of
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.report import of_ratios, round_numbers
 from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
@@ -104,6 +104,45 @@ def test_every_round_asks_all_in_another_order() -> None:
     orders = [tuple(asked[i : i + 3]) for i in range(0, 60, 3)]
     assert {tuple(sorted(order)) for order in orders} == {("again", "off", "tinygen")}
     assert len(set(orders)) == 6
+
+
+class Scripted:
+    """A worker whose samples are given: the time of each, and how slow the core was meanwhile."""
+
+    name = "scripted"
+
+    def __init__(self, *given: tuple[float, float]) -> None:
+        self.given, self.pace = list(given), Pace()
+        self.pace.of(1.0)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        seconds, pace = self.given.pop(0)
+        return {"times": [seconds], "cpu_seconds": 0.0, "pace": pace}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "disturbed"),
+    [
+        ([(5.0, 1.19)], 5.0, False),
+        ([(9.0, 1.8), (5.0, 1.1)], 5.0, False),
+        ([(9.0, 1.8), (8.0, 1.5), (7.0, 1.3), (6.0, 1.4)], 7.0, True),
+    ],
+    ids=["as fast as it can be", "slow at first", "never fast"],
+)
+def test_a_sample_on_a_slow_core_is_taken_again(
+    given: list[tuple[float, float]], kept: float, disturbed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to four times; then the one on the fastest core counts, whatever it took."""
+    monkeypatch.setattr(interleave, "PAUSE", 0.0)
+    asked = Scripted(*given)
+    assert interleave.sampled(asked, CASE, 0.0, quiet=False) == (kept, [kept], disturbed)
+    assert not asked.given
+
+
+def test_the_pace_of_a_core_is_told_with_each_sample() -> None:
+    assert worker.sample(lambda: None, 0.0)["pace"] > 0
+    pace = Pace()
+    assert [pace.of(seconds) for seconds in (2.0, 3.0, 1.0, 2.0)] == [1.0, 1.5, 1.0, 2.0]
 
 
 def test_ratios_are_made_within_a_round() -> None:

@@ -2,6 +2,7 @@
 
     {"do": "compare", "case": c, "path": p}  ->  {}                      writes values and gradients of c to p (npz)
     {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least 3 times
+                                                 "cpu_seconds", "pace"   of the process; of a piece of Python meanwhile
     {"do": "ready", "case": c}               ->  {}                      builds c and runs it until it is warm
     {"do": "memory", "case": c, ...}         ->  {"work": n, ...}        bytes that c takes (memory.py)
     {"do": "work", "case": c}                ->  {"costs": [...], ...}   what c does (floors.py); this engine alone
@@ -116,15 +117,29 @@ def _done(request: dict[str, Any], cases: Cases) -> dict[str, Any]:
 
 
 def sample(run: Any, seconds: float) -> dict[str, Any]:
-    """Times of one repetition, reading after reading, and how long the process kept the cores meanwhile."""
+    """Times of one repetition, reading after reading, how long the process kept the cores, and how fast they were."""
     times: list[float] = []
-    before = time.process_time()
+    first, before = pace(), time.process_time()
     repetitions = max(1, int(READING / min(_reading(run, 1) for _ in range(LEAST))))
     end = time.perf_counter() + seconds
     while len(times) < LEAST or time.perf_counter() < end:
         times.append(_reading(run, repetitions))
     spent = time.process_time() - before
-    return {"times": times[:: max(1, len(times) // KEPT)], "cpu_seconds": spent}
+    return {"times": times[:: max(1, len(times) // KEPT)], "cpu_seconds": spent, "pace": max(first, pace())}
+
+
+def pace() -> float:
+    """Seconds of a piece of Python that is always the same.
+
+    What shares a core with this machine, outside it, stands in no counter of it, but makes everything slower.
+    """
+    found = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(500):
+            pass
+        found.append(time.perf_counter() - start)
+    return min(found)
 
 
 def _reading(run: Any, repetitions: int) -> float:
