@@ -25,7 +25,6 @@ from tinygen.capture import CaptureError, capture, captured_steps
 from tinygen.device import Device, cuda_status, device
 from tinygen.ops import *
 from tinygen.ops import linalg
-from tinygen.profiling import profile
 from tinygen.state import load, save
 from tinygen.tensor import Tensor, from_dlpack, tensor
 
@@ -34,15 +33,19 @@ __version__ = "0.1.0"
 _ROOMS = ("data", "diffusion", "distributions", "divergence", "flow", "nets", "testing", "training", "truth")
 
 if _typing.TYPE_CHECKING:  # to a type checker a room is there once it is imported
+    from tinygen.profiling import profile
+
     bfloat16: _typing.Any
 else:
 
     def __getattr__(name: str) -> _typing.Any:
-        """What is imported when first asked for: the rooms, as in `tg.testing.gradcheck`, and the dtype `bfloat16`."""
+        """What is imported when first asked for: rooms as in `tg.testing.gradcheck`; `profile`; the dtype `bfloat16`."""
         if name == "bfloat16":
             from tinygen.kernels.array_module import bfloat16
 
             return bfloat16()
+        if name == "profile":
+            return _import_module("tinygen.profiling").profile
         if name not in _ROOMS:
             raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
         return _import_module(f"tinygen.{name}")

@@ -20,6 +20,7 @@ if not list(folder.iterdir()):
     time.sleep(0.3)
     (folder / "compiled").touch()
 assert Path(sys.argv[3]).exists(), "no arrays"
+assert not sys.dont_write_bytecode
 print(sys.argv[1], flush=True)
 time.sleep(0.3)
 """
@@ -32,6 +33,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
     (tmp_path / "backends" / "slow.py").write_text(STAND_IN)
     (tmp_path / "backends" / "broken.py").write_text("raise OSError('no such library')")
     monkeypatch.setattr(startup, "__file__", str(tmp_path / "startup.py"))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return Backend("slow", "", "numpy", first_step="slow")
 
 

@@ -82,6 +82,7 @@ def first_step(backend: Backend, case: str, threads: int, given: Path, caches: s
     """
     program = Path(__file__).parent / "backends" / f"{backend.first_step}.py"
     environment = settings(backend, threads)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed library has its bytecode, whoever installed it
     if caches is not None:
         environment |= dict.fromkeys(CACHES, caches)
     command = [sys.executable, str(program), case, str(threads), str(given)]

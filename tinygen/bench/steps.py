@@ -13,15 +13,10 @@ from typing import Any
 import numpy as np
 
 from tinygen.autodiff.backward import grad
-from tinygen.diffusion.ddim import ddim_steps
-from tinygen.diffusion.ddpm import DDPMConfig
-from tinygen.flow.realnvp import RealNVPConfig
-from tinygen.gan.variants import DCGANConfig
 from tinygen.ops.manipulation import as_tensor
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
-from tinygen.vae.vae import VAEConfig
-from tinygen.vq.vqvae import VQVAEConfig
+from tinygen.training.registry import config_class
 
 SHAPE = (1, 28, 28)
 BATCH = 64
@@ -149,31 +144,36 @@ def _uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.uniform(size=shape).astype(np.float32)
 
 
+def _built(name: str, rng: Generator, **options: Any) -> Any:
+    """A model of the registry; its family is imported now, and no other: start-up is measured too."""
+    return config_class(name)(**options).build(SHAPE, None, rng)
+
+
 def _realnvp(rng: Generator) -> Any:
-    model = RealNVPConfig().build(SHAPE, None, rng)
+    model = _built("realnvp", rng)
     model.flow(rng.uniform((BATCH, *SHAPE)))  # its activation normalisations start from a first batch
     return model
 
 
 def _autoencoder(rng: Generator) -> Any:
-    model = VQVAEConfig(revival=0.0).build(SHAPE, None, rng).autoencoder
+    model = _built("vqvae", rng, revival=0.0).autoencoder
     model.quantiser.start(model.vectors(images(BATCH)["x"]), rng)
     return model
 
 
 STEPS = {
     "DDPM": Step(
-        lambda rng: DDPMConfig(multipliers=(1, 2, 4)).build(SHAPE, None, rng),
+        lambda rng: _built("ddpm", rng, multipliers=(1, 2, 4)),
         lambda rng, n: {"t": rng.integers(1, 1001, n), "noise": _normal(rng, n, *SHAPE)},
     ),
     "VAE": Step(
-        lambda rng: VAEConfig(likelihood="bernoulli", binarise="threshold", hidden=(512, 256)).build(SHAPE, None, rng),
+        lambda rng: _built("vae", rng, likelihood="bernoulli", binarise="threshold", hidden=(512, 256)),
         lambda rng, n: {"noise": _normal(rng, n, 16)},
         examples=128,
     ),
     "RealNVP": Step(_realnvp, lambda rng, n: {"noise": _uniform(rng, n, *SHAPE)}),
     "DCGAN": Step(
-        lambda rng: DCGANConfig().build(SHAPE, None, rng),
+        lambda rng: _built("dcgan", rng),
         lambda rng, n: {f"latent of the {player}": _uniform(rng, n, 64) for player in ("discriminator", "generator")},
         (Turn("discriminator_loss", "discriminator"), Turn("generator_loss", "generator")),
         no_gradient=("generator.up.0.bias", "discriminator.down.1.bias"),
@@ -205,6 +205,8 @@ SAMPLING = {
 
 
 def _ddim(model: Any, n: int, rng: Generator) -> Tensor:
+    from tinygen.diffusion.ddim import ddim_steps
+
     x = rng.normal((n, *SHAPE))
     *_, (_, x) = ddim_steps(model.net, model.schedule, x, rng, range(50, 951, 100), limits=(-1, 1))
     return x
