@@ -21,10 +21,14 @@ import numpy as np
 
 OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 COMPARISONS = {"less": "<", "less_equal": "<=", "equal": "=="}  # 1 or 0
-COSTLY = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "normal_cdf")
+COSTLY = (
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "sigmoid", "softplus", "normal_cdf"),
+    *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "atanh"),
+)
 FUNCTIONS = {  # name -> how many operands
     "where": 3,  # the second where the first is not 0, else the third
     **dict.fromkeys((*COSTLY, "sqrt", "abs", "floor", "ceil", "trunc", "rint"), 1),
+    **dict.fromkeys(("atan2", "copysign"), 2),
 }
 ARGUMENT = "argument"
 

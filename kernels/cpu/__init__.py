@@ -33,7 +33,7 @@ To be read in this order:
     few.py                           the same for few entries: as one of NumPy's functions
     elementwise.py                   sweeps with polynomials
     fusion.py                        sweeps written by a program, from a formula, in the words of
-      fused_loops.py, functions.py     ... these
+      fused_loops.py, functions.py     ... these, and of trigonometry.py
       streaming.py                     ... and results too large for the caches
     gemm.py                          the microkernel: a tile of the result in registers
     packing.py                       matrices brought into the order in which it reads them

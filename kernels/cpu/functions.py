@@ -1,9 +1,9 @@
 """Functions of SIMD vectors that fused chains are made of, in float32; truth values are 1 and 0.
 
-log takes the exponent off and has a polynomial in what is left; log1p and expm1 have one of their own near 0, where
-the difference from 1 would lose digits; tanh is a polynomial or 1 - 2 / (e^2x + 1). All are within a few units in the
-last place of NumPy's, at poles and for NaN too: held to it, on a grid over all of float32, by
-tests/kernels/test_functions.py.
+log takes the exponent off and has a polynomial in what is left, to any base; exp2 is exp without the division by log 2;
+log1p and expm1 have a polynomial of their own near 0, where the difference from 1 would lose digits; tanh is one, or
+1 - 2 / (e^2x + 1). All are within a few units in the last place of NumPy's, at poles and for NaN too: held to it, on a
+grid over all of float32, by tests/kernels/test_functions.py.
 """
 
 from typing import Any
@@ -20,6 +20,7 @@ from .simd import (
     EXP_TAIL,
     FLOATS,
     LANES,
+    _scaled,
     _unary,
     coefficients,
     first_lanes,
@@ -29,7 +30,9 @@ from .simd import (
     vfill,
     vfma,
     vheld,
+    vmin,
     vpolynomial,
+    vround,
     vwhere_less,
     vzero,
 )
@@ -39,6 +42,20 @@ from .simd import (
 AS_WRITTEN = {"contract"}
 
 vexp = njit(fastmath=AS_WRITTEN)(variant(simd.vexp.py_func, "vexp_as_written"))
+_LOG2, _LOWEST, _HIGHEST = (np.float32(x) for x in (np.log(2), -125, 128.25))
+
+
+@njit(fastmath=AS_WRITTEN)
+def vexp2(x):
+    """2^x; 0 for x < -125."""
+    y = vmin(vfill(_HIGHEST), x)
+    n = vround(y)
+    r = (y - n) * vfill(_LOG2)
+    q = vpolynomial(EXP_TAIL, r)
+    p = vfma(vfma(q, r, vfill(_ONE)), r, vfill(_ONE))
+    return vwhere_less(x, vfill(_LOWEST), vzero(), _scaled(p, n))
+
+
 vfloor, vceil, vtrunc = _unary("floor"), _unary("ceil"), _unary("trunc")
 vsoftplus = _softplus
 
@@ -122,6 +139,8 @@ _P = coefficients(
 )
 _R = coefficients(-0.00609671416, 0.020997179, -0.0538509096, 0.133327697, -0.333333289)
 _LOG2_HIGH, _LOG2_LOW = np.float32(0.693359375), np.float32(np.log(2) - 0.693359375)
+_LOG10_2_HIGH, _LOG10_2_LOW = np.float32(0.30078125), np.float32(np.log10(2) - 0.30078125)  # the first has seven bits
+_LOG2_E, _LOG10_E, _ZERO = np.float32(np.log2(np.e)), np.float32(np.log10(np.e)), np.float32(0)
 _LEAST_NORMAL, _GREATEST = np.float32(2.0**-126), np.float32(np.finfo(np.float32).max)
 _UP, _UP_LOG2 = np.float32(2.0**23), np.float32(23)
 _TWO, _NEAR, _NEAR_TANH = np.float32(2), np.float32(0.34), np.float32(0.625)
@@ -129,18 +148,36 @@ _NAN, _INFINITY = np.float32(np.nan), np.float32(np.inf)
 
 
 @njit(fastmath=AS_WRITTEN)
-def vlog(x):
-    """The natural logarithm, to about one unit in the last place; log 0 = -inf, below 0 NaN."""
+def _logarithm(x, of_e, of_2_high, of_2_low):
+    """log x, given what those of e and of 2 are, that of 2 in two parts; log 0 = -inf, below 0 NaN."""
     least = vfill(_LEAST_NORMAL)
     raised = vwhere_less(x, least, x * vfill(_UP), x)
     n = _exponent(raised) - vwhere_less(x, least, vfill(_UP_LOG2), vzero())
     f = _mantissa(raised) - vfill(_ONE)
     p = vpolynomial(_P, f)
-    tail = vfma(f * f, vfma(p, f, vfill(-_HALF)), n * vfill(_LOG2_LOW))
-    y = vfma(n, vfill(_LOG2_HIGH), f + tail)
+    tail = vfma(f * f, vfma(p, f, vfill(-_HALF)), f)
+    y = vfma(n, vfill(of_2_high), vfma(tail, vfill(of_e), n * vfill(of_2_low)))
     y = vwhere_less(vzero(), x, y, vfill(_NAN))  # below 0, and NaN
     y = vwhere(vequal(x, vzero()), vfill(-_INFINITY), y)
     return vwhere_less(vfill(_GREATEST), x, x, y)
+
+
+@njit(fastmath=AS_WRITTEN)
+def vlog(x):
+    """The natural logarithm, to about one unit in the last place."""
+    return _logarithm(x, _ONE, _LOG2_HIGH, _LOG2_LOW)
+
+
+@njit(fastmath=AS_WRITTEN)
+def vlog2(x):
+    """The logarithm to base 2, exact where it is an integer."""
+    return _logarithm(x, _LOG2_E, _ONE, _ZERO)
+
+
+@njit(fastmath=AS_WRITTEN)
+def vlog10(x):
+    """The logarithm to base 10."""
+    return _logarithm(x, _LOG10_E, _LOG10_2_HIGH, _LOG10_2_LOW)
 
 
 @njit(fastmath=AS_WRITTEN)

@@ -8,6 +8,7 @@ from .functions import (
     vceil,
     vequal,
     vexp,
+    vexp2,
     vexpm1,
     vfirst,
     vfloor,
@@ -15,6 +16,8 @@ from .functions import (
     vless_equal,
     vlog,
     vlog1p,
+    vlog2,
+    vlog10,
     vnormal_cdf,
     vsoftplus,
     vtanh,
@@ -25,6 +28,7 @@ from .launch import doubles, floats, integer
 from .packing import load_vector
 from .simd import LANES, vabs, vbroadcast, vfill, vload_back, vround, vsigmoid, vsqrt, vsum, vzero
 from .streaming import cut, end, put_vector
+from .trigonometry import vacos, vasin, vatan, vatan2, vatanh, vcopysign, vcos, vcosh, vsin, vsinh, vtan
 
 BLOCK = 1024  # entries that are added up in float32; the sums of blocks in float64
 
@@ -46,10 +50,19 @@ __all__ = [
     "put_vector",
     "task",
     "vabs",
+    "vacos",
+    "vasin",
+    "vatan",
+    "vatan2",
+    "vatanh",
     "vbroadcast",
     "vceil",
+    "vcopysign",
+    "vcos",
+    "vcosh",
     "vequal",
     "vexp",
+    "vexp2",
     "vexpm1",
     "vfill",
     "vfirst",
@@ -59,12 +72,17 @@ __all__ = [
     "vload_back",
     "vlog",
     "vlog1p",
+    "vlog2",
+    "vlog10",
     "vnormal_cdf",
     "vround",
     "vsigmoid",
+    "vsin",
+    "vsinh",
     "vsoftplus",
     "vsqrt",
     "vsum",
+    "vtan",
     "vtanh",
     "vtrunc",
     "vwhere",

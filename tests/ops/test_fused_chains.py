@@ -347,7 +347,7 @@ def test_what_cannot_be_fused_says_so():
     outside = tg.tensor([3.0, 4.0])
     for function, message in (
         (lambda x: tg.sum(x), "sum cannot be fused"),
-        (lambda x: tg.sin(x), "sin cannot be fused: it has no formula"),
+        (lambda x: tg.asinh(x), "asinh cannot be fused: it has no formula"),
         (lambda x: x.reshape(1, 2), "reshape cannot be fused"),
         (lambda x: x * x.shape[0], "only elementwise"),
         (lambda x: tg.exp(0.5), "made of its arguments"),
@@ -397,7 +397,7 @@ def test_a_chain_of_few_entries_is_a_kernel_call_like_any_other(arity, monkeypat
 def test_a_symbol_does_not_get_out():
     """After a function that could not be traced, operations compute again."""
     with pytest.raises(TypeError):
-        fused(lambda x: tg.sin(x))(tg.tensor([1.0]))
+        fused(lambda x: tg.asinh(x))(tg.tensor([1.0]))
     assert float(Tensor(np.ones(1)) + 1) == 2
 
 

@@ -153,7 +153,7 @@ def exp(x: Any) -> Any:
     return xp(x).exp(as_float(x))
 
 
-@operation(x=lambda g, y: g * (y * math.log(2)), elementwise=True)
+@operation(x=lambda g, y: g * (y * math.log(2)), elementwise=True, scalar="exp2(x)")
 @quiet
 def exp2(x: Any) -> Any:
     """2^x."""
@@ -181,14 +181,14 @@ def log1p(x: Any) -> Any:
     return xp(x).log1p(as_float(x))
 
 
-@operation(x=lambda g, x: g / (x * math.log(2)), elementwise=True)
+@operation(x=lambda g, x: g / (x * math.log(2)), elementwise=True, scalar="log2(x)")
 @quiet
 def log2(x: Any) -> Any:
     """The logarithm to base 2."""
     return xp(x).log2(as_float(x))
 
 
-@operation(x=lambda g, x: g / (x * math.log(10)), elementwise=True)
+@operation(x=lambda g, x: g / (x * math.log(10)), elementwise=True, scalar="log10(x)")
 @quiet
 def log10(x: Any) -> Any:
     """The logarithm to base 10."""
@@ -349,7 +349,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     return xp(x).clip(x, min, max)
 
 
-@operation(a=lambda g, y, a: g * sign(a) * sign(y), b=lambda g: _zero(g), elementwise=True)
+@operation(a=lambda g, y, a: g * sign(a) * sign(y), b=lambda g: _zero(g), elementwise=True, scalar="copysign(a, b)")
 def copysign(a: Any, b: Any) -> Any:
     """|a| with the sign of b."""
     return (xp(a) if hasattr(a, "dtype") else xp(b)).copysign(a, b)

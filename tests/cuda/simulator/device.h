@@ -28,8 +28,10 @@ inline float2 make_float2(float x, float y) { return {x, y}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 // In CUDA these are overloaded in the global namespace; C's own are of double alone.
-using std::abs, std::ceil, std::erf, std::erfc, std::exp, std::expm1, std::floor, std::fma, std::fmax, std::fmin;
-using std::isfinite, std::isinf, std::isnan, std::log, std::log1p, std::max, std::min, std::pow, std::sqrt, std::tanh;
+using std::abs, std::acos, std::asin, std::atan, std::atan2, std::atanh, std::ceil, std::copysign, std::cos, std::cosh;
+using std::erf, std::erfc, std::exp, std::exp2, std::expm1, std::floor, std::fma, std::fmax, std::fmin, std::log10;
+using std::isfinite, std::isinf, std::isnan, std::log, std::log1p, std::log2, std::max, std::min, std::pow, std::sin;
+using std::sinh, std::sqrt, std::tan, std::tanh;
 
 #undef INFINITY  // NVRTC has no <math.h>
 #undef NAN
