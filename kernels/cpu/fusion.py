@@ -142,13 +142,15 @@ def work(block, part, parts):
     entries = outer * middle * columns
     for piece in range(pieces * part // parts, pieces * (part + 1) // parts):
         at, stop = {begin}
-        while at < stop:
-            row, first = at // columns, at % columns
-            i, j, at = row // middle, row % middle, at - first
+        row, first = at // columns, at % columns
+        i, j, at = row // middle, row % middle, at - first
+        while at + first < stop:
             last = min(columns, stop - at)
 {row}
 {loop}
-            at += columns
+            at, first, j = at + columns, 0, j + 1
+            if j == middle:
+                i, j = i + 1, 0
 {end}
 """
 _MAP = """\

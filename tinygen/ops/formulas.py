@@ -39,9 +39,14 @@ def power(a: Any, b: Any) -> Any:
 
 
 def clip(x: Any, min: Any, max: Any) -> Any:
-    """x within its bounds, of which None is none; where they cross, max wins; NaN in any of them gives NaN."""
-    above = x if min is None else parse("where(x > min, x, where(x == x, min, x))", {"x": x, "min": min})
-    return above if max is None else parse("where(x < max, x, where(x == x, max, x))", {"x": above, "max": max})
+    """x within its bounds, of which None is none; where they cross, max wins; NaN in any of them gives NaN: whether
+    they are numbers is asked apart from x, which of single bounds is once for all entries."""
+    names = {"x": x, "min": min, "max": max}
+    given = [name for name in ("min", "max") if names[name] is not None]
+    for bound in given:
+        names["x"] = parse({"min": "where(x < min, min, x)", "max": "where(max < x, max, x)"}[bound], names)
+    numbers = " * ".join(f"({bound} == {bound})" for bound in given)
+    return parse(f"where({numbers}, x, {' + '.join(given)})", names) if given else x
 
 
 def hypot(a: Any, b: Any) -> Any:
