@@ -70,8 +70,8 @@ def _is_subtype(typing: Any, kind: Any, of: Any) -> Any:
 
 
 @intrinsic
-def _integer(typing: Any, item: Any) -> Any:
-    """The integer that the object at an address is, or 0; and whether it is one."""
+def integer_of(typing: Any, item: Any) -> Any:
+    """The integer that the object at an address is, and whether it is one."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         api = context.get_python_api(builder)
@@ -88,6 +88,7 @@ def _integer(typing: Any, item: Any) -> Any:
 
 @njit()
 def _enter(item, array_type, block, at):
+    """Whether it is one of the things that a task can be given."""
     kind = word(item + _TYPE)
     if _is_subtype(kind, array_type):
         size, sizes = 1, word(item + _SIZES)
@@ -97,16 +98,17 @@ def _enter(item, array_type, block, at):
     elif _is_subtype(kind, _float_type()):
         block[at], block[at + 1] = word(item + _VALUE), 1
     else:
-        value, known = _integer(item)
-        if not known:
-            raise TypeError("a task is given arrays, integers, floats, and tuples of these")
+        value, known = integer_of(item)
         block[at], block[at + 1] = value, 0
+        return known
+    return True
 
 
 @njit()
 def table(arguments, array_type):
     """A table of the arguments in the tuple at an address, two numbers for each: address and size of an array; an
-    integer and 0; the bits of a float and 1. In place of a tuple among them stand its entries.
+    integer and 0; the bits of a float and 1. In place of a tuple among them stand its entries. And whether there is
+    nothing else among them.
 
     In machine code, since for tiny arrays the same in Python takes longer than all else that a launch does.
     """
@@ -115,14 +117,14 @@ def table(arguments, array_type):
         item = word(arguments + _ENTRIES + 8 * i)
         count += word(item + _LENGTH) if word(item + _TYPE) == _tuple_type() else 1
     block = np.empty(2 * count, np.intp)
-    at = 0
+    at, known = 0, True
     for i in range(word(arguments + _LENGTH)):
         item = word(arguments + _ENTRIES + 8 * i)
         if word(item + _TYPE) == _tuple_type():
             for j in range(word(item + _LENGTH)):
-                _enter(word(item + _ENTRIES + 8 * j), array_type, block, at)
+                known &= _enter(word(item + _ENTRIES + 8 * j), array_type, block, at)
                 at += 2
         else:
-            _enter(item, array_type, block, at)
+            known &= _enter(item, array_type, block, at)
             at += 2
-    return block
+    return block, known

@@ -18,6 +18,7 @@ import numba
 from numba import types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache, NullCache
+from numba.core.ccallback import CFunc
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
 
@@ -189,6 +190,23 @@ def routine(kinds: str, fastmath: Collection[str] = ()) -> Any:
         return called
 
     return made
+
+
+def c_function(
+    function: Any, result: Any, count: int, fastmath: Collection[str] = (), lacking: Callable[[], None] = lambda: None
+) -> Any:
+    """A function of `count` intp, compiled to one of C, which is at its `address`; kept on disk.
+
+    Args:
+        lacking: as in `once`.
+    """
+    options = {"fastmath": set(fastmath), "error_model": "numpy"}
+    compiled: Any = CFunc(function, ((types.intp,) * count, result), {}, options)
+    kept = compiled._cache = cache_of(function)
+    with uncollected(), once(kept, result(*[types.intp] * count), compiled._targetdescr.target_context, lacking):
+        load_routines(function)
+        compiled.compile()
+    return compiled
 
 
 def load_routines(function: Any) -> None:

@@ -13,12 +13,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.ccallback import CFunc
 from numba.np.ufunc import _internal  # type: ignore[attr-defined]
 
 from ..definitions.arithmetic import FEW
 from .arguments import word
-from .compiled import cache_of, uncollected
+from .compiled import c_function
 from .launch import task
 from .simd import intrinsic
 
@@ -94,12 +93,7 @@ def _loop(arrays, sizes, steps, plan):
 
 @cache
 def _compiled_loop() -> Any:
-    n = types.intp
-    compiled: Any = CFunc(_loop, ((n, n, n, n), types.void), {}, {"error_model": "numpy"})
-    compiled._cache = cache_of(_loop)
-    with uncollected():
-        compiled.compile()
-    return compiled
+    return c_function(_loop, types.void, 4)
 
 
 def are_few(a: Any, b: Any = None) -> bool:

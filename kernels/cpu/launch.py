@@ -17,13 +17,13 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import prange, types
-from numba.core.ccallback import CFunc
 from numba.np.arrayobj import make_array, populate_array
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu import ahead
-from tinygen.kernels.cpu.arguments import ARRAY, Arguments, table, word
-from tinygen.kernels.cpu.compiled import cache_of, load_routines, once, uncollected
+from tinygen.kernels.cpu.arguments import ARRAY, Arguments, integer_of, table, word
+from tinygen.kernels.cpu.built_in import built_in, none, type_error
+from tinygen.kernels.cpu.compiled import c_function, cache_of
 from tinygen.kernels.cpu.simd import FASTMATH, intrinsic
 
 _INT = ir.IntType(64)
@@ -71,16 +71,9 @@ class task:
     @cached_property
     def address(self) -> int:
         """Where the machine code is."""
-        signature = types.void(types.intp, types.intp, types.intp)
-        options = {"fastmath": self.fastmath, "error_model": "numpy"}
-        compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
-        kept = compiled._cache = cache_of(self.function)
-        context = compiled._targetdescr.target_context
-        with uncollected(), once(kept, signature, context, lambda: ahead.announce(self.name)):
-            load_routines(self.function)
-            compiled.compile()
-        self.kept = compiled
-        return compiled.address  # type: ignore[no-any-return]
+        lacking = lambda: ahead.announce(self.name)
+        self.kept = c_function(self.function, types.void, 3, self.fastmath, lacking)
+        return self.kept.address  # type: ignore[no-any-return]
 
     @cached_property
     def stages(self) -> int:
@@ -105,24 +98,40 @@ def _call(typing: Any, address: Any, block: Any, part: Any, parts: Any) -> Any:
     return types.void(n, block, n, n), build
 
 
+_NOT_THESE = "a task is given arrays, integers, floats, and tuples of these"
+_refuse = type_error(_NOT_THESE)
+
+
 @njit(parallel=True)
 def _launch(stages, arguments, array_type, parts):
-    block = table(arguments, array_type)
+    block, known = table(arguments, array_type)
+    if not known:
+        raise TypeError(_NOT_THESE)
     for stage in range(word(stages)):
         address = word(stages + 8 * (stage + 1))
         for part in prange(parts):
             _call(address, block, part, parts)
 
 
-@njit
-def _launch_here(stages, arguments, array_type):
-    block = table(arguments, array_type)
+_launch._cache = cache_of(_launch.py_func)
+
+
+def _here(array_type, given, count):
+    """A built-in function of where the stages are and of a tuple of arguments: all of it on the thread that asks."""
+    stages, _ = integer_of(word(given))
+    block, known = table(word(given + 8), array_type)
+    if not known:
+        return _refuse()
     for stage in range(word(stages)):
         _call(word(stages + 8 * (stage + 1)), block, 0, 1)
+    return none()
 
 
-for _function in (_launch, _launch_here):
-    _function._cache = cache_of(_function.py_func)
+def _launch_here(stages: int, arguments: Arguments) -> None:
+    """The first time; from then on the built-in function."""
+    global _launch_here
+    _launch_here = built_in(_here, np.ndarray)
+    _launch_here(stages, arguments)
 
 
 _turn = Lock()
@@ -150,7 +159,7 @@ def launch(work: task, parts: int, *arguments: NDArray[Any] | float | Arguments)
     with the distances of its rows among the other arguments.
     """
     if parts == 1:  # no parallel region: it would wake every thread
-        _launch_here(work.stages, id(arguments), ARRAY)
+        _launch_here(work.stages, arguments)
     else:
         _parallel(work.stages, id(arguments), ARRAY, parts)
 
