@@ -9,7 +9,7 @@ Held to it by tests/kernels/test_pooling.py.
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -26,7 +26,7 @@ from .simd import FLOATS, LANES, address, first_lanes, intrinsic, llvm_call, spl
 from .threads import thread_count
 
 Array = NDArray[Any]
-_FLOAT = np.dtype(np.float32)
+_FLOAT, _BYTE = np.dtype(np.float32), np.dtype(np.uint8)
 _ZERO, _ONE, _LEAST = np.float32(0), np.float32(1), np.float32(-np.inf)
 _OFFSETS = 256  # that a byte can tell apart
 _AHEAD = 2048  # floats between what is read and what is fetched from memory meanwhile
@@ -190,34 +190,47 @@ def _seen_by(size: int, windows: int, kernel: int, stride: int, padding: int) ->
     return np.stack([first, np.maximum(last + 1, first)], axis=1).reshape(-1)
 
 
-Tables = tuple[tuple[int, ...], Arguments]  # the sizes of the result, in the order of memory; what tasks are told
+class _Plan(NamedTuple):
+    """What images of one shape are given to a task with."""
+
+    strides: tuple[int, ...]  # of these, (N, C, H, W), where the channels come last in memory
+    made: tuple[int, ...]  # the sizes of the result, in the order of memory
+    numbers: Arguments  # what tasks are told
+
+
+def _plan(shape: tuple[int, ...], size: Pair, rows: Array, columns: Array, *rest: int) -> _Plan:
+    """`size`: the result's; then what tasks are told beside height, width and channels."""
+    n, channels, height, width = shape
+    row = 4 * width * channels
+    strides = height * row, 4, row, 4 * channels
+    return _Plan(strides, (n, *size, channels), (rows, columns, height, width, channels, *rest))
 
 
 @lru_cache(maxsize=256)
-def _of_windows(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair) -> Tables:
+def _of_windows(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair) -> _Plan:
     """Of images of `shape`."""
-    n, channels, *size = shape
-    count = definition.windows((size[0], size[1]), kernel, stride, padding)
+    size = shape[2], shape[3]
+    count = definition.windows(size, kernel, stride, padding)
     rows, columns = (_windows(*axis) for axis in zip(size, count, kernel, stride, padding))
-    return (n, *count, channels), (rows, columns, *size, channels, kernel[1], *stride, *padding)
+    return _plan(shape, count, rows, columns, kernel[1], *stride, *padding)
 
 
 @lru_cache(maxsize=256)
-def _of_pixels(shape: tuple[int, ...], size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Tables:
+def _of_pixels(shape: tuple[int, ...], size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> _Plan:
     """Of images of `size`, from one number of `shape` for each window."""
-    n, channels, *count = shape
-    rows, columns = (_seen_by(*axis) for axis in zip(size, count, kernel, stride, padding))
-    return (n, *size, channels), (rows, columns, *count, channels, kernel[1], *stride, *padding)
+    rows, columns = (_seen_by(*axis) for axis in zip(size, shape[2:], kernel, stride, padding))
+    return _plan(shape, size, rows, columns, kernel[1], *stride, *padding)
 
 
-def _channels_last(x: Array) -> Array:
-    """Images (N, C, H, W) as (N, H, W, C), contiguous."""
-    return in_order(x.transpose(0, 2, 3, 1))
+def _channels_last(x: Array, plan: _Plan) -> Array:
+    """Images (N, C, H, W) as they are where the memory is (N, H, W, C), else copied to such."""
+    return x if x.strides == plan.strides else in_order(x.transpose(0, 2, 3, 1))
 
 
-def _summed(x: Array, scale: float, shape: tuple[int, ...], numbers: Arguments) -> Array:
-    y = np.empty(shape, _FLOAT)
-    launch(_sum_rectangles, thread_count(x.size + y.size, LARGE), _channels_last(x), y, scale, numbers)
+def _summed(x: Array, scale: float, plan: _Plan) -> Array:
+    y = np.empty(plan.made, _FLOAT)
+    parts = thread_count(x.size + y.size, LARGE)
+    launch(_sum_rectangles, parts, _channels_last(x, plan), y, scale, plan.numbers)
     return y.transpose(0, 3, 1, 2)
 
 
@@ -225,14 +238,14 @@ def sum_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, scale: floa
     """The sum of every window of images (N, C, H, W), times `scale`; see the definition."""
     if x.dtype != _FLOAT or not x.size:
         return definition.sum_windows(x, kernel, stride, padding, scale)
-    return _summed(x, scale, *_of_windows(x.shape, kernel, stride, padding))
+    return _summed(x, scale, _of_windows(x.shape, kernel, stride, padding))
 
 
 def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair, scale: float = 1.0) -> Array:
     """Each entry of g (N, C, OH, OW), times `scale`, added at every place of its window; see the definition."""
     if g.dtype != _FLOAT or not g.size:
         return definition.spread_windows(g, size, kernel, stride, padding, scale)
-    return _summed(g, scale, *_of_pixels(g.shape, size, kernel, stride, padding))
+    return _summed(g, scale, _of_pixels(g.shape, size, kernel, stride, padding))
 
 
 # ---- maxima
@@ -242,9 +255,9 @@ def max_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: P
     """The largest entry of every window of images (N, C, H, W), and which of its offsets; see the definition."""
     if x.dtype != _FLOAT or not x.size or dilation != (1, 1) or kernel[0] * kernel[1] > _OFFSETS:
         return definition.max_windows(x, kernel, stride, padding, dilation)
-    shape, numbers = _of_windows(x.shape, kernel, stride, padding)
-    y, which = np.empty(shape, _FLOAT), np.empty(shape, np.uint8)
-    launch(_max_rectangles, thread_count(x.size, LARGE), _channels_last(x), y, which, numbers)
+    plan = _of_windows(x.shape, kernel, stride, padding)
+    y, which = np.empty(plan.made, _FLOAT), np.empty(plan.made, _BYTE)
+    launch(_max_rectangles, thread_count(x.size, LARGE), _channels_last(x, plan), y, which, plan.numbers)
     return y.transpose(0, 3, 1, 2), which.transpose(0, 3, 1, 2)
 
 
@@ -253,10 +266,10 @@ def place_chosen(
 ) -> Array:
     """Each entry of g (N, C, OH, OW) added at the offset `which` of its window; see the definition."""
     chosen = which.transpose(0, 2, 3, 1)
-    suits = dilation == (1, 1) and chosen.dtype == np.uint8 and chosen.flags.c_contiguous and which.shape == g.shape
+    suits = dilation == (1, 1) and chosen.dtype == _BYTE and chosen.flags.c_contiguous and which.shape == g.shape
     if g.dtype != _FLOAT or not g.size or not suits:
         return definition.place_chosen(g, which, size, kernel, stride, padding, dilation)
-    shape, numbers = _of_pixels(g.shape, size, kernel, stride, padding)
-    y = np.empty(shape, _FLOAT)
-    launch(_place_chosen, thread_count(y.size, LARGE), _channels_last(g), chosen, y, numbers)
+    plan = _of_pixels(g.shape, size, kernel, stride, padding)
+    y = np.empty(plan.made, _FLOAT)
+    launch(_place_chosen, thread_count(y.size, LARGE), _channels_last(g, plan), chosen, y, plan.numbers)
     return y.transpose(0, 3, 1, 2)

@@ -6,6 +6,7 @@ strides and row lengths by tests/kernels/test_softmax.py.
 """
 
 import math
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -181,17 +182,19 @@ def _launch_rows(kernel: task, x: Array, *arrays: Array) -> None:
     launch(kernel, thread_count(x.size, _SERIAL), *arrays, x.size // size, size)
 
 
+@lru_cache(maxsize=1024)
+def _sizes(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """What is ahead of `axis`, along it, and behind it, if there is more than one."""
+    axis = range(len(shape))[axis]
+    behind = prod(shape[axis + 1 :])
+    return (prod(shape[:axis]), shape[axis], *([behind] if behind > 1 else []))
+
+
 def _along(of_rows: task, of_columns: task, axis: int, *given: Array) -> Array:
-    """What a kernel makes of arrays of one shape along `axis`: of their rows, or of columns side by side."""
+    """What a kernel makes of contiguous arrays of one shape along `axis`: of their rows, or of columns side by side."""
     first = given[0]
-    y = np.empty(first.shape, FLOAT)
-    arrays = (*map(_contiguous, given), y)
-    if axis in (-1, first.ndim - 1):
-        _launch_rows(of_rows, first, *arrays)
-    else:
-        axis %= first.ndim
-        sizes = (prod(first.shape[:axis]), first.shape[axis], prod(first.shape[axis + 1 :]))
-        launch(of_columns, thread_count(first.size, _SERIAL), *arrays, *sizes)
+    y, sizes = np.empty(first.shape, FLOAT), _sizes(first.shape, axis)
+    launch(of_rows if len(sizes) == 2 else of_columns, thread_count(first.size, _SERIAL), *given, y, sizes)
     return y
 
 
@@ -204,28 +207,28 @@ def softmax(x: Array, axis: int) -> Array:
     """exp(x) normalised to sum 1 along `axis`; same shape as x."""
     if x.dtype != FLOAT or x.size == 0:
         return definition.softmax(x, axis)
-    return _along(_softmax, softmax_columns, axis, x)
+    return _along(_softmax, softmax_columns, axis, _contiguous(x))
 
 
 def softmax_backward(g: Array, y: Array, axis: int) -> Array:
     """Gradient of softmax at its output y for the cotangent g."""
     if not _fit(g, y):
         return definition.softmax_backward(g, y, axis)
-    return _along(_softmax_backward, softmax_backward_columns, axis, g, y)
+    return _along(_softmax_backward, softmax_backward_columns, axis, _contiguous(g), _contiguous(y))
 
 
 def log_softmax(x: Array, axis: int) -> Array:
     """x - log sum exp(x) along `axis`; same shape as x."""
     if x.dtype != FLOAT or x.size == 0:
         return definition.log_softmax(x, axis)
-    return _along(_log_softmax, log_softmax_columns, axis, x)
+    return _along(_log_softmax, log_softmax_columns, axis, _contiguous(x))
 
 
 def log_softmax_backward(g: Array, y: Array, axis: int) -> Array:
     """Gradient of log_softmax at its output y for the cotangent g."""
     if not _fit(g, y):
         return definition.log_softmax_backward(g, y, axis)
-    return _along(_log_softmax_backward, log_softmax_backward_columns, axis, g, y)
+    return _along(_log_softmax_backward, log_softmax_backward_columns, axis, _contiguous(g), _contiguous(y))
 
 
 def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:

@@ -105,12 +105,13 @@ def _geometry(
 
 
 def _checked(who: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
-    floating(who, x)
+    array = x._data
+    floating(who, array)
     try:
-        return _geometry(who, x.shape, kernel_size, stride, padding, dilation)
+        return _geometry(who, array.shape, kernel_size, stride, padding, dilation)
     except TypeError:  # a list cannot be looked up
         given = [tuple(v) if isinstance(v, list) else v for v in (kernel_size, stride, padding, dilation)]
-        return _geometry(who, x.shape, *given)
+        return _geometry(who, array.shape, *given)
 
 
 def max_pool2d(
