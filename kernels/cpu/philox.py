@@ -47,29 +47,29 @@ _MANTISSA, _HALF_EXPONENT = np.int64(2**52 - 1), np.int64(1022 << 52)
 def philox_bits(key: tuple[int, int], counter: int, n: int) -> NDArray[np.uint32]:
     """`n` random 32-bit words; see the definition."""
     pairs = np.empty(-(-n // 2), np.uint64)
-    _run(_bits, key, counter, pairs)
+    _run(_bits, key, counter, pairs, 1)
     return pairs.astype("<u8", copy=False).view(np.uint32)[:n]
 
 
 def philox_uniform(key: tuple[int, int], counter: int, n: int, dtype: DTypeLike) -> NDArray[np.floating]:
     """`n` uniforms in [0, 1); see the definition."""
     out = np.empty(n, dtype)
-    _run(_uniform[out.dtype.char], key, counter, out)
+    _run(_uniform[out.dtype.char], key, counter, out, 1)
     return out
 
 
 def philox_normal(key: tuple[int, int], counter: int, n: int, dtype: DTypeLike) -> NDArray[np.floating]:
     """`n` standard normals; see the definition."""
     out = np.empty(n, dtype)
-    _run(_normal[out.dtype.char], key, counter, out)
+    _run(_normal[out.dtype.char], key, counter, out, 4)
     return out
 
 
-def _run(work: task, key: tuple[int, int], counter: int, out: NDArray[Any]) -> None:
+def _run(work: task, key: tuple[int, int], counter: int, out: NDArray[Any], buffers: int) -> None:
+    """With so many buffers of a chunk for each thread."""
     parts = thread_count(out.size, SERIAL)
     start = np.array([*key, counter & (2**64 - 1), (counter >> 64) & (2**64 - 1)], np.uint64)
-    pairs, probabilities, radii, places = np.empty((4, parts * CHUNK))  # a chunk for each thread
-    launch(work, parts, start, out, pairs, probabilities, radii, places)
+    launch(work, parts, start, out, *np.empty((buffers, parts * CHUNK)))
 
 
 def _reinterpret(source: Any, target: Any) -> Any:
