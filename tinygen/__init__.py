@@ -39,7 +39,7 @@ if _typing.TYPE_CHECKING:  # to a type checker a room is there once it is import
 else:
 
     def __getattr__(name: str) -> _typing.Any:
-        """What is imported when first asked for: rooms as in `tg.testing.gradcheck`; `profile`; the dtype `bfloat16`."""
+        """What is imported when first asked for: rooms (`tg.testing.gradcheck`), `profile`, the dtype `bfloat16`."""
         if name == "bfloat16":
             from tinygen.kernels.array_module import bfloat16
 
