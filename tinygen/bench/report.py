@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,7 @@ class Report(Section):
         words = [*([f"`{command}`\n"] if command else []), f"{about}.\n", f"{self.title}.\n", *sections]
         write_atomically(paths[0], "\n".join([*words, f"![{self.name}]({paths[2].name})\n"]))
         content = {"command": command, "machine": machine, "title": self.title, **self.content}
-        write_atomically(paths[1], json.dumps(content, indent=1))
+        write_atomically(paths[1], re.sub(r"\n {4,}", " ", json.dumps(content, indent=1)))  # a row is a line, or two
         with replacing(paths[2]) as temporary:
             picture(temporary, self.draw, self.height)
         return paths

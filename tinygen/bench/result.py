@@ -56,6 +56,11 @@ class Ratio(NamedTuple):
         return f"{self.middle:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
+def _to_four_digits(value: float) -> float:
+    """No measurement has more."""
+    return float(f"{value:.4g}")
+
+
 @dataclass
 class Row:
     """One case: samples of each library that computes it rightly, and why the others do not."""
@@ -84,12 +89,13 @@ class Row:
         """Everything that a later comparison needs."""
         entry: dict[str, Any] = {"case": self.case, "wrong": self.wrong, "libraries": {}}
         for name, samples in self.samples.items():
+            ratio = self.ratio(first, name)
             entry["libraries"][name] = {
-                f"median_{unit.name}": samples.middle * unit.scale,
-                f"quartiles_{unit.name}": [t * unit.scale for t in samples.quartiles],
+                f"median_{unit.name}": _to_four_digits(samples.middle * unit.scale),
+                f"quartiles_{unit.name}": [_to_four_digits(t * unit.scale) for t in samples.quartiles],
                 "samples": len(samples.values),
                 "disturbed": samples.disturbed,
-                f"{first}_over_this": self.ratio(first, name),
+                f"{first}_over_this": ratio and tuple(map(_to_four_digits, ratio)),
             }
         return entry
 
