@@ -79,15 +79,15 @@ def scaled_dot_product_attention(
         TypeError: dtypes that differ.
     """
     q, k, v = operands("scaled_dot_product_attention", as_tensor(q), as_tensor(k), as_tensor(v))
-    floating("scaled_dot_product_attention", q)
-    of_q, of_k, of_v = q.shape, k.shape, v.shape
+    floating("scaled_dot_product_attention", q._data)
+    of_q, of_k, of_v = q._data.shape, k._data.shape, v._data.shape
     fits = len(of_q) == len(of_k) > 1 and of_q[-1] == of_k[-1]
     if not fits or of_k[:-1] != of_v[:-1] or of_q[:-2] != of_k[:-2]:
         raise ValueError(
             f"scaled_dot_product_attention: q {of_q}, k {of_k} and v {of_v} do not fit: "
             "(..., T, d), (..., S, d) and (..., S, e) with equal leading sizes are needed"
         )
-    scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
+    scale = 1.0 / math.sqrt(of_q[-1]) if scale is None else float(scale)
     mask = None if attn_mask is None else as_tensor(attn_mask)
     if mask is not None:
         if mask.dtype.kind in "iu":
@@ -95,7 +95,7 @@ def scaled_dot_product_attention(
                 "scaled_dot_product_attention: a mask is boolean (True: may attend) or floating (added to the scores), "
                 f"not {mask.dtype}"
             )
-        whole = (*q.shape[:-1], k.shape[-2])
+        whole = (*of_q[:-1], of_k[-2])
         try:
             fits = np.broadcast_shapes(mask.shape, whole) == whole
         except ValueError:

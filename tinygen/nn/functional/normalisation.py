@@ -5,7 +5,6 @@ Held by tinygen.checks.engine (41), tests/nn/test_normalisation_layers.py and te
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,27 +19,32 @@ from tinygen.parallel import average, batch_norm_of_all, share
 from tinygen.tensor import ArrayLike, Tensor
 
 Optional = ArrayLike | None
-Shape = tuple[int, ...]
 
 
 def _tensor(x: Optional) -> Tensor | None:
-    return None if x is None else as_tensor(x)
-
-
-@lru_cache(maxsize=1024)
-def _check_channels(who: str, x: Shape, *parameters: Shape | None) -> None:
-    """ValueError unless each of the running mean and variance, weight and bias, if it is there, is (C,) for x
-    (N, C, ...). Looked at once for each combination of shapes."""
-    if len(x) < 2:
-        raise ValueError(f"{who}: x must be (N, C, ...), found shape {x}")
-    for name, shape in zip(("running_mean", "running_var", "weight", "bias"), parameters):
-        if shape is not None and shape != x[1:2]:
-            raise ValueError(f"{who}: {name} has shape {shape}, x of shape {x} needs {x[1:2]}")
+    return x if x is None or isinstance(x, Tensor) else as_tensor(x)
 
 
 def _per_channel(who: str, x: Tensor, *parameters: Tensor | None) -> None:
-    """Whether these fit, their dtypes too."""
-    _check_channels(who, x.shape, *[None if p is None else p.shape for p in parameters])
+    """Whether the running mean and variance, weight and bias, those that are there, fit x (N, C, ...).
+
+    Raises:
+        ValueError: they are not (C,).
+        TypeError: dtypes that differ, or are not floating.
+    """
+    array = x._data
+    dtype, shape, channels = array.dtype, array.shape, array.shape[1:2]
+    for p in parameters:
+        if p is not None and (p._data.shape != channels or p._data.dtype is not dtype):
+            break
+    else:
+        if dtype.kind == "f" and channels:  # nearly always
+            return
+    if not channels:
+        raise ValueError(f"{who}: x must be (N, C, ...), found shape {shape}")
+    for name, p in zip(("running_mean", "running_var", "weight", "bias"), parameters):
+        if p is not None and p.shape != channels:
+            raise ValueError(f"{who}: {name} has shape {p.shape}, x of shape {shape} needs {channels}")
     floating(who, x)
     same_dtype(who, x, *parameters)
 

@@ -15,7 +15,7 @@ from tinygen.device import transfer
 from tinygen.ops.convolution import Pair, pair
 from tinygen.ops.indexing import taken
 from tinygen.ops.linalg import floating, matmul
-from tinygen.ops.manipulation import as_tensor, matrix_transpose
+from tinygen.ops.manipulation import as_tensor
 from tinygen.ops.pooling import spread_windows
 from tinygen.tensor import ArrayLike, Tensor
 
@@ -39,7 +39,7 @@ def _sizes(shape: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[Pair, 
 @lru_cache(maxsize=256)
 def _plan(shape: tuple[int, ...], dtype: Any, size: Any, scale_factor: Any, mode: str, align_corners: bool) -> Any:
     """What is found once for each shape: (size, factors) where each entry is repeated so many times; else for each axis
-    the places that are taken or, for mode "bilinear", the matrix that interpolates."""
+    the places that are taken or, for mode "bilinear", the matrix that interpolates, that of the columns transposed."""
     if len(shape) != 4:
         raise ValueError(f"interpolate: images (N, C, H, W) are needed, found shape {shape}")
     if mode not in ("nearest", "bilinear"):
@@ -49,7 +49,8 @@ def _plan(shape: tuple[int, ...], dtype: Any, size: Any, scale_factor: Any, mode
     target, apart = _sizes(shape, size, scale_factor)
     each = list(zip(shape[2:], target, apart))
     if mode == "bilinear":
-        return [_weights(n, m, step, align_corners, dtype) for n, m, step in each]
+        rows, columns = (_weights(n, m, step, align_corners, dtype) for n, m, step in each)
+        return rows, columns.T
     if all(m % n == 0 and step == n / m for n, m, step in each):
         return target, tuple(m // n for n, m, _ in each)
     return [np.minimum((np.arange(m) * step).astype(np.int64), n - 1) for n, m, step in each]
@@ -90,12 +91,13 @@ def interpolate(
         ValueError: an unknown mode, both or none of size and scale_factor, or sizes below 1.
     """
     x = as_tensor(x)
+    array, device = x._data, x.device
     given = [tuple(v) if isinstance(v, list) else v for v in (size, scale_factor)]
-    vertical, horizontal = _plan(x.shape, x.dtype, *given, mode, align_corners)
+    vertical, horizontal = _plan(array.shape, array.dtype, *given, mode, align_corners)
     if isinstance(vertical, tuple):
         return spread_windows(x, vertical, horizontal, horizontal, (0, 0))
-    rows, columns = (Tensor(transfer(found, x.device)) for found in (vertical, horizontal))
+    rows, columns = Tensor(transfer(vertical, device)), Tensor(transfer(horizontal, device))
     if mode == "nearest":
         return taken(taken(x, rows, 2), columns, 3)
-    floating("interpolate", x)
-    return matmul(matmul(rows, x), matrix_transpose(columns))
+    floating("interpolate", array)
+    return matmul(matmul(rows, x), columns)
