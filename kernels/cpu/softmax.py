@@ -15,7 +15,7 @@ import numpy as np
 from ..definitions import softmax as definition
 from ..definitions.shapes import check_shape
 from .compiled import njit
-from .launch import floats, integer, integers, launch, task
+from .launch import doubles, floats, integer, integers, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
@@ -154,14 +154,19 @@ def _log_softmax_backward(block, part, parts):
 
 @task
 def _cross_entropy(block, part, parts):
-    """Arguments: x (rows, size), target, loss, lse (rows,), outside (1,); rows, size."""
+    """Arguments: x (rows, size), target, loss, lse (rows,), sums (parts,), of the losses of each part, NaN where a
+    class is outside; rows, size."""
     x, target, loss, lse = floats(block, 0), integers(block, 1), floats(block, 2), floats(block, 3)
-    outside, rows, size = integers(block, 4), integer(block, 5), integer(block, 6)
+    sums, rows, size = doubles(block, 4), integer(block, 5), integer(block, 6)
+    total = 0.0
     for row in range(rows * part // parts, rows * (part + 1) // parts):
         if 0 <= target[row] < size:
-            loss[row], lse[row] = _cross_entropy_row(x, row * size, row * size + size, target[row])
+            of_row, lse[row] = _cross_entropy_row(x, row * size, row * size + size, target[row])
+            loss[row] = of_row
+            total += of_row
         else:
-            outside[0] = 1
+            total = np.nan
+    sums[part] = total
 
 
 @task
@@ -174,12 +179,6 @@ def _cross_entropy_backward(block, part, parts):
             _cross_entropy_backward_row(x, dx, row * size, row * size + size, target[row], lse[row], g[row])
         else:
             outside[0] = 1
-
-
-def _launch_rows(kernel: task, x: Array, *arrays: Array) -> None:
-    """The kernel on `arrays`, in which the rows of x are what is worked on."""
-    size = x.shape[-1]
-    launch(kernel, thread_count(x.size, _SERIAL), *arrays, x.size // size, size)
 
 
 @lru_cache(maxsize=1024)
@@ -231,18 +230,21 @@ def log_softmax_backward(g: Array, y: Array, axis: int) -> Array:
     return _along(_log_softmax_backward, log_softmax_backward_columns, axis, _contiguous(g), _contiguous(y))
 
 
-def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
-    """-log softmax(logits)[target] of every row, in nats: (loss (N,), log-sum-exp (N,)).
+def cross_entropy(logits: Array, target: Array, share: float | None = None) -> tuple[Array, Array]:
+    """-log softmax(logits)[target] of every row, in nats: (loss (N,), log-sum-exp (N,)); or with a `share`, as a loss
+    that many times the sum of these, ().
 
     logits (N, C), target (N,) integers. ValueError names a target outside [0, C).
     """
     if not _usual(logits, target):
-        return definition.cross_entropy(logits, target)
-    loss, lse, outside = np.empty(target.shape, FLOAT), np.empty(target.shape, FLOAT), np.zeros(1, np.intp)
-    _launch_rows(_cross_entropy, logits, _contiguous(logits), _indices(target), loss, lse, outside)
-    if outside[0]:
+        return definition.cross_entropy(logits, target, share)
+    parts, shape = thread_count(logits.size, _SERIAL), logits.shape
+    loss, lse, sums = np.empty(shape[0], FLOAT), np.empty(shape[0], FLOAT), np.empty(parts)
+    launch(_cross_entropy, parts, _contiguous(logits), _indices(target), loss, lse, sums, shape)
+    total = sums[0] if parts == 1 else sums.sum()
+    if total != total:
         definition.check_targets(logits, target)
-    return loss, lse
+    return loss if share is None else np.asarray(total * share, FLOAT), lse
 
 
 def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -> Array:
@@ -253,7 +255,7 @@ def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -
     check_shape("cross_entropy_backward", "lse", lse, target.shape)
     dx, outside = np.empty(logits.shape, FLOAT), np.zeros(1, np.intp)
     arrays = _contiguous(g), _contiguous(logits), _indices(target), _contiguous(lse), dx, outside
-    _launch_rows(_cross_entropy_backward, logits, *arrays)
+    launch(_cross_entropy_backward, thread_count(logits.size, _SERIAL), *arrays, *logits.shape)
     if outside[0]:
         definition.check_targets(logits, target)
     return dx

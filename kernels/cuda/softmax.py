@@ -7,6 +7,7 @@ from typing import Any
 
 from ..definitions.softmax import check_targets
 from .launch import arithmetic, ceil_div, cupy, launch
+from .reduction import reduce_sum
 
 Array = Any
 
@@ -48,8 +49,9 @@ def log_softmax_backward(g: Array, y: Array, axis: int) -> Array:
     return _along("log_softmax_backward_rows", axis, g, y)
 
 
-def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
-    """-log softmax(logits)[target] of every row: (loss (N,), log-sum-exp (N,)).
+def cross_entropy(logits: Array, target: Array, share: float | None = None) -> tuple[Array, Array]:
+    """-log softmax(logits)[target] of every row: (loss (N,), log-sum-exp (N,)); or with a `share`, as a loss that many
+    times the sum of these, ().
 
     A target outside the classes raises ValueError, for which the host waits for the device.
     """
@@ -58,7 +60,7 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     loss, lse = (device.empty(target.shape, arithmetic(logits.dtype)) for _ in range(2))
     rows = device.ascontiguousarray(logits)
     _launch("cross_entropy_rows", logits.dtype, *logits.shape, rows, _indices(target), loss, lse)
-    return loss, lse
+    return loss if share is None else reduce_sum(loss, None, False) * share, lse
 
 
 def cross_entropy_backward(g: Array, logits: Array, target: Array, lse: Array) -> Array:

@@ -63,8 +63,9 @@ def check_targets(logits: Array, target: Array) -> None:
         raise ValueError(f"cross_entropy: class {wrong} is outside 0 to {logits.shape[1] - 1}")
 
 
-def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
-    """-log softmax(logits)[target] of every row, in nats: (loss (N,), log-sum-exp (N,)).
+def cross_entropy(logits: Array, target: Array, share: float | None = None) -> tuple[Array, Array]:
+    """-log softmax(logits)[target] of every row, in nats: (loss (N,), log-sum-exp (N,)); or with a `share`, as a loss
+    that many times the sum of these, ().
 
     logits (N, C), target (N,) integers in [0, C): ValueError names one outside.
     """
@@ -72,6 +73,7 @@ def cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     shifted, m, log_sum = _shifted(logits.astype(np.float64), 1)
     loss = log_sum[:, 0] - shifted[np.arange(len(target)), target]
     dtype = arithmetic(logits.dtype)
+    loss = loss if share is None else loss.sum() * share
     return loss.astype(dtype), (m + log_sum)[:, 0].astype(dtype)
 
 

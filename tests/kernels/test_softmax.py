@@ -61,6 +61,9 @@ def test_cross_entropy_equals_its_definition(kernels, problem, index):
     loss, lse = definition.cross_entropy(x, target)
     for a, b in zip(kernels.cross_entropy(x, target), (loss, lse), strict=True):
         agree(a, b, x.dtype, 1 + np.abs(b).max())
+    total, same = kernels.cross_entropy(x, target, 0.25)
+    agree(total, definition.cross_entropy(x, target, 0.25)[0], x.dtype, 1 + np.abs(loss).sum())
+    np.testing.assert_array_equal(same, kernels.cross_entropy(x, target)[1])
     expected = definition.cross_entropy_backward(g, x, target, lse)
     agree(kernels.cross_entropy_backward(g, x, target, lse), expected, x.dtype, 1 + np.abs(g).max())
 
@@ -186,6 +189,8 @@ def test_targets_that_are_no_classes_are_named(version):
         target = np.array([0, bad, 1])
         with pytest.raises(ValueError, match=f"class {bad} is outside 0 to 3"):
             version.cross_entropy(logits, target)
+        with pytest.raises(ValueError, match=f"class {bad} is outside 0 to 3"):
+            version.cross_entropy(logits, target, 0.5)
         with pytest.raises(ValueError, match=f"class {bad} is outside 0 to 3"):
             version.cross_entropy_backward(g, logits, target, zeros)
     with pytest.raises(TypeError, match="must hold integer classes, found dtype float64"):

@@ -51,5 +51,5 @@ def _cross_entropy_gradient(g: Any, logits: Any, target: Any, share: float | Non
 def cross_entropy_rows(logits: Any, target: Any, share: float | None = None) -> Any:
     """-log softmax(logits)[target] for each row of logits (N, C) with integer targets (N,); or `share` times the sum
     of these, ()."""
-    loss, lse = kernels.cross_entropy(logits, target)  # type: ignore[attr-defined]
-    return Kept(loss if share is None else kernels.reduce_sum(loss, None, False) * share, lse=lse)  # type: ignore[attr-defined]
+    loss, lse = kernels.cross_entropy(logits, target, share)  # type: ignore[attr-defined]
+    return Kept(loss, lse=lse)
