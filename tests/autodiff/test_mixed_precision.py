@@ -288,7 +288,7 @@ def test_statistics_and_losses_are_not_rounded():
     ]
     assert {statistic.dtype for statistic in kept} == {FLOAT32}
     a, b = narrow(200), narrow(200, seed=1)
-    for loss in (F.mse_loss, F.l1_loss):
+    for loss in (F.mse_loss, F.l1_loss, F.huber_loss):
         assert loss(a, b).item() == pytest.approx(loss(Tensor(exactly(a)), Tensor(exactly(b))).item(), rel=1e-6)
         assert loss(a, b, reduction="none").dtype == FLOAT32
 

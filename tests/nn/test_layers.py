@@ -304,7 +304,7 @@ def test_what_does_not_fit_a_linear_map():
         nn.Conv2d(4, 6, 3, dilation=0)
 
 
-@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.binary_cross_entropy_with_logits])
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.huber_loss, F.binary_cross_entropy_with_logits])
 def test_reductions_agree_and_shapes_are_not_broadcast(loss):
     x, t = RNG.normal(size=(3, 4)), RNG.uniform(size=(3, 4))
     each = loss(x, t, reduction="none").numpy()
@@ -316,6 +316,16 @@ def test_reductions_agree_and_shapes_are_not_broadcast(loss):
         loss(x, t, reduction="avg")
     with pytest.raises(TypeError, match="float32 and float64 are mixed"):
         loss(x.astype(np.float32), t)
+
+
+def test_huber_is_a_square_within_delta_and_a_line_beyond():
+    x, d = tg.tensor([0.0, 0.5, -1.0, 2.0, -4.0, 5.0], requires_grad=True), 2.0
+    loss = F.huber_loss(x, tg.zeros(6), reduction="none", delta=d)
+    np.testing.assert_allclose(loss.detach(), [0.0, 0.125, 0.5, 2.0, d * 3, d * 4])
+    loss.sum().backward()
+    np.testing.assert_allclose(x.grad, [0.0, 0.5, -1.0, 2.0, -d, d])
+    with pytest.raises(ValueError, match="delta must be positive, not 0"):
+        F.huber_loss(x, x, delta=0)
 
 
 def test_binary_cross_entropy_is_finite_at_any_logit():

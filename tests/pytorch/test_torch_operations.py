@@ -358,7 +358,7 @@ def test_interpolation(mode, options):
     )
 
 
-LOSSES = ["mse_loss", "l1_loss", "binary_cross_entropy_with_logits"]
+LOSSES = ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits"]
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

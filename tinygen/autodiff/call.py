@@ -82,7 +82,7 @@ def text(op: "Primitive", order: Sequence[int] | None = None, operator: bool = F
     last of these is neither a number nor an array."""
     every = range(op.arity)
     order = every if order is None else order
-    numbers = op.elementwise and op.arity > 1  # may stand beside tensors, but not alone
+    numbers = op.beside_numbers and op.arity > 1  # may stand beside tensors, but not alone
     arrays = _all("array", every)
     lines = f"""
 def call({_all("x", order)}):
@@ -139,7 +139,7 @@ def _look_at(op: "Primitive", i: int) -> str:
         of_other_kind += f" and array{i}.dtype is not truth"
     if not (op.elementwise or differentiable):  # labels, say
         of_other_kind += f' and array{i}.dtype.kind not in "iub"'
-    if not op.elementwise:
+    if not op.beside_numbers:
         odd = f"x{i} is not None" if differentiable else f"type(x{i}) not in STATIC"
         if not differentiable and optional:  # a parameter
             return f"""
@@ -159,7 +159,7 @@ def _look_at(op: "Primitive", i: int) -> str:
     if isinstance(x{i}, Tensor):
         array{i} = x{i}._data
         {node}
-        {"tensors = True" if op.elementwise and op.arity > 1 and counts else ""}
+        {"tensors = True" if op.beside_numbers and op.arity > 1 and counts else ""}
         if {of_other_kind}:
             usual = False
         {f"elif array{i}.size >= LARGE: large = True" if _has_large_form(op) else ""}

@@ -99,7 +99,7 @@ class Fused(Primitive):
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
                 raise TypeError(f"fused: {self.name} has the argument {parameter}; plain ones are needed")
-        self.total, self.run = total, function
+        self.total, self.run, self.beside_numbers = total, function, True
         self.function = function if total is None else None
         self.forward = _of_few(self, self.arity, self._run) if total is None else self._run
         self.tensor_positions = tuple(range(self.arity))

@@ -135,6 +135,7 @@ class Primitive:
         self.quiet = hasattr(forward, "loud")  # its call sees to it, in a third of the time
         self.forward = getattr(forward, "loud", forward)
         self.elementwise = elementwise
+        self.beside_numbers = elementwise  # whether a number can stand in place of an array
         self.moves = moves
         self.chooses = self.name == "where"  # not every entry of its arguments reaches the result
         self.names = tuple(parameters)

@@ -93,6 +93,7 @@ OTHERS = [
 LOSSES = [
     of("mse loss", lambda F, a: F.mse_loss(a["x"], a["y"]), x=X, y=FIXED),
     of("l1 loss", lambda F, a: F.l1_loss(a["x"], a["y"]), x=X, y=FIXED),
+    of("Huber loss", lambda F, a: F.huber_loss(a["x"], a["y"]), x=X, y=FIXED),
     of("binary cross-entropy", lambda F, a: F.binary_cross_entropy_with_logits(a["x"], a["y"]), x=X, y=TRUTH),
     of(
         "binary cross-entropy of each",

@@ -1,7 +1,13 @@
 """Functions of tensors that layers are made of: `import tinygen.nn.functional as F`."""
 
 from tinygen.nn.functional.dense import dropout, embedding, linear, one_hot
-from tinygen.nn.functional.losses import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss
+from tinygen.nn.functional.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+)
 from tinygen.nn.functional.normalisation import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from tinygen.nn.functional.resize import interpolate
 from tinygen.ops.attention import scaled_dot_product_attention
@@ -24,6 +30,7 @@ __all__ = [
     "embedding",
     "gelu",
     "group_norm",
+    "huber_loss",
     "instance_norm",
     "interpolate",
     "l1_loss",

@@ -11,9 +11,12 @@ from tinygen.ops.linalg import same_dtype
 from tinygen.ops.losses import (
     absolute_difference,
     absolute_distance,
+    huber,
+    huber_in_all,
     logistic_loss,
     logistic_loss_in_all,
     mean_absolute_distance,
+    mean_huber,
     mean_logistic_loss,
     mean_squared_distance,
     squared_difference,
@@ -54,16 +57,19 @@ def _pair(who: str, x: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
     return as_dtype(x, dtype), as_dtype(target, dtype)
 
 
-def _entry_by_entry(who: str, by_reduction: dict[str, Any], x: ArrayLike, target: ArrayLike, reduction: str) -> Tensor:
+def _entry_by_entry(
+    who: str, by_reduction: dict[str, Any], x: ArrayLike, target: ArrayLike, reduction: str, *options: float
+) -> Tensor:
     """The loss by that operation of its formula which reduces it so."""
     loss = by_reduction.get(reduction)
     if loss is None:
         raise _unknown(who, reduction)
-    return loss(*_pair(who, x, target))  # type: ignore[no-any-return]
+    return loss(*_pair(who, x, target), *options)  # type: ignore[no-any-return]
 
 
 _SQUARED = {"mean": mean_squared_distance, "sum": squared_distance, "none": squared_difference}
 _ABSOLUTE = {"mean": mean_absolute_distance, "sum": absolute_distance, "none": absolute_difference}
+_HUBER = {"mean": mean_huber, "sum": huber_in_all, "none": huber}
 _LOGISTIC = {"mean": mean_logistic_loss, "sum": logistic_loss_in_all, "none": logistic_loss}
 
 
@@ -85,6 +91,18 @@ def l1_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
         TypeError: dtypes that differ.
     """
     return _entry_by_entry("l1_loss", _ABSOLUTE, x, target, reduction)
+
+
+def huber_loss(x: ArrayLike, target: ArrayLike, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """d^2 / 2 where |d| < delta, delta (|d| - delta / 2) beyond, for d = x - target, of equal shapes (Huber 1964).
+
+    Raises:
+        ValueError: shapes that differ, an unknown reduction, or a delta that is not positive.
+        TypeError: dtypes that differ.
+    """
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta must be positive, not {delta}")
+    return _entry_by_entry("huber_loss", _HUBER, x, target, reduction, float(delta))
 
 
 def binary_cross_entropy_with_logits(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Tensor:
@@ -110,19 +128,20 @@ def cross_entropy(x: ArrayLike, target: ArrayLike, reduction: str = "mean") -> T
         TypeError: dtypes that differ.
     """
     x, target = as_tensor(x), as_tensor(target)
-    if not x.ndim:
+    shape, classes = x._data.shape, target._data
+    if not shape:
         raise ValueError("cross_entropy: logits are (N, C, ...) or (C,), not a number")
-    if target.dtype.kind not in "iu":
+    if classes.dtype.kind not in "iu":
         x, target = _pair("cross_entropy", x, target)
-        axis = 1 if x.ndim > 1 else 0
+        axis = 1 if len(shape) > 1 else 0
         return _reduced("cross_entropy", -total(target * log_softmax(x, axis), axis), reduction)
-    shape = x.shape
     places = (*shape[:1], *shape[2:]) if len(shape) > 1 else ()
-    if target.shape != places:
+    if classes.shape != places:
         raise ValueError(f"cross_entropy: logits of shape {shape} need targets of shape {places}, found {target.shape}")
     if len(shape) != 2:
         x = moveaxis(x, 1, -1).reshape(target.size, shape[1]) if len(shape) > 2 else x.reshape(1, -1)
         target = target.reshape(-1)
-    if reduction in ("mean", "sum") and target.size:
-        return cross_entropy_rows(x, target, 1.0 if reduction == "sum" else 1.0 / target.size)
+    count = classes.size
+    if count and (reduction == "mean" or reduction == "sum"):
+        return cross_entropy_rows(x, target, 1.0 if reduction == "sum" else 1.0 / count)
     return _reduced("cross_entropy", cross_entropy_rows(x, target).reshape(places), reduction)
