@@ -44,8 +44,10 @@ REASONS = {
     "it has no gradient, and is used on what lies sorted": "searchsorted",
     "it does nothing to the values on one device": "_to_device",
     "the mean of it has a row": (
-        "squared_difference squared_distance absolute_difference absolute_distance logistic_loss_in_all huber huber_in_all"
+        "squared_difference squared_distance absolute_difference absolute_distance huber huber_in_all "
+        "logistic_loss_in_all"
     ),
+    "it is what one that has a row does with large arrays": "inner",
     "it is no operation, but what others ask, or give": "floating same_dtype SignAndLog",
 }
 WITHOUT_A_ROW = {name: reason for reason, names in REASONS.items() for name in names.split()}

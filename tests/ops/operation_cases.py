@@ -265,6 +265,7 @@ CASES: list[Case] = [
     case(linalg._p_norm, distinct(2, 3) + 0.05, 3.0, None, False),
     case(linalg._p_norm, distinct(2, 3) + 0.05, 1.5, (1,), True),
     case(linalg._outer, real(3), real(2)),
+    case(linalg._inner, real(2, 3), real(2, 3)),
     # fused
     case(softmax, real(2, 4)),
     case(softmax, real(3, 2), 0),

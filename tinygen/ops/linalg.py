@@ -9,6 +9,7 @@ import numpy as np
 from numpy.linalg._umath_linalg import cholesky_lo as _cholesky  # type: ignore[import-not-found]
 
 from tinygen import kernels
+from tinygen.autodiff.fusion import fused_operation
 from tinygen.autodiff.mixed_precision import as_dtype, operands, same_arithmetic
 from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import arithmetic, quiet, xp
@@ -133,11 +134,20 @@ def matmul(a: Any, b: Any) -> Any:
     return y.reshape(lead)
 
 
+@fused_operation("examples", "inner")
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """The inner product of each row of a and of b (N, ...): (N,)."""
+    return a * b
+
+
 def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Tensor:
     """The inner product along `axis`."""
     a, b = as_tensor(a), as_tensor(b)
-    if not a.ndim or not b.ndim or a.shape[axis] != b.shape[axis]:
-        raise ValueError(f"vecdot: shapes {a.shape} and {b.shape} do not fit together: axis {axis} must be of one size")
+    of_a, of_b = a._data.shape, b._data.shape
+    if not of_a or not of_b or of_a[axis] != of_b[axis]:
+        raise ValueError(f"vecdot: shapes {of_a} and {of_b} do not fit together: axis {axis} must be of one size")
+    if of_a == of_b and len(of_a) == 2 and axis in (-1, 1) and a.size >= LARGE:
+        return _inner(a, b)  # one pass over memory
     return reduction.sum(a * b, axis)
 
 

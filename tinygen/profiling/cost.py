@@ -159,6 +159,7 @@ PER_ENTRY: dict[str, int] = {
     **dict.fromkeys(("vector_norm", "sum_of_squares", "gradient_norm", "double_taps", "undouble_taps"), 2),
     **dict.fromkeys(("squared_distance", "mean_squared_distance", "absolute_distance", "mean_absolute_distance"), 3),
     **dict.fromkeys(("huber", "huber_in_all", "mean_huber"), 5),
+    "inner": 2,
     "_p_norm": 3,
     "_lower_half": 1,
     **dict.fromkeys(("euclidean_norm", "states_before"), 2),
