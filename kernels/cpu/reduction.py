@@ -27,6 +27,7 @@ _add: Any = np.add.reduce  # what x.sum() calls, by way of Python; and so on
 _multiply: Any = np.multiply.reduce
 _greatest: Any = np.maximum.reduce
 _least: Any = np.minimum.reduce
+_dot: Any = np.vecdot
 
 
 @lru_cache(maxsize=512)
@@ -101,6 +102,8 @@ def euclidean_norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array
     if axis is None and not keepdims and x.size < _ALONE:
         flat = x.reshape(-1)
         return np.asarray(math.sqrt(flat.dot(flat)), _FLOAT)  # a third of the time of the sum
+    if axis is not None and len(axis) == 1 and not keepdims and x.size < _ALONE:
+        return np.sqrt(_dot(x, x, axis=axis[0])).astype(_FLOAT)
     return np.sqrt(_add(x * x, axis, None, None, keepdims)).astype(_FLOAT)
 
 

@@ -56,7 +56,7 @@ def thread_count(work: int | None = None, least: int = 1) -> int:
     if _forked or (work is not None and work < 2 * least):
         return 1
     threads = _number()
-    return threads if work is None else max(1, min(threads, work // least))
+    return threads if work is None or threads == 1 else max(1, min(threads, work // least))
 
 
 _LARGEST_KEPT = 1 << 24  # floats: 64 MiB

@@ -418,3 +418,32 @@ def test_whole_powers_of_negative_numbers(n, shape):
     found = [np.asarray(tg.tensor(x) ** n) for x in (a if shape == () else [a])]
     np.testing.assert_allclose(np.reshape(found, 9), exact, rtol=8 * 2**-23)
     assert (np.signbit(np.reshape(found, 9)) == np.signbit(exact))[:-1].all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((8, 8), 0), ((8, 8), 1), ((3, 64), 1), ((3, 65), 1), ((5, 4, 7), 2), ((9,), 0)]
+)
+@pytest.mark.parametrize("correction", [0.0, 1.0])
+def test_variances_of_few_numbers_far_from_0(shape, axis, correction):
+    """As float64's, rounded; of equal numbers exactly 0, and none is left where no number would be divided by."""
+    x = 100 + np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x.ravel()[:: x.shape[axis]] = x.max()
+    for ours, theirs in ((tg.var, np.var), (tg.std, np.std)):
+        exact = theirs(x.astype(np.float64), axis=axis, ddof=correction)
+        for keepdims in (False, True):
+            found = ours(tg.tensor(x), axis, correction, keepdims)
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found.numpy().reshape(exact.shape), exact, rtol=2e-5)
+        assert (ours(tg.full(shape, np.float32(0.1)), axis, correction).numpy() == 0).all() or shape[axis] > 64
+        assert np.isnan(ours(tg.ones((2, 1)), 1, 1.0).numpy()).all()
+
+
+@pytest.mark.parametrize("order", [0.5, 1.5, 3, 6, 7])
+def test_norms_of_float32_at_its_limits(order):
+    """The least and the greatest numbers there are: no power of them overflows or vanishes."""
+    for x in ([[3e-45, 4e-45, 0.0]], [[1e38, -2e38, 1e37]], [[1.0, -2.0, 3.0]], [[np.inf, 1.0, -np.inf]]):
+        a = np.array(x, np.float32)
+        exact = (np.abs(a.astype(np.longdouble)) ** order).sum(1) ** (np.longdouble(1) / order)
+        with np.errstate(over="ignore"):
+            exact = exact.astype(np.float32)
+        np.testing.assert_allclose(tg.linalg.norm(tg.tensor(a), order, 1).numpy(), exact, rtol=1e-6, atol=1.5e-45)

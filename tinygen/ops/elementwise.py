@@ -99,10 +99,10 @@ def power(a: Any, b: Any) -> Any:
     """a to the power b; a negative base with a fractional exponent gives NaN."""
     if type(b) not in _NUMBERS or -1 <= b <= 2 or not float(b).is_integer():
         return a**b
-    return _whole_power(a, int(b)) if type(a) is np.ndarray and a.dtype is float32 else a**b
+    return whole_power(a, int(b)) if type(a) is np.ndarray and a.dtype is float32 else a**b
 
 
-def _whole_power(a: Any, n: int) -> Any:
+def whole_power(a: Any, n: int) -> Any:
     """a^n for a whole n, for which NumPy takes up to three hundred times as long where entries of a are negative."""
     factors = n if n > 0 else -n
     if factors > 8:

@@ -16,7 +16,7 @@ from tinygen.kernels.array_module import arithmetic, quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
-from tinygen.ops.elementwise import as_float, multiply, sign, where
+from tinygen.ops.elementwise import as_float, multiply, sign, where, whole_power
 from tinygen.ops.indexing import diagonal
 from tinygen.ops.manipulation import as_tensor, matrix_transpose, reshape
 from tinygen.tensor import ArrayLike, Tensor, float32
@@ -302,12 +302,20 @@ def _p_norm_vjp(g: Tensor, y: Tensor, x: Tensor, ord: float, axis: Any) -> Tenso
     return where(y == 0, 0.0, g * (sign(r) * absolute(r) ** (ord - 1.0)))
 
 
+_EXACT_POWERS = 6  # to which float64 takes all of float32, from the least to the greatest
+
+
 @operation(x=_p_norm_vjp)
 @quiet
 def _p_norm(x: Any, ord: float, axis: Any, keepdims: bool) -> Any:
-    """(sum |x|^p)^(1/p), of entries over the greatest, so that no power overflows."""
+    """(sum |x|^p)^(1/p): of float32 in float64; where a power could overflow, of entries over the greatest."""
     axes = reduction.axes_of(x.ndim, axis)
     size = xp(x).abs(x)
+    if x.dtype is float32 and ord <= _EXACT_POWERS:
+        size = size.astype(np.float64)
+        powers = whole_power(size, int(ord)) if ord.is_integer() else size**ord
+        total = kernels.reduce_sum(powers, axes, keepdims)  # type: ignore[attr-defined]
+        return (total ** (1.0 / ord)).astype(float32)
     scale = size.max(axis=axes, keepdims=True, initial=0)
     scale[(scale == 0) | (scale == np.inf)] = 1
     size /= scale
