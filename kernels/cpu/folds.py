@@ -16,7 +16,7 @@ import numpy as np
 from ..definitions.arithmetic import LARGE
 from .compiled import njit
 from .launch import doubles, floats, integer, launch, real, task
-from .simd import FASTMATH, LANES, vfill, vload, vload_first, vstore, vsum
+from .simd import FASTMATH, LANES, vfill, vload, vload_first, vstore
 from .threads import thread_count
 from .wide import (
     across_greatest,
@@ -26,6 +26,7 @@ from .wide import (
     greater,
     lesser,
     wfill,
+    widened,
     wload,
     wload_first,
     wload_wide,
@@ -52,6 +53,7 @@ def _same(x):
 
 # What a variant replaces: these are a sum's.
 load, load_first, load_back, fill, store, across = wload, wload_first, wload_wide, wfill, wstore, across_sum
+whole_fill, whole_of, run = wfill, _same, 1 << 62  # along rows, after how many numbers what they gave goes to the whole
 gathered, number = doubles, np.float64
 both = taken = operator.add
 finished = _same
@@ -69,18 +71,22 @@ def _along_rows(block, part, parts):
     for piece in range(matrices * pieces * part // parts, matrices * pieces * (part + 1) // parts):
         row, first = piece // pieces * n, piece % pieces * span
         i, stop = row + first, row + min(first + span, n)
-        a = fill(start)
-        b = c = d = a
-        while i + _TILE <= stop:
-            a = taken(a, load(x, i))
-            b = taken(b, load(x, i + LANES))
-            c = taken(c, load(x, i + 2 * LANES))
-            d = taken(d, load(x, i + 3 * LANES))
-            i += _TILE
+        whole = whole_fill(start)
         while i < stop:
-            a = taken(a, load_first(x, i, stop - i, start))
-            i += LANES
-        total = across(both(both(a, b), both(c, d)))
+            a = fill(start)
+            b = c = d = a
+            last = min(i + run, stop)
+            while i + _TILE <= last:
+                a = taken(a, load(x, i))
+                b = taken(b, load(x, i + LANES))
+                c = taken(c, load(x, i + 2 * LANES))
+                d = taken(d, load(x, i + 3 * LANES))
+                i += _TILE
+            while i < last:
+                a = taken(a, load_first(x, i, last - i, start))
+                i += LANES
+            whole = both(whole, whole_of(both(both(a, b), both(c, d))))
+        total = across(whole)
         if pieces == 1:
             out[piece] = finished(number(total))
         else:
@@ -165,12 +171,13 @@ def _fold(
 
 def _extreme(name: str, start: float, both: Any, across: Any) -> Fold:
     """Nothing is rounded: float32 throughout."""
-    names = {"gathered": floats, "number": np.float32, "both": both, "taken": both, "across": across}
-    return _fold(name, start, np.float32, **_FLOAT32, **names)
+    names = {"gathered": floats, "number": np.float32, "whole_fill": vfill, **_FLOAT32}
+    return _fold(name, start, np.float32, both=both, taken=both, across=across, **names)
 
 
-# A row's sum is of float32's, of which each lane adds up 16: as exact as NumPy's, and a tenth sooner than in float64.
-SUM = _fold("sum", 0.0, piece=16 * _TILE, of_rows={**_FLOAT32, "across": vsum})
+# A row's sum is of float32's, of which each lane adds up 16 before they go to float64: as exact as NumPy's, and sooner
+# by a quarter than in float64 throughout.
+SUM = _fold("sum", 0.0, of_rows={**_FLOAT32, "whole_of": widened, "run": 16 * _TILE})
 PRODUCT = _fold("product", 1.0, both=operator.mul, taken=operator.mul, across=across_product)
 SQUARES = _fold("squares", 0.0, taken=_add_square)
 NORM = _fold("norm", 0.0, taken=_add_square, finished=sqrt)

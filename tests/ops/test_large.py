@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from operation_cases import BINARY, UNARY, operation_named
+from scipy import special
 
 import tinygen as tg
 from tinygen import kernels
@@ -228,3 +229,11 @@ def test_a_large_array_reshaped_is_numpy_s(shape, order):
         assert np.shares_memory(y._data, x._data) == np.shares_memory(expected, x._data)
         cotangent = rng.normal(size=expected.shape).astype(dtype)
         assert np.array_equal(tg.grad(y, [x], cotangent)[0].numpy(), cotangent.reshape(SHAPE))
+
+
+@pytest.mark.parametrize("axis", [None, 0, (1, 2, 3)])
+def test_logsumexp_of_a_large_array_is_that_of_its_entries_one_by_one(axis):
+    x = np.random.default_rng(7).normal(size=SHAPE).astype(np.float32) * 30
+    x[1], x[2, 0, 0, 0] = -np.inf, np.inf
+    found = tg.logsumexp(tg.tensor(x), axis).numpy()
+    np.testing.assert_allclose(found, special.logsumexp(x.astype(np.float64), axis), rtol=1e-6, atol=1e-6)

@@ -16,7 +16,7 @@ from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.kernels.definitions.running import along
 from tinygen.ops.comparison import isinf
-from tinygen.ops.elementwise import as_float, exp, where
+from tinygen.ops.elementwise import as_float, exp, subtract, where
 from tinygen.ops.manipulation import broadcast_to, concat, permute_dims
 from tinygen.tensor import ArrayLike, Tensor, as_tensor, float32
 
@@ -250,7 +250,8 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     axes = axes_of(x.ndim, axis)
     top = kernels.reduce_max(x, axes, True)  # type: ignore[attr-defined]
     top = xp(x).where(xp(x).isfinite(top), top, 0).astype(x.dtype)
-    total = kernels.reduce_sum(xp(x).exp(x - top), axes, True)  # type: ignore[attr-defined]
+    apart = exp.on_large(subtract.on_large(x, top)) if x.size >= LARGE else xp(x).exp(x - top)
+    total = kernels.reduce_sum(apart, axes, True)  # type: ignore[attr-defined]
     total = xp(x).log(total) + top
     return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
