@@ -15,7 +15,7 @@ from ..array_module import laid_out_like
 from ..definitions import elementwise as definition
 from .compiled import njit
 from .few import are_few, few
-from .launch import doubles, floats, integer, launch, task
+from .launch import doubles, floats, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
@@ -38,7 +38,6 @@ _FLOAT = np.dtype(np.float32)
 
 _SERIAL = 1 << 16  # elements worth a thread's waking
 
-_SIGMOID, _SOFTPLUS, _NORMAL_CDF, _ERF = range(4)
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 _MILLS_SCALE = np.float32(0.35)
 _MILLS = coefficients(
@@ -104,23 +103,20 @@ def _softplus(x):
 
 
 @njit(fastmath=FASTMATH)
-def _value(kind, x):
-    if kind == _SIGMOID:
-        return vsigmoid(x)
-    if kind == _SOFTPLUS:
-        return _softplus(x)
-    if kind == _NORMAL_CDF:
-        return _normal_cdf(x, vexp(x * x * vfill(-_HALF)))
-    return _error_function(x)
+def _normal_cdf_alone(x):
+    return _normal_cdf(x, vexp(x * x * vfill(-_HALF)))
+
+
+value = vsigmoid  # what a variant replaces
 
 
 @task
 def _map(block, part, parts):
-    """Arguments: x, y; kind."""
-    x, y, kind = floats(block, 0), floats(block, 1), integer(block, 2)
+    """Arguments: x, y."""
+    x, y = floats(block, 0), floats(block, 1)
     stop = x.size * (part + 1) // parts
     for i in range(x.size * part // parts, stop, LANES):
-        store_vector(y, i, stop - i, _value(kind, load_vector(x, i, stop - i, 0)))
+        store_vector(y, i, stop - i, value(load_vector(x, i, stop - i, 0)))
 
 
 @task
@@ -130,12 +126,19 @@ def _erf_doubles(block, part, parts):
         y[i] = math.erf(x[i])
 
 
-_FEW = [few(_map, "f", kind) for kind in (_SIGMOID, _SOFTPLUS, _NORMAL_CDF, _ERF)]
+_TASKS = (
+    _map,
+    _map.variant("_map_softplus", value=_softplus),
+    _map.variant("_map_normal_cdf", value=_normal_cdf_alone),
+    _map.variant("_map_erf", value=_error_function),
+)
+_SIGMOID, _SOFTPLUS, _NORMAL_CDF, _ERF = range(len(_TASKS))
+_FEW = [few(work, "f") for work in _TASKS]
 
 
 def _on_many(kind: int, x: Array) -> Array:
     y = np.empty_like(x, subok=False)
-    launch(_map, thread_count(x.size, _SERIAL), laid_out_like(x, y), y, kind)
+    launch(_TASKS[kind], thread_count(x.size, _SERIAL), laid_out_like(x, y), y)
     return y
 
 
