@@ -292,7 +292,7 @@ _NAMES = {
     **{"float32": float32, "float64": float64, "truth": np.dtype(np.bool_), "LARGE": LARGE, "NOTHING": {}},
     "NUMBERS": frozenset([float, int, bool]),
     "NUMBERS_OR_NONE": frozenset(NUMBERS),
-    "STATIC": frozenset([*NUMBERS, tuple, str, slice]),
+    "STATIC": frozenset([*NUMBERS, tuple, str, slice, type(float32), type(float64)]),
 }
 
 
