@@ -8,7 +8,7 @@ from tinygen.autodiff import guard
 from tinygen.device import Device, constant, device_of, transfer
 from tinygen.device import device as find_device
 from tinygen.kernels.array_module import xp
-from tinygen.ops.manipulation import as_tensor, broadcast_arrays, reshape
+from tinygen.ops.manipulation import as_tensor, repeated
 from tinygen.tensor import ArrayLike, DTypeLike, Tensor, float32, is_of_caller, named
 from tinygen.tensor import asarray as raw
 
@@ -131,5 +131,6 @@ def meshgrid(*arrays: ArrayLike, indexing: str = "xy") -> tuple[Tensor, ...]:
     places = list(range(len(tensors)))
     if indexing == "xy" and len(tensors) > 1:
         places[0], places[1] = 1, 0
-    apart = [reshape(t, tuple(-1 if i == p else 1 for i in range(len(tensors)))) for t, p in zip(tensors, places)]
-    return broadcast_arrays(*apart)
+    sizes = [tensors[p].size for p in places]
+    apart = [tuple([n if i == p else 1 for i, n in enumerate(sizes)]) for p in places]
+    return tuple([repeated(t, own, tuple(sizes)) for t, own in zip(tensors, apart)])

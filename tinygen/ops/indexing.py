@@ -13,6 +13,10 @@ from tinygen.ops.manipulation import as_tensor, broadcast_to
 from tinygen.tensor import ArrayLike, Tensor, asarray
 
 
+_BASIC = frozenset([slice, int, type(None), type(...)])
+_ALL = slice(None)
+
+
 def _is_basic(index: Any) -> bool:
     """Slices, ints, None and ellipsis only: a view, in which no entry appears twice."""
     parts = index if isinstance(index, tuple) else (index,)
@@ -25,7 +29,7 @@ def _is_basic(index: Any) -> bool:
 )
 def _getitem(x: Any, index: Any) -> Any:
     try:
-        return x[index]
+        return x[_bare(index)]
     except IndexError as error:
         raise IndexError(f"index does not fit shape {x.shape}: {error}") from None
 
@@ -36,7 +40,8 @@ def _getitem(x: Any, index: Any) -> Any:
 )
 def scatter_add(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of `shape` with the entries of `g` added at `index`; the adjoint of indexing."""
-    if not _is_basic(index):
+    index = _bare(index)
+    if not (_is_basic(index) or (type(index) is np.ndarray and index.dtype == bool)):
         return _added_at(g, index, shape)
     out = xp(g).zeros(shape, dtype=g.dtype)
     out[index] = g
@@ -75,24 +80,32 @@ def add_taken(g: Any, index: Any, axis: int, count: int, each: bool = False) -> 
 def _slices(x: Any, index: Any) -> tuple[Tensor, int] | None:
     """The integers, and the axis, where an index takes whole slices by integers: x[integers], x[:, :, integers]."""
     last, axis = (index[-1], len(index) - 1) if type(index) is tuple and index else (index, 0)
+    for part in index[:axis] if axis else ():
+        if type(part) is not slice or part != _ALL:
+            return None
     if not hasattr(last, "dtype") or last.dtype.kind not in "iu" or not last.ndim or axis >= x.ndim:
-        return None
-    if axis and not builtins.all(type(part) is slice and part == slice(None) for part in index[:-1]):
         return None
     return as_tensor(last), axis
 
 
 def _plain(index: Any) -> Any:
-    """An index with tensors and lists as arrays."""
+    """An index with lists as arrays."""
     if isinstance(index, tuple):
-        return tuple(_plain(part) for part in index)
-    if isinstance(index, Tensor):
-        if index.dtype.kind not in "iub":
-            raise IndexError(f"a tensor of dtype {index.dtype} cannot be an index: integers and booleans can")
-        return index._data
+        return tuple([part if type(part) in _BASIC else _plain(part) for part in index])
+    if isinstance(index, Tensor) and index._data.dtype.kind not in "iub":
+        raise IndexError(f"a tensor of dtype {index.dtype} cannot be an index: integers and booleans can")
     if isinstance(index, list):
         return asarray(index) if len(index) else np.zeros(0, np.intp)  # NumPy: an empty list picks nothing
     return index
+
+
+def _bare(index: Any) -> Any:
+    """An index with tensors as arrays. As tensors nodes retain them: an array alone they would take for a user's."""
+    if type(index) is tuple:
+        for part in index:
+            if isinstance(part, Tensor):
+                return tuple([part._data if isinstance(part, Tensor) else part for part in index])
+    return index._data if isinstance(index, Tensor) else index
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -101,8 +114,11 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     Raises:
         IndexError: an index out of range, or of a dtype that is neither integer nor boolean.
     """
-    slices = _slices(x, index)
-    return taken(x, *slices) if slices else _getitem(x, _plain(index))
+    for part in index if type(index) is tuple else (index,):
+        if type(part) not in _BASIC:
+            slices = _slices(x, index)
+            return taken(x, *slices) if slices else _getitem(x, _plain(index))
+    return _getitem(x, index)
 
 
 def setitem(x: Tensor, index: Any, value: ArrayLike) -> None:
@@ -113,7 +129,7 @@ def setitem(x: Tensor, index: Any, value: ArrayLike) -> None:
     """
     if x.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
         raise TypeError("a tensor that carries a gradient is not written in place: make a new one with tg.where")
-    x._data[_plain(index)] = asarray(value) if isinstance(value, Tensor) else value
+    x._data[_bare(_plain(index))] = asarray(value) if isinstance(value, Tensor) else value
     guard.written(x._data)
 
 
@@ -174,7 +190,7 @@ def triu(x: ArrayLike, k: int = 0) -> Tensor:
     return _triangle(x, k, False)
 
 
-@operation(x=either(lambda g, x_shape, offset: _on_diagonal(g, x_shape, offset)), moves=True)
+@operation(x=either(lambda g, x_shape, offset: on_diagonal(g, x_shape, offset)), moves=True)
 def diagonal(x: Any, offset: int = 0) -> Any:
     """The diagonal of the last two axes, `offset` above the main one.
 
@@ -187,10 +203,10 @@ def diagonal(x: Any, offset: int = 0) -> Any:
 
 
 @operation(x=either(lambda g, offset: diagonal(g, offset)), moves=True)
-def _on_diagonal(x: Any, shape: tuple[int, ...], offset: int) -> Any:
-    """Zeros of `shape` with `x` on that diagonal; the adjoint of `diagonal`."""
+def on_diagonal(x: Any, shape: tuple[int, ...], offset: int) -> Any:
+    """Zeros of `shape` with `x`, or its one entry everywhere, on that diagonal; the adjoint of `diagonal`."""
     y = xp(x).zeros(shape, x.dtype)
     rows, columns = shape[-2:]
-    first = offset if offset >= 0 else -offset * columns
-    y.reshape(*shape[:-2], rows * columns)[..., first :: columns + 1][..., : x.shape[-1]] = x
+    first, n = (offset, max(columns - offset, 0)) if offset >= 0 else (-offset * columns, columns)
+    y.reshape(*shape[:-2], rows * columns)[..., first : first + n * columns : columns + 1] = x
     return y

@@ -17,8 +17,8 @@ from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.ops import reduction
 from tinygen.ops.elementwise import abs as absolute
 from tinygen.ops.elementwise import as_float, multiply, sign, where, whole_power
-from tinygen.ops.indexing import diagonal
-from tinygen.ops.manipulation import as_tensor, matrix_transpose, reshape
+from tinygen.ops.indexing import on_diagonal
+from tinygen.ops.manipulation import as_tensor, expand_dims, matrix_transpose, reshape
 from tinygen.tensor import ArrayLike, Tensor, float32
 
 
@@ -290,9 +290,10 @@ def cholesky(a: Any) -> Any:
     return _lapack("cholesky", xp(a).linalg.cholesky, a)
 
 
-def trace(a: ArrayLike, offset: int = 0) -> Tensor:
-    """The sum of the diagonal."""
-    return reduction.sum(diagonal(a, offset), -1)
+@operation(a=either(lambda g, a_shape, offset: on_diagonal(expand_dims(g, -1), a_shape, offset)), moves=True)
+def trace(a: Any, offset: int = 0) -> Any:
+    """The sum of the diagonal of the last two axes, `offset` above the main one."""
+    return kernels.reduce_sum(a.diagonal(offset, -2, -1), (a.ndim - 2,), False)  # type: ignore[attr-defined]
 
 
 def _p_norm_vjp(g: Tensor, y: Tensor, x: Tensor, ord: float, axis: Any) -> Tensor:

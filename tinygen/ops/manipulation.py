@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.autodiff.arguments import broadcast_shapes
+from tinygen.autodiff.backward import sum_to
 from tinygen.autodiff.primitive import either, operation
 from tinygen.device import device, device_of, transfer
 from tinygen.kernels.array_module import xp
@@ -75,7 +76,7 @@ def _repeating(shape: tuple[int, ...], strides: tuple[int, ...], target: tuple[i
 @operation(x=lambda g: g, moves=True)
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     """The entries repeated to `shape`; a view. The engine sums the gradient back."""
-    shape = _shape(shape)
+    shape = shape if type(shape) is tuple else _shape(shape)
     try:
         if type(x) is np.ndarray and x.dtype is float32 and x.size and x.flags.c_contiguous:
             y = np.ndarray(shape, float32, x, 0, _repeating(x.shape, x.strides, shape))
@@ -119,19 +120,70 @@ def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
     return _concat([reshape(a, (-1,)) for a in arrays], 0) if axis is None else _concat(arrays, axis)
 
 
-@operation(x=lambda g, axis: flip(g, axis), moves=True)
+@operation(
+    x=either(lambda g, x_shape, apart: reshape(sum_to(g, apart), x_shape)),
+    moves=True,
+)
+def repeated(x: Any, apart: tuple[int, ...], wide: tuple[int, ...]) -> Any:
+    """x, seen as of the shape `apart`, repeated to the shape `wide`; a view."""
+    return broadcast_to.__wrapped__(x.reshape(apart), wide)
+
+
+@operation(x=either(lambda g, axis: flip(g, axis)), moves=True)
 def flip(x: Any, axis: Any = None) -> Any:
-    """The entries in reverse order along `axis` (all axes when None); a view."""
-    return xp(x).flip(x, axis=tuple(axis) if isinstance(axis, list) else axis)
+    """The entries in reverse order along `axis` (all axes when None); a view.
+
+    Raises:
+        ValueError: an axis out of range.
+    """
+    return x[_reversed(x.ndim, tuple(axis) if type(axis) is list else axis)]
+
+
+@lru_cache(maxsize=256)
+def _reversed(ndim: int, axis: Any) -> tuple[slice, ...]:
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"flip: axis {a} is out of range for {ndim} dimensions")
+    places = {a % ndim for a in axes}
+    return tuple([slice(None, None, -1 if i in places else None) for i in range(ndim)])
 
 
 @operation(
-    x=lambda g, shift, axis: roll(g, tuple(-s for s in shift) if isinstance(shift, tuple | list) else -shift, axis),
+    x=either(lambda g, shift, axis: roll(g, _negative(shift), axis)),
     moves=True,
 )
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
-    """The entries moved by `shift` places along `axis`, around the end."""
-    return xp(x).roll(x, shift, axis=axis)
+    """The entries moved by `shift` places along `axis`, around the end; of the flattened array when None."""
+    shift, axis = (tuple(v) if type(v) is list else v for v in (shift, axis))
+    y = x.reshape(-1) if axis is None else x
+    for first, last in _turns(y.shape, shift, 0 if axis is None else axis):
+        turned = xp(x).empty_like(y)
+        for to, of in (first, last):
+            turned[to] = y[of]
+        y = turned
+    return y.reshape(x.shape)
+
+
+def _negative(shift: Any) -> Any:
+    return tuple([-s for s in shift]) if isinstance(shift, tuple | list) else -shift
+
+
+_Index = tuple[slice, ...]
+
+
+@lru_cache(maxsize=256)
+def _turns(shape: tuple[int, ...], shift: Any, axis: Any) -> list[list[tuple[_Index, _Index]]]:
+    """For each shift, of as many as axes or one for all of these, where two blocks go, and where they come from."""
+    turns = []
+    for s, a in np.broadcast(shift, axis):
+        if not -len(shape) <= a < len(shape):
+            raise ValueError(f"roll: axis {a} is out of range for {len(shape)} dimensions")
+        n, before = shape[a], (slice(None),) * (a % len(shape))
+        s = s % n if n else 0
+        cuts = ((0, s), (n - s, n)), ((s, n), (0, n - s))
+        turns.append([((*before, slice(*to)), (*before, slice(*of))) for to, of in cuts])
+    return turns
 
 
 @operation(x=lambda g: g, moves=True)
@@ -164,13 +216,23 @@ def to(x: Tensor, target: Any) -> Tensor:
     return to_device(x, target)
 
 
-@operation(x=lambda g, widths: g[tuple(slice(a, n - b) for (a, b), n in zip(widths, g.shape))], moves=True)
+@operation(
+    x=either(lambda g, x_shape, widths: g[_bordered(x_shape, widths)[1]]),
+    moves=True,
+)
 def _pad_constant(x: Any, widths: Any, value: float) -> Any:
-    size = tuple(before + n + after for n, (before, after) in zip(x.shape, widths))
+    size, inside = _bordered(x.shape, widths)
     y = xp(x).empty_like(x, shape=size)  # laid out in memory as x, which numpy.pad's result is not
-    y[...] = value
-    y[tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, widths))] = x
+    y.fill(value)
+    y[inside] = x
     return y
+
+
+@lru_cache(maxsize=1024)
+def _bordered(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tuple[tuple[int, ...], _Index]:
+    """The shape of an array with a border, and where within it the array is."""
+    size = tuple([before + n + after for n, (before, after) in zip(shape, widths)])
+    return size, tuple([slice(before, before + n) for n, (before, _) in zip(shape, widths)])
 
 
 _PAD_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap", "replicate": "edge", "circular": "wrap"}
@@ -187,7 +249,10 @@ def pad(x: ArrayLike, widths: Any, mode: str = "constant", constant_values: floa
         ValueError: an unknown mode, a negative width, or pairs that do not fit the number of axes.
     """
     x = as_tensor(x)
-    pairs = _pairs(x.ndim, _hashable(widths))
+    try:
+        pairs = _pairs(x.ndim, widths)
+    except TypeError:  # lists, or an array, by which nothing can be looked up
+        pairs = _pairs(x.ndim, _in_tuples(np.asarray(widths).tolist()))
     if mode == "constant":
         return _pad_constant(x, pairs, constant_values)
     if mode not in _PAD_MODES:
@@ -199,12 +264,9 @@ def pad(x: ArrayLike, widths: Any, mode: str = "constant", constant_values: floa
     return x
 
 
-def _hashable(widths: Any) -> Any:
-    """The widths of a border in tuples, by which what is made of them can be looked up."""
-    if type(widths) is tuple and builtins.all(type(pair) is tuple for pair in widths):
-        return widths
-    whole = np.asarray(widths).tolist()
-    return tuple([tuple(v) if isinstance(v, list) else v for v in whole]) if isinstance(whole, list) else whole
+def _in_tuples(widths: Any) -> Any:
+    """The widths of a border without lists."""
+    return tuple([_in_tuples(v) for v in widths]) if isinstance(widths, list) else widths
 
 
 @lru_cache(maxsize=1024)
@@ -237,7 +299,7 @@ def expand_dims(x: Any, axis: Any = 0) -> Any:
     Raises:
         ValueError: an axis out of range.
     """
-    return x.reshape(_expanded(x.shape, tuple(axis) if isinstance(axis, tuple | list) else (axis,)))
+    return x.reshape(_expanded(x.shape, tuple(axis) if type(axis) in (tuple, list) else (axis,)))
 
 
 @lru_cache(maxsize=1024)
@@ -360,15 +422,19 @@ def tile(x: ArrayLike, repetitions: Any) -> Tensor:
     times = repetitions if isinstance(repetitions, tuple | list) else (repetitions,)
     times = (1,) * (x.ndim - len(times)) + tuple(times)
     shape = (1,) * (len(times) - x.ndim) + x.shape
-    apart = reshape(x, tuple(v for n in shape for v in (1, n)))
-    wide = broadcast_to(apart, tuple(v for t, n in zip(times, shape) for v in (t, n)))
-    return reshape(wide, tuple(t * n for t, n in zip(times, shape)))
+    apart = tuple([v for n in shape for v in (1, n)])
+    wide = tuple([v for t, n in zip(times, shape) for v in (t, n)])
+    return reshape(repeated(x, apart, wide), tuple([t * n for t, n in zip(times, shape)]))
 
 
 def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
     """Each entry along `axis` repeated; of the flattened array when None."""
     flat = reshape(x, (-1,)) if axis is None else as_tensor(x)
     axis = 0 if axis is None else axis % flat.ndim
+    if type(repeats) is int:
+        before, n, after = flat.shape[:axis], flat.shape[axis], flat.shape[axis + 1 :]
+        wide = repeated(flat, (*before, n, 1, *after), (*before, n, repeats, *after))
+        return reshape(wide, (*before, n * repeats, *after))
     times = np.asarray(repeats)
     if times.size not in (1, flat.shape[axis]):
         raise ValueError(f"repeat: {times.size} counts for axis {axis} of shape {flat.shape}: one, or one an entry")
@@ -379,8 +445,12 @@ def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
 @operation(x=_BACK, moves=True)
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The axes from `start_dim` to `end_dim` as one."""
-    shape = x.shape
+    return _reshaped(x, _flattened(x.shape, start_dim, end_dim))
+
+
+@lru_cache(maxsize=1024)
+def _flattened(shape: tuple[int, ...], start: int, end: int) -> tuple[int, ...]:
     if not shape:
-        return x.reshape(1)
-    start, end = start_dim % len(shape), end_dim % len(shape)
-    return _reshaped(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+        return (1,)
+    start, end = start % len(shape), end % len(shape)
+    return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])

@@ -345,7 +345,8 @@ def _difference_gradient(g: Any, axis: int) -> Any:
 
 @operation(x=either(_difference_vjp, _difference_gradient), name="diff")
 def _difference(x: Any, axis: int) -> Any:
-    return x[along(axis, slice(1, None))] - x[along(axis, slice(None, -1))]
+    after, before = x[along(axis, slice(1, None))], x[along(axis, slice(None, -1))]
+    return subtract.on_large(after, before) if x.size >= LARGE else after - before
 
 
 def diff(x: ArrayLike, axis: int = -1, n: int = 1) -> Tensor:

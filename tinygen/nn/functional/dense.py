@@ -77,11 +77,13 @@ def one_hot(x: ArrayLike, num_classes: int = -1, dtype: DTypeLike = None) -> Ten
         TypeError: x is not of integers.
     """
     x = as_tensor(x)
-    count = (int(x._data.max()) + 1 if x.size else 0) if num_classes == -1 else num_classes
+    places = x._data.reshape(-1)
+    count = (int(places.max()) + 1 if places.size else 0) if num_classes == -1 else num_classes
     _integers("one_hot", x)
-    check_index((count,), x._data, 0, False, False)
-    places = xp(x._data).arange(count)
-    return Tensor((x._data[..., None] == places).astype(np.int64 if dtype is None else dtype))
+    check_index((count,), places, 0, False, False)
+    made = xp(places).zeros((places.size, count), np.int64 if dtype is None else dtype)
+    made[xp(places).arange(places.size), places] = 1
+    return Tensor(made.reshape(*x.shape, count) if x.ndim != 1 else made)
 
 
 def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: Generator | None = None) -> Tensor:
