@@ -174,6 +174,22 @@ def test_what_is_usual_is_asked_nothing_more(name, arguments):
         call(*([[1.0, 2.0]] * len(arguments)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_one_tensor_and_each_of_many_others_are_as_many_calls(dtype):
+    op, indices = REGISTRY["_getitem"], [(slice(None), slice(1, 3)), 2, (1, 3), None, (..., slice(None, None, -1))]
+    x = tg.tensor(np.arange(12, dtype=dtype).reshape(3, 4), requires_grad=dtype is not np.int64)
+    called = [found(op, (x, index)) for index in indices]
+    for way in (found, in_general):
+        each = [way(lambda _, k=k: op.each(x, indices)[k], (x,)) for k in range(len(indices))]
+        for (y, node), (one, of_one) in zip(each, called, strict=True):
+            np.testing.assert_array_equal(y, one)
+            assert type(y._data) is np.ndarray
+            assert node == of_one
+            assert node is None or y._node.saved == one._node.saved
+    with tg.no_grad():
+        assert all(y._node is None for y in op.each(x, indices))
+
+
 def test_arguments_keep_their_names_and_defaults():
     op = tg.primitive(result=lambda g, mode: g * mode)(lambda result, mode=2.0: result * mode)  # as in the text itself
     x = tg.tensor([1.0], requires_grad=True)

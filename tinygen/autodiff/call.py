@@ -44,7 +44,8 @@ Held by tests/ops/test_call.py: the same values, nodes and errors, whatever is u
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,22 +100,31 @@ def call({_all("x", order)}):
             return ready
         {", ".join([arrays, *(f"node{i}" for i in op.tensor_positions), "forward"])} = ready
         {"usual = False" if numbers else ""}
-    try:
-        out = {"mode.quietly(forward, " if op.quiet else "forward("}{arrays})
-    except (ValueError, TypeError, AttributeError) as error:
-        explain(op, ({arrays},), error)
-        raise
-    {"extra = NOTHING" if op.keeps else ""}
-    if type(out) is not ndarray:
-        if type(out) is Kept:
-            {"extra = out.extra" if op.keeps else ""}
-            out = out.y
-        if isinstance(out, generic):
-            out = asarray(out)
-    result = Tensor(out)
-{_record(op) if op.rules else ""}
+{_compute(op, arrays, op.plain_positions)}
     return result
 """
+    return _without_blanks(lines)
+
+
+def text_of_each(op: "Primitive") -> str:
+    """The function that calls `op`, of a tensor and something without arrays, for one tensor and each of many others:
+    what the tensor is is asked once."""
+    return _without_blanks(f"""
+def call(x0, every):
+    usual = not watched
+{_look_at(op, 0)}
+    if not usual:
+        return [op(x0, x1) for x1 in every]
+    forward, results = op.forward, []
+    for x1 in every:
+        array1 = x1
+{indent(_compute(op, "array0, array1", {1}), "    ")}
+        results.append(result)
+    return results
+""")
+
+
+def _without_blanks(lines: str) -> str:
     return "\n".join(line for line in lines.splitlines() if line.strip()) + "\n"
 
 
@@ -172,7 +182,27 @@ def _look_at(op: "Primitive", i: int) -> str:
 """
 
 
-def _record(op: "Primitive") -> str:
+def _compute(op: "Primitive", arrays: str, plain: Set[int]) -> str:
+    """The result of `forward`, recorded; in the arguments at `plain` no array can be."""
+    return f"""
+    try:
+        out = {"mode.quietly(forward, " if op.quiet else "forward("}{arrays})
+    except (ValueError, TypeError, AttributeError) as error:
+        explain(op, ({arrays},), error)
+        raise
+    {"extra = NOTHING" if op.keeps else ""}
+    if type(out) is not ndarray:
+        if type(out) is Kept:
+            {"extra = out.extra" if op.keeps else ""}
+            out = out.y
+        if isinstance(out, generic):
+            out = asarray(out)
+    result = Tensor(out)
+{_record(op, plain) if op.rules else ""}
+"""
+
+
+def _record(op: "Primitive", plain: Set[int]) -> str:
     """Where a gradient is wanted, the node: its parents, and what the vjps in use ask for."""
     parents, together = [], ""
     for k, rule in enumerate(op.rules):
@@ -181,7 +211,7 @@ def _record(op: "Primitive") -> str:
         if not rule.single:
             together += f"        nodes{k} = ({', '.join(nodes)},) if {_some(nodes)} else None\n"
     if op.retains is None:
-        values = [_value(op, slot, parents) for slot in range(len(op.slots))]
+        values = [_value(op, slot, parents, plain) for slot in range(len(op.slots))]
         saved = f"({', '.join(values)},)" if any(value != "None" for value in values) else "()"
     else:
         every = range(op.arity)
@@ -201,7 +231,7 @@ def _some(nodes: Sequence[str]) -> str:
     return " or ".join(f"{node} is not None" for node in nodes)
 
 
-def _value(op: "Primitive", slot: int, parents: Sequence[str]) -> str:
+def _value(op: "Primitive", slot: int, parents: Sequence[str], plain: Set[int]) -> str:
     """What a node puts into `slot`: nothing where no vjp in use asks for it."""
     name = op.slots[slot]
     argument, _, what = name.rpartition("_")
@@ -210,7 +240,7 @@ def _value(op: "Primitive", slot: int, parents: Sequence[str]) -> str:
         return "None"
     if slot == op.output:
         value = "out"
-    elif slot in op.plain_positions:
+    elif slot in plain:
         value = f"x{slot}"
     elif slot < op.arity:
         usual = "usual" if slot in op.tensor_positions else f"usual and type(x{slot}) is not tuple"
@@ -301,3 +331,8 @@ def written(op: "Primitive", order: Sequence[int] | None = None, operator: bool 
     names = tuple([op.names[i] for i in order or range(op.arity)])
     defaults = tuple([default for default in op.defaults if default is not REQUIRED])
     return function(text(op, order, operator), __file__, op.name, {**_NAMES, "op": op}, names, defaults)
+
+
+def written_for_each(op: "Primitive") -> Callable[..., list[Tensor]]:
+    """The function of `text_of_each`."""
+    return function(text_of_each(op), __file__, op.name, {**_NAMES, "op": op})  # type: ignore[no-any-return]

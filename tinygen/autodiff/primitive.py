@@ -24,7 +24,7 @@ import numpy as np
 
 from tinygen.autodiff import guard
 from tinygen.autodiff.arguments import array_argument, number
-from tinygen.autodiff.call import Kept, written
+from tinygen.autodiff.call import Kept, written, written_for_each
 from tinygen.tensor import Tensor
 
 __all__ = ["REGISTRY", "Joint", "Kept", "Primitive", "Rule", "either", "joint", "operation", "primitive"]
@@ -191,6 +191,11 @@ class Primitive:
         call = written(self)
         self.__class__ = type(type(self).__name__, (type(self),), {"__call__": staticmethod(call)})
         return call(*args, **kwargs)
+
+    @functools.cached_property
+    def each(self) -> Callable[..., list[Tensor]]:
+        """`each(x, values)` is `self(x, value)` for each of many, of an operation of a tensor and something else."""
+        return written_for_each(self)
 
     @functools.cached_property
     def on_large(self) -> Callable[..., Any]:

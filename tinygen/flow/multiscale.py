@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from tinygen import nn
 from tinygen.flow.contract import Flow, no_change
-from tinygen.ops.manipulation import concat
+from tinygen.ops.joining import concat
 from tinygen.tensor import Tensor
 
 

@@ -14,7 +14,7 @@ from tinygen import nn
 from tinygen.nets.classes import with_planes
 from tinygen.nets.convolutional import resolutions
 from tinygen.nn import init
-from tinygen.ops.manipulation import concat
+from tinygen.ops.joining import concat
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 

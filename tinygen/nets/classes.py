@@ -7,7 +7,8 @@ import numpy as np
 from tinygen.device import transfer
 from tinygen.kernels.capture import capturing
 from tinygen.nn import functional as F
-from tinygen.ops.manipulation import broadcast_to, concat
+from tinygen.ops.joining import concat
+from tinygen.ops.manipulation import broadcast_to
 from tinygen.tensor import Tensor, asarray
 
 

@@ -10,7 +10,7 @@ from math import prod
 from tinygen import nn
 from tinygen.nets.classes import with_planes
 from tinygen.ops.elementwise import silu
-from tinygen.ops.manipulation import concat
+from tinygen.ops.joining import concat
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinygen.device import constant
-from tinygen.ops.manipulation import concat
+from tinygen.ops.joining import concat
 from tinygen.ops.trigonometry import cos, sin
 from tinygen.tensor import DTypeLike, Tensor, float32
 

@@ -13,7 +13,8 @@ from tinygen.nn.parameter import Parameter
 from tinygen.ops.comparison import logical_not, logical_or
 from tinygen.ops.creation import empty, zeros
 from tinygen.ops.elementwise import where
-from tinygen.ops.manipulation import as_tensor, split
+from tinygen.ops.joining import split
+from tinygen.ops.manipulation import as_tensor
 from tinygen.random import Generator
 from tinygen.tensor import ArrayLike, DTypeLike, Tensor
 

@@ -105,12 +105,12 @@ from tinygen.ops.elementwise import (
     where,
 )
 from tinygen.ops.indexing import diagonal, nonzero, take, take_along_axis, tril, triu
+from tinygen.ops.joining import concat, split, stack, unstack
 from tinygen.ops.linalg import matmul, outer, vecdot
 from tinygen.ops.manipulation import (
     astype,
     broadcast_arrays,
     broadcast_to,
-    concat,
     expand_dims,
     flatten,
     flip,
@@ -121,12 +121,9 @@ from tinygen.ops.manipulation import (
     repeat,
     reshape,
     roll,
-    split,
     squeeze,
-    stack,
     swapaxes,
     tile,
-    unstack,
 )
 from tinygen.ops.reduction import (
     all,

@@ -9,7 +9,8 @@ from typing import Any
 from tinygen import kernels
 from tinygen.autodiff.primitive import either, operation
 from tinygen.ops.elementwise import sigmoid, tanh
-from tinygen.ops.manipulation import as_tensor, concat
+from tinygen.ops.joining import concat
+from tinygen.ops.manipulation import as_tensor
 from tinygen.tensor import ArrayLike, Tensor
 
 

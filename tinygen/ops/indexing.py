@@ -1,6 +1,7 @@
 """Indexing and what is made of it: a pair of operations, each the other's adjoint, does all of it."""
 
 import builtins
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from tinygen.autodiff.primitive import either, operation
 from tinygen.kernels.array_module import rounded_once, xp
 from tinygen.ops.manipulation import as_tensor, broadcast_to
 from tinygen.tensor import ArrayLike, Tensor, asarray
-
 
 _BASIC = frozenset([slice, int, type(None), type(...)])
 _ALL = slice(None)
@@ -119,6 +119,11 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             slices = _slices(x, index)
             return taken(x, *slices) if slices else _getitem(x, _plain(index))
     return _getitem(x, index)
+
+
+def parts(x: Tensor, indices: Iterable[Any]) -> tuple[Tensor, ...]:
+    """`x[index]` for each of many indices of slices and integers."""
+    return tuple(_getitem.each(x, indices))
 
 
 def setitem(x: Tensor, index: Any, value: ArrayLike) -> None:

@@ -1,9 +1,7 @@
 """Shapes and places: nothing here changes a value, so each vjp is the operation that moves them back."""
 
 import builtins
-import itertools
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -88,36 +86,6 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
             f"shape {x.shape} cannot be broadcast to {tuple(shape)}: from the last axis backwards "
             "a size must be equal or 1"
         ) from None
-
-
-@lru_cache(maxsize=1024)
-def _check_joined(shapes: tuple[tuple[int, ...], ...], axis: int) -> None:
-    if not shapes:
-        raise ValueError("needs at least one array")
-    if not -len(shapes[0]) <= axis < len(shapes[0]):
-        raise ValueError(f"axis {axis} is out of range for shape {shapes[0]}")
-    if len({s[: axis % len(s)] + s[axis % len(s) + 1 :] + (len(s),) for s in shapes if s}) != 1 or not shapes[0]:
-        raise ValueError(
-            f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
-        )
-
-
-@operation(
-    arrays=either(
-        lambda g, arrays_shape, axis: split(g, [shape[axis] for shape in arrays_shape], axis),
-        lambda g, arrays_shape, axis: kernels.split(g, [shape[axis] for shape in arrays_shape], axis),  # type: ignore[attr-defined]
-    ),
-    moves=True,
-    name="concat",
-)
-def _concat(arrays: Any, axis: int = 0) -> Any:
-    _check_joined(tuple([a.shape for a in arrays]), axis)
-    return kernels.join(arrays[0], arrays[1:], axis)  # type: ignore[attr-defined]
-
-
-def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
-    """Arrays joined along an existing axis; all other sizes must be equal. axis=None joins their entries in a row."""
-    return _concat([reshape(a, (-1,)) for a in arrays], 0) if axis is None else _concat(arrays, axis)
 
 
 @operation(
@@ -216,6 +184,13 @@ def to(x: Tensor, target: Any) -> Tensor:
     return to_device(x, target)
 
 
+@lru_cache(maxsize=1024)
+def _bordered(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tuple[tuple[int, ...], _Index]:
+    """The shape of an array with a border, and where within it the array is."""
+    size = tuple([before + n + after for n, (before, after) in zip(shape, widths)])
+    return size, tuple([slice(before, before + n) for n, (before, _) in zip(shape, widths)])
+
+
 @operation(
     x=either(lambda g, x_shape, widths: g[_bordered(x_shape, widths)[1]]),
     moves=True,
@@ -226,13 +201,6 @@ def _pad_constant(x: Any, widths: Any, value: float) -> Any:
     y.fill(value)
     y[inside] = x
     return y
-
-
-@lru_cache(maxsize=1024)
-def _bordered(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tuple[tuple[int, ...], _Index]:
-    """The shape of an array with a border, and where within it the array is."""
-    size = tuple([before + n + after for n, (before, after) in zip(shape, widths)])
-    return size, tuple([slice(before, before + n) for n, (before, _) in zip(shape, widths)])
 
 
 _PAD_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap", "replicate": "edge", "circular": "wrap"}
@@ -332,45 +300,6 @@ def _squeezed(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
         if shape[a] != 1:
             raise ValueError(f"squeeze: axis {a} of shape {shape} has size {shape[a]}; only size 1 can be removed")
     return tuple([n for i, n in enumerate(shape) if i not in drop])
-
-
-def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
-    """Arrays of one shape joined along a new axis."""
-    tensors = [as_tensor(a) for a in arrays]
-    if len({t.shape for t in tensors}) > 1:
-        raise ValueError(f"stack: shapes {' and '.join(str(t.shape) for t in tensors)} must be equal")
-    if not tensors or axis in (-1, tensors[0].ndim):  # no axis to join along
-        return concat([expand_dims(t, axis) for t in tensors], axis=axis)
-    shape = list(_expanded(tensors[0].shape, (axis,)))
-    shape[axis] = len(tensors)
-    return reshape(concat(tensors, axis=axis % len(shape)), tuple(shape))
-
-
-def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along `axis`."""
-    y = moveaxis(x, axis, 0)
-    return tuple(y[i] for i in range(len(y)))
-
-
-def split(x: ArrayLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
-    """`x` cut along `axis` into pieces of the given size or sizes.
-
-    Raises:
-        ValueError: sizes that do not add up to that of the axis.
-    """
-    x = as_tensor(x)
-    return tuple([x[piece] for piece in _pieces(x.shape, sizes if isinstance(sizes, int) else tuple(sizes), axis)])
-
-
-@lru_cache(maxsize=1024)
-def _pieces(shape: tuple[int, ...], sizes: int | tuple[int, ...], axis: int) -> list[tuple[slice, ...]]:
-    total = shape[axis]
-    if isinstance(sizes, int):
-        sizes = tuple([builtins.min(sizes, total - i) for i in range(0, total, sizes)])
-    if builtins.sum(sizes) != total:
-        raise ValueError(f"split: sizes {list(sizes)} add up to {builtins.sum(sizes)}, axis {axis} has {total}")
-    before = (slice(None),) * (axis % len(shape))
-    return [(*before, slice(end - n, end)) for end, n in zip(itertools.accumulate(sizes), sizes)]
 
 
 def moveaxis(x: ArrayLike, source: Any, destination: Any) -> Tensor:

@@ -17,7 +17,8 @@ from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.kernels.definitions.running import along
 from tinygen.ops.comparison import isinf
 from tinygen.ops.elementwise import as_float, exp, subtract, where
-from tinygen.ops.manipulation import broadcast_to, concat, permute_dims
+from tinygen.ops.joining import concat
+from tinygen.ops.manipulation import broadcast_to, permute_dims
 from tinygen.tensor import ArrayLike, Tensor, as_tensor, float32
 
 Axis = Any  # None for all, an int, or a tuple of ints

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinygen.device import Device
-from tinygen.ops.manipulation import stack
+from tinygen.ops.joining import stack
 from tinygen.parallel.step import Share, share
 from tinygen.random import Generator, Shape
 from tinygen.tensor import Tensor

@@ -12,7 +12,7 @@ from tinygen.gan.penalties import gradient_penalty, orthogonal_penalty, r1_penal
 from tinygen.gan.variants import WGANGPConfig
 from tinygen.nn import functional as F
 from tinygen.nn.spectral_norm import convolution_norm
-from tinygen.ops.manipulation import concat
+from tinygen.ops.joining import concat
 from tinygen.random import Generator
 from tinygen.tensor import Tensor
 

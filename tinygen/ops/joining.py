@@ -1,0 +1,117 @@
+"""Arrays joined along an axis, and one cut into pieces: each the other's adjoint."""
+
+import itertools
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from tinygen import kernels
+from tinygen.autodiff.primitive import either, operation
+from tinygen.ops.indexing import parts
+from tinygen.ops.manipulation import reshape
+from tinygen.tensor import ArrayLike, Tensor, as_tensor
+
+Sizes = tuple[int, ...]
+
+
+@operation(
+    arrays=either(
+        lambda g, arrays_shape, axis: split(g, [shape[axis] for shape in arrays_shape], axis),
+        lambda g, arrays_shape, axis: kernels.split(g, [shape[axis] for shape in arrays_shape], axis),  # type: ignore[attr-defined]
+    ),
+    moves=True,
+    name="concat",
+)
+def _concat(arrays: Any, axis: int = 0) -> Any:
+    _check_joined(tuple([a.shape for a in arrays]), axis)
+    return kernels.join(arrays[0], arrays[1:], axis)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1024)
+def _check_joined(shapes: tuple[Sizes, ...], axis: int) -> None:
+    if not shapes:
+        raise ValueError("needs at least one array")
+    if not -len(shapes[0]) <= axis < len(shapes[0]):
+        raise ValueError(f"axis {axis} is out of range for shape {shapes[0]}")
+    if len({s[: axis % len(s)] + s[axis % len(s) + 1 :] + (len(s),) for s in shapes if s}) != 1 or not shapes[0]:
+        raise ValueError(
+            f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
+        )
+
+
+def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
+    """Arrays joined along an existing axis; all other sizes must be equal. axis=None joins their entries in a row."""
+    return _concat([reshape(a, (-1,)) for a in arrays], 0) if axis is None else _concat(arrays, axis)
+
+
+@operation(
+    arrays=either(
+        lambda g, axis: unstack(g, axis),
+        lambda g, axis: [piece.squeeze(axis) for piece in kernels.split(g, (1,) * g.shape[axis], axis)],  # type: ignore[attr-defined]
+    ),
+    moves=True,
+    name="stack",
+)
+def _stack(arrays: Any, axis: int = 0) -> Any:
+    before, after, shape = _stacked(tuple([a.shape for a in arrays]), axis)
+    first, *others = arrays if before is None else [a.reshape(before) for a in arrays]
+    return kernels.join(first, others, after).reshape(shape)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1024)
+def _stacked(shapes: tuple[Sizes, ...], axis: int) -> tuple[Sizes | None, int, Sizes]:
+    """How arrays are stacked: the shape that they are brought into, where that is due; the axis that they are joined
+    along then; and the shape of the stack."""
+    if not shapes:
+        raise ValueError("needs at least one array")
+    if len(set(shapes)) > 1:
+        raise ValueError(f"shapes {' and '.join(map(str, shapes))} must be equal")
+    shape = shapes[0]
+    if not -len(shape) - 1 <= axis <= len(shape):
+        raise ValueError(f"axis {axis} is out of range for {len(shape) + 1} dimensions")
+    axis %= len(shape) + 1
+    return (*shape, 1) if axis == len(shape) else None, axis, (*shape[:axis], len(shapes), *shape[axis:])
+
+
+def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
+    """Arrays of one shape joined along a new axis.
+
+    Raises:
+        ValueError: no arrays, unequal shapes, or an axis out of range.
+    """
+    return _stack([as_tensor(a) for a in arrays], axis)
+
+
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices along `axis`."""
+    x = as_tensor(x)
+    return parts(x, _slices(x.shape, axis))
+
+
+@lru_cache(maxsize=1024)
+def _slices(shape: Sizes, axis: int) -> list[tuple[Any, ...]]:
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"unstack: axis {axis} is out of range for {len(shape)} dimensions")
+    before = (slice(None),) * (axis % len(shape))
+    return [(*before, i) for i in range(shape[axis])]
+
+
+def split(x: ArrayLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """`x` cut along `axis` into pieces of the given size or sizes.
+
+    Raises:
+        ValueError: sizes that do not add up to that of the axis.
+    """
+    x = as_tensor(x)
+    return parts(x, _pieces(x.shape, sizes if isinstance(sizes, int) else tuple(sizes), axis))
+
+
+@lru_cache(maxsize=1024)
+def _pieces(shape: Sizes, sizes: int | Sizes, axis: int) -> list[tuple[slice, ...]]:
+    total = shape[axis]
+    if isinstance(sizes, int):
+        sizes = tuple([min(sizes, total - i) for i in range(0, total, sizes)])
+    if sum(sizes) != total:
+        raise ValueError(f"split: sizes {list(sizes)} add up to {sum(sizes)}, axis {axis} has {total}")
+    before = (slice(None),) * (axis % len(shape))
+    return [(*before, slice(end - n, end)) for end, n in zip(itertools.accumulate(sizes), sizes)]
