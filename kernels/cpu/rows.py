@@ -84,6 +84,22 @@ def _checked(builder: Any, index: Any, count: Any, least: Any, zero: Any, none: 
     return builder.select(fits, builder.select(below, builder.add(index, count), index), none)
 
 
+@njit()
+def _some_outside(index, limits):
+    missed = 0
+    for i in range(index.size):
+        missed |= (index[i] < limits[1]) | (index[i] >= limits[0])
+    return missed
+
+
+@njit()
+def _take_entries(x, row, count, index, y, to, start, end):
+    """y[to + j] = x[row + index[j]], j from `start` to `end` - 1; no index is outside."""
+    for j in range(start, end):
+        place = index[np.uintp(j)]
+        y[np.uintp(to + j)] = x[np.uintp(row + place + (count if place < 0 else 0))]
+
+
 @task
 def _take(block, part, parts):
     """Arguments: x (outer, count, inner), index, y (outer, m, inner), outside (1,); outer, count, m, inner, the
@@ -93,8 +109,15 @@ def _take(block, part, parts):
     by_outer, by_m, by_inner = integer(block, 8), integer(block, 9), integer(block, 10)
     limits, missed = (count, -count if integer(block, 11) else 0), 0
     first, stop = outer * m * part // parts, outer * m * (part + 1) // parts
+    shared = inner == 1 and by_outer == 0  # asked once whether they fit, one after the other is sooner than by vectors
+    if shared and _some_outside(index, limits):
+        outside[0] = 1
+        return
     for o in range(first // m, (stop + m - 1) // m):
         start, end = max(first - o * m, 0), min(stop - o * m, m)
+        if shared:
+            _take_entries(x, o * count, count, index, y, o * m, start, end)
+            continue
         if inner == 1:
             for j in range(start, end, LANES):
                 at = o * by_outer + j

@@ -17,6 +17,7 @@ from .threads import thread_count
 Array = np.ndarray
 
 _SERIAL = 1 << 14  # elements worth a thread's waking; fewer than these NumPy copies itself
+_LONG = 1 << 8  # floats in a row, from which on NumPy copies faster than one thread does here
 _TOGETHER = 1 << 10  # floats that are copied of each array in turn
 
 
@@ -108,8 +109,11 @@ def in_order(x: Array) -> Array:
         return np.ascontiguousarray(x)
     if steps[-1] != 4 and not (steps[-2] == 4 and sizes[-2] >= LANES):
         return np.ascontiguousarray(x)
+    parts = thread_count(x.size, _SERIAL)
+    if parts == 1 and steps[-1] == 4 and sizes[-1] >= _LONG:
+        return np.ascontiguousarray(x)
     y = np.empty(x.shape, np.float32)
     absent = 4 - len(sizes)
     steps = [0] * absent + [step // 4 for step in steps]
-    launch(_in_order, thread_count(x.size, _SERIAL), x, y, *[1] * absent, *sizes, *steps)
+    launch(_in_order, parts, x, y, *[1] * absent, *sizes, *steps)
     return y

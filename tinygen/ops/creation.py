@@ -1,5 +1,6 @@
 """Arrays from nothing: zeros, ranges, grids. Floats are float32 unless a dtype is given."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -128,9 +129,15 @@ def meshgrid(*arrays: ArrayLike, indexing: str = "xy") -> tuple[Tensor, ...]:
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid: indexing is "xy" or "ij", not {indexing!r}')
     tensors = [as_tensor(a) for a in arrays]
-    places = list(range(len(tensors)))
-    if indexing == "xy" and len(tensors) > 1:
-        places[0], places[1] = 1, 0
-    sizes = [tensors[p].size for p in places]
-    apart = [tuple([n if i == p else 1 for i, n in enumerate(sizes)]) for p in places]
-    return tuple([repeated(t, own, tuple(sizes)) for t, own in zip(tensors, apart)])
+    apart, wide = _grid(tuple([t.size for t in tensors]), indexing == "xy")
+    return tuple([repeated(t, own, wide) for t, own in zip(tensors, apart)])
+
+
+@lru_cache(maxsize=256)
+def _grid(sizes: tuple[int, ...], exchanged: bool) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    """The shape of each of several rows of coordinates beside a grid, and that of the grid."""
+    places = list(range(len(sizes)))
+    if exchanged:
+        places[:2] = places[:2][::-1]
+    apart = [tuple([n if i == p else 1 for i in range(len(sizes))]) for n, p in zip(sizes, places)]
+    return apart, tuple([sizes[p] for p in places])

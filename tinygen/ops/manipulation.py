@@ -89,12 +89,13 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 @operation(
-    x=either(lambda g, x_shape, apart: reshape(sum_to(g, apart), x_shape)),
+    x=either(lambda g, x_shape, apart, wide: reshape(sum_to(reshape(g, wide), apart), x_shape)),
     moves=True,
 )
-def repeated(x: Any, apart: tuple[int, ...], wide: tuple[int, ...]) -> Any:
-    """x, seen as of the shape `apart`, repeated to the shape `wide`; a view."""
-    return broadcast_to.__wrapped__(x.reshape(apart), wide)
+def repeated(x: Any, apart: tuple[int, ...], wide: tuple[int, ...], shape: tuple[int, ...] | None = None) -> Any:
+    """x, seen as of the shape `apart`, repeated to the shape `wide`, a view; or in a row, and that as of `shape`."""
+    y = broadcast_to.__wrapped__(x.reshape(apart), wide)
+    return y if shape is None else kernels.in_order(y).reshape(shape)  # type: ignore[attr-defined]
 
 
 @operation(x=either(lambda g, axis: flip(g, axis)), moves=True)
@@ -185,10 +186,14 @@ def to(x: Tensor, target: Any) -> Tensor:
 
 
 @lru_cache(maxsize=1024)
-def _bordered(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tuple[tuple[int, ...], _Index]:
-    """The shape of an array with a border, and where within it the array is."""
+def _bordered(
+    shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, ...], _Index, list[_Index]]:
+    """The shape of an array with a border, where within it the array is, and the border in parts."""
     size = tuple([before + n + after for n, (before, after) in zip(shape, widths)])
-    return size, tuple([slice(before, before + n) for n, (before, _) in zip(shape, widths)])
+    inside = tuple([slice(before, before + n) for n, (before, _) in zip(shape, widths)])
+    ends = [(i, slice(0, before), slice(before + n, None)) for i, (n, (before, _)) in enumerate(zip(shape, widths))]
+    return size, inside, [(*inside[:i], end) for i, *two in ends for end, wide in zip(two, widths[i]) if wide]
 
 
 @operation(
@@ -196,10 +201,11 @@ def _bordered(shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> tu
     moves=True,
 )
 def _pad_constant(x: Any, widths: Any, value: float) -> Any:
-    size, inside = _bordered(x.shape, widths)
+    size, inside, border = _bordered(x.shape, widths)
     y = xp(x).empty_like(x, shape=size)  # laid out in memory as x, which numpy.pad's result is not
-    y.fill(value)
     y[inside] = x
+    for edge in border:
+        y[edge] = value
     return y
 
 
@@ -353,7 +359,7 @@ def tile(x: ArrayLike, repetitions: Any) -> Tensor:
     shape = (1,) * (len(times) - x.ndim) + x.shape
     apart = tuple([v for n in shape for v in (1, n)])
     wide = tuple([v for t, n in zip(times, shape) for v in (t, n)])
-    return reshape(repeated(x, apart, wide), tuple([t * n for t, n in zip(times, shape)]))
+    return repeated(x, apart, wide, tuple([t * n for t, n in zip(times, shape)]))
 
 
 def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
@@ -362,8 +368,8 @@ def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
     axis = 0 if axis is None else axis % flat.ndim
     if type(repeats) is int:
         before, n, after = flat.shape[:axis], flat.shape[axis], flat.shape[axis + 1 :]
-        wide = repeated(flat, (*before, n, 1, *after), (*before, n, repeats, *after))
-        return reshape(wide, (*before, n * repeats, *after))
+        apart, wide = (*before, n, 1, *after), (*before, n, repeats, *after)
+        return repeated(flat, apart, wide, (*before, n * repeats, *after))
     times = np.asarray(repeats)
     if times.size not in (1, flat.shape[axis]):
         raise ValueError(f"repeat: {times.size} counts for axis {axis} of shape {flat.shape}: one, or one an entry")
