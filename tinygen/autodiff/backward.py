@@ -395,7 +395,7 @@ def _unaliased(gradients: list[Tensor | None], seed: Tensor) -> list[Tensor | No
             array = g._data
             buffer = array if array.base is None else guard.buffer_of(array)
             if id(buffer) in taken or buffer.size != array.size or guard.shared(buffer):
-                g = REGISTRY["positive"](g)  # a copy
+                g = Tensor(array.copy(order="K")) if g._node is None else REGISTRY["positive"](g)  # a copy
                 buffer = g._data
             taken.add(id(buffer))
         fresh.append(g)

@@ -1,5 +1,6 @@
 """Operators and methods of `Tensor`: the functions of this floor under their other names, bound once."""
 
+from functools import lru_cache
 from typing import Any
 
 from tinygen.autodiff.operators import method, operator
@@ -69,9 +70,14 @@ def permute(self: Tensor, *axes: Any) -> Tensor:
     return m.permute_dims(self, axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes)
 
 
+@lru_cache(maxsize=64)
+def _backwards(ndim: int) -> tuple[int, ...]:
+    return tuple(range(ndim))[::-1]
+
+
 def transposed(self: Tensor) -> Tensor:
     """The dimensions in reverse order."""
-    return m.permute_dims(self, tuple(range(self.ndim))[::-1])
+    return m.permute_dims(self, _backwards(self._data.ndim))
 
 
 for _name, _function in BINARY.items():
