@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygen.bench import interleave, worker
+from tinygen.bench import interleave, machine, worker
 from tinygen.bench.backends import BACKENDS, Backend, with_tinygen
 from tinygen.bench.cuda import cases as on_cuda
 from tinygen.bench.interleave import BenchError, Pace, difference, measure, rounds_of
@@ -208,6 +208,20 @@ def test_the_table_and_the_picture_show_what_is_missing(tmp_path: Path) -> None:
 )
 def test_round_numbers_reach_to_both_ends_or_beyond(low: float, high: float, numbers: list[float]) -> None:
     assert round_numbers(low, high) == numbers
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("model name\t: One 7\nflags\t\t: fpu avx2 avx512f", "One 7 with AVX-512"),
+        ("model name\t: One 5\nflags\t\t: fpu avx avx2", "One 5 with AVX2"),
+        ("model name\t: One 3\nflags\t\t: fpu avx", "One 3"),
+    ],
+)
+def test_a_processor_is_named_with_its_vectors(told: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processors of one name may differ in these, and times with them."""
+    monkeypatch.setattr(Path, "read_text", lambda path: told)
+    assert machine.processor() == name
 
 
 def test_names_are_unique_and_inputs_the_same_each_time() -> None:

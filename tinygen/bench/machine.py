@@ -56,12 +56,14 @@ def _dotted(version: int) -> str:
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it."""
+    """The processor's name, as the system tells it, and the widest vectors that it has."""
     try:
-        found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+        told = Path("/proc/cpuinfo").read_text()
     except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+        told = ""
+    name = re.search(r"^model name\s*:\s*(.*)$", told, re.M)
+    widest = [vectors for flag, vectors in {"avx512f": "AVX-512", "avx2": "AVX2"}.items() if f" {flag}" in told]
+    return " with ".join([name[1].strip() if name else platform.processor() or platform.machine(), *widest[:1]])
 
 
 def busy_seconds() -> float | None:

@@ -37,7 +37,7 @@ def of_survey(entries: Sequence[Entry], runs: Runs) -> Report:
         cells,
         colours,
         "survey",
-        f"Time of {first} over that of {' / '.join(others)}, for {SAID}",
+        f"Time of {first} over that of {' / '.join(others)}, for {SAID}; * something else ran meanwhile",
         runs.as_json(),
         lambda figure: draw(figure, entries, runs),
         7.0,
