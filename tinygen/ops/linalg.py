@@ -6,7 +6,6 @@ Gradients: Giles 2008, "An extended collection of matrix derivative results". Co
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.linalg._umath_linalg import cholesky_lo as _cholesky  # type: ignore[import-not-found]
 
 from tinygen import kernels
 from tinygen.autodiff.fusion import fused_operation
@@ -275,18 +274,11 @@ def _cholesky_vjp(g: Tensor, y: Tensor) -> Tensor:
 
 
 @operation(a=either(_cholesky_vjp))
-@quiet
 def cholesky(a: Any) -> Any:
     """The lower triangular L with a = L L^T, of a symmetric positive definite matrix.
 
     The gradient is the symmetric one. Raises ValueError when a matrix is not positive definite.
     """
-    if type(a) is np.ndarray and a.dtype.char in "fd" and a.size:
-        _square("cholesky", a)
-        y = _cholesky(a, signature="d->d")  # as NumPy's function does after what takes it as long
-        first = y[..., 0, 0].max()
-        if first == first:  # not NaN, which all of a matrix is for which there is none
-            return y.astype(a.dtype, copy=False)
     return _lapack("cholesky", xp(a).linalg.cholesky, a)
 
 
