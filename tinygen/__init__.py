@@ -49,3 +49,6 @@ else:
         if name not in _ROOMS:
             raise AttributeError(f"module 'tinygen' has no attribute {name!r}")
         return _import_module(f"tinygen.{name}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_ROOMS, "bfloat16", "profile"})

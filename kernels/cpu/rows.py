@@ -109,7 +109,9 @@ def _take(block, part, parts):
     by_outer, by_m, by_inner = integer(block, 8), integer(block, 9), integer(block, 10)
     limits, missed = (count, -count if integer(block, 11) else 0), 0
     first, stop = outer * m * part // parts, outer * m * (part + 1) // parts
-    shared = inner == 1 and by_outer == 0  # asked once whether they fit, one after the other is sooner than by vectors
+    # Where all rows share the indices it is asked once whether they fit: one after the other is then sooner than by
+    # vectors.
+    shared = inner == 1 and by_outer == 0 and outer > 1
     if shared and _some_outside(index, limits):
         outside[0] = 1
         return

@@ -395,7 +395,8 @@ def _unaliased(gradients: list[Tensor | None], seed: Tensor) -> list[Tensor | No
             array = g._data
             buffer = array if array.base is None else guard.buffer_of(array)
             if id(buffer) in taken or buffer.size != array.size or guard.shared(buffer):
-                g = Tensor(array.copy(order="K")) if g._node is None else REGISTRY["positive"](g)  # a copy
+                order = "C" if 0 in array.strides else "K"  # NumPy would put repeated numbers next to one another
+                g = Tensor(array.copy(order=order)) if g._node is None else REGISTRY["positive"](g)  # a copy
                 buffer = g._data
             taken.add(id(buffer))
         fresh.append(g)

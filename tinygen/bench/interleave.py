@@ -33,7 +33,7 @@ DISTURBED = 1 / 12
 SLOW = 1.2
 """What a piece of Python may take, of the least that it has taken."""
 PAUSE = 0.1
-"""Seconds after a sample on a slow core, times the number of those before: what slows it lasts from .01 to 1."""
+"""Seconds before the third sample, and twice that before the fourth: what disturbs them lasts from .01 to 1."""
 ROUNDING, KINKS = 1e-4, 1e-2
 """How far values and gradients may differ: those of operations; and those of training steps and samples, where sums of
 float32 in another order flip the sign of entries that are rectified afterwards, or the level that a pixel is rounded
@@ -212,6 +212,7 @@ def sampled(worker: Worker, case: str, seconds: float, quiet: bool) -> tuple[flo
     best: tuple[float, dict[str, Any]] | None = None
     attempts = ATTEMPTS if not quiet or wait_for_quiet(1.0) else 1
     for attempt in range(attempts):
+        time.sleep(PAUSE * max(0, attempt - 1))
         before, start = busy_seconds() if quiet else None, time.monotonic()
         given = _timed(worker, case, seconds)
         elapsed, after = time.monotonic() - start, busy_seconds()
@@ -222,7 +223,6 @@ def sampled(worker: Worker, case: str, seconds: float, quiet: bool) -> tuple[flo
             best = disturbed, given
         if disturbed <= 1:
             break
-        time.sleep(PAUSE * attempt)
     assert best is not None
     share, given = best
     return median(given["times"]), given["times"], share > 1

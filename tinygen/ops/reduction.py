@@ -115,14 +115,14 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _share(shape: tuple[int, ...], axis: Axis, correction: float = 0.0) -> float:
-    """1 / (n - correction) for the n entries that a reduction over `axis` combines into one."""
+    """1 / (n - correction) for the n entries that a reduction over `axis` combines into one; infinite from n on."""
     return _share_of(shape, tuple(axis) if type(axis) is list else axis, correction)
 
 
 @lru_cache(maxsize=4096)
 def _share_of(shape: tuple[int, ...], axis: Axis, correction: float) -> float:
     n = count(shape, axis) - correction
-    return 1.0 / n if n else math.inf
+    return 1.0 / n if n > 0 else math.inf
 
 
 def _mean_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
@@ -143,7 +143,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 _FEW_CENTRED = 64  # numbers that a product with a matrix takes to their deviations sooner than their mean is found
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _centring(n: int, share: float) -> Any:
     """The matrix (n, n) that takes n numbers to their deviations from the mean, times the root of `share`."""
     return (np.eye(n) - 1.0 / n) * math.sqrt(share)
@@ -158,7 +158,8 @@ def _variance_of_few(x: Any, axes: tuple[int, ...] | None, keepdims: bool, share
     if keepdims or axes is None or len(axes) != 1 or type(x) is not ndarray or x.dtype is not float32:
         return None
     n, last = x.shape[axes[0]], axes[0] == x.ndim - 1
-    if not (0 < n <= _FEW_CENTRED and x.size < _FEW_CENTRED**2 and (last or x.ndim == 2) and share < math.inf):
+    few = 0 < n <= _FEW_CENTRED and x.size < _FEW_CENTRED**2  # so that the product costs less than it saves
+    if not (few and (last or x.ndim == 2) and share < math.inf):
         return None
     apart = (x if last else x.T).astype(np.float64)
     apart = (apart - apart[..., :1]).dot(_centring(n, share))

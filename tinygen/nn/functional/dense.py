@@ -106,7 +106,5 @@ def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: Generator 
         raise TypeError("dropout: in training it needs rng, a tg.random.Generator")
     if p == 1.0:
         return x * 0.0
-    array = x._data
-    noise: Any = rng._draw("uniform", array.shape, array.size, arithmetic(array.dtype), x.device)._data
-    kept = noise >= noise.dtype.type(p)
+    kept: Any = rng.uniform(x.shape, arithmetic(x.dtype), x.device)._data >= p
     return where(Tensor(kept), x * (1.0 / (1.0 - p)), 0.0)
