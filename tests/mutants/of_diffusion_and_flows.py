@@ -351,7 +351,7 @@ MUTANTS = [
     Mutant(
         "attention scaled by d, not by its root",
         "tinygen/ops/attention.py",
-        "1.0 / math.sqrt(q.shape[-1])",
+        "1.0 / math.sqrt(of_q[-1])",
         "1.0 / q.shape[-1]",
         "engine.attention_rows engine.attention_fused",
     ),
