@@ -84,8 +84,9 @@ def join(first: Array, others: Sequence[Array], axis: int) -> Array:
         run = _join_rows(tuple([(x.shape, x.strides) for x in arrays]), axis)
         if run is not None:
             return run(arrays)
-    if first.flags.c_contiguous:
-        return np.ascontiguousarray(np.concatenate(arrays, axis))  # which it is, but where sizes of 1 let NumPy choose
+    # in the order of `order`, which concatenate keeps but where sizes of 1 let it choose
+    if first.flags.c_contiguous:  # nothing to transpose, which takes as long as joining few
+        return np.ascontiguousarray(np.concatenate(arrays, axis))
     order, place, back = memory_order(first.strides, axis)
     joined = np.concatenate([x.transpose(order) for x in arrays], place)
     return np.ascontiguousarray(joined).transpose(back)

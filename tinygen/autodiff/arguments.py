@@ -56,6 +56,32 @@ def number(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def ints(given: Any) -> Any:
+    """An int, or ints in tuples, lists, arrays and tensors, as an int or tuples, by which things are looked up."""
+    if isinstance(given, (list, tuple)):
+        return tuple([ints(v) for v in given])
+    return ints(given.tolist()) if hasattr(given, "tolist") else given
+
+
+@lru_cache(maxsize=4096)
+def sorted_axes(ndim: int, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """`axis` (None for all, an int, or several) as a sorted tuple of non-negative ints.
+
+    Raises:
+        ValueError: an axis out of range or given twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    axes = []
+    for a in axis if isinstance(axis, tuple) else (axis,):
+        if not -ndim <= a < ndim:
+            raise ValueError(f"axis {a} is out of range for {ndim} dimensions")
+        axes.append(int(a) % ndim)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis {tuple(axes)} names a dimension twice")
+    return tuple(sorted(axes))
+
+
 def retained(argument: Any, raw: Any) -> Any:
     """An argument as a vjp will see it: a differentiable array as a tensor, a user's own array watched from now on."""
     if isinstance(argument, Tensor):

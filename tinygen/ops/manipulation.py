@@ -2,13 +2,14 @@
 
 import builtins
 import math
+import operator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinygen import kernels
-from tinygen.autodiff.arguments import broadcast_shapes
+from tinygen.autodiff.arguments import arrays_in, broadcast_shapes, ints, sorted_axes
 from tinygen.autodiff.backward import sum_to
 from tinygen.autodiff.primitive import either, operation
 from tinygen.device import device, device_of, transfer
@@ -93,9 +94,13 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     moves=True,
 )
 def repeated(x: Any, apart: tuple[int, ...], wide: tuple[int, ...], shape: tuple[int, ...] | None = None) -> Any:
-    """x, seen as of the shape `apart`, repeated to the shape `wide`, a view; or in a row, and that as of `shape`."""
+    """x, seen as of the shape `apart`, repeated to the shape `wide`, a view; or that copied, as of `shape`."""
     y = broadcast_to.__wrapped__(x.reshape(apart), wide)
-    return y if shape is None else kernels.in_order(y).reshape(shape)  # type: ignore[attr-defined]
+    if shape is None:
+        return y
+    # nothing repeated: y is x's own memory, and in order as it is
+    copied = y.copy() if y.flags.c_contiguous else kernels.in_order(y)  # type: ignore[attr-defined]
+    return copied.reshape(shape)
 
 
 @operation(x=either(lambda g, axis: flip(g, axis)), moves=True)
@@ -103,18 +108,14 @@ def flip(x: Any, axis: Any = None) -> Any:
     """The entries in reverse order along `axis` (all axes when None); a view.
 
     Raises:
-        ValueError: an axis out of range.
+        ValueError: an axis out of range or given twice.
     """
-    return x[_reversed(x.ndim, tuple(axis) if type(axis) is list else axis)]
+    return x[_reversed(x.ndim, ints(axis))]
 
 
 @lru_cache(maxsize=256)
 def _reversed(ndim: int, axis: Any) -> tuple[slice, ...]:
-    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    for a in axes:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"flip: axis {a} is out of range for {ndim} dimensions")
-    places = {a % ndim for a in axes}
+    places = sorted_axes(ndim, axis)
     return tuple([slice(None, None, -1 if i in places else None) for i in range(ndim)])
 
 
@@ -124,14 +125,14 @@ def _reversed(ndim: int, axis: Any) -> tuple[slice, ...]:
 )
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     """The entries moved by `shift` places along `axis`, around the end; of the flattened array when None."""
-    shift, axis = (tuple(v) if type(v) is list else v for v in (shift, axis))
     y = x.reshape(-1) if axis is None else x
-    for first, last in _turns(y.shape, shift, 0 if axis is None else axis):
+    turns = _turns(y.shape, ints(shift), 0 if axis is None else ints(axis))
+    for first, last in turns:
         turned = xp(x).empty_like(y)
         for to, of in (first, last):
             turned[to] = y[of]
         y = turned
-    return y.reshape(x.shape)
+    return y.reshape(x.shape) if turns else x.copy()
 
 
 def _negative(shift: Any) -> Any:
@@ -146,9 +147,8 @@ def _turns(shape: tuple[int, ...], shift: Any, axis: Any) -> list[list[tuple[_In
     """For each shift, of as many as axes or one for all of these, where two blocks go, and where they come from."""
     turns = []
     for s, a in np.broadcast(shift, axis):
-        if not -len(shape) <= a < len(shape):
-            raise ValueError(f"roll: axis {a} is out of range for {len(shape)} dimensions")
-        n, before = shape[a], (slice(None),) * (a % len(shape))
+        (place,) = sorted_axes(len(shape), a)
+        n, before = shape[place], (slice(None),) * place
         s = s % n if n else 0
         cuts = ((0, s), (n - s, n)), ((s, n), (0, n - s))
         turns.append([((*before, slice(*to)), (*before, slice(*of))) for to, of in cuts])
@@ -225,8 +225,8 @@ def pad(x: ArrayLike, widths: Any, mode: str = "constant", constant_values: floa
     x = as_tensor(x)
     try:
         pairs = _pairs(x.ndim, widths)
-    except TypeError:  # lists, or an array, by which nothing can be looked up
-        pairs = _pairs(x.ndim, _in_tuples(np.asarray(widths).tolist()))
+    except TypeError:  # not by value: `ints` of every border would take longer than small ones are filled
+        pairs = _pairs(x.ndim, ints(widths))
     if mode == "constant":
         return _pad_constant(x, pairs, constant_values)
     if mode not in _PAD_MODES:
@@ -238,14 +238,16 @@ def pad(x: ArrayLike, widths: Any, mode: str = "constant", constant_values: floa
     return x
 
 
-def _in_tuples(widths: Any) -> Any:
-    """The widths of a border without lists."""
-    return tuple([_in_tuples(v) for v in widths]) if isinstance(widths, list) else widths
-
-
 @lru_cache(maxsize=1024)
 def _pairs(ndim: int, widths: Any) -> tuple[tuple[int, int], ...]:
-    """(before, after) of each of `ndim` axes."""
+    """(before, after) of each of `ndim` axes.
+
+    Raises:
+        TypeError: lists and arrays, which may change: nothing can be looked up by them.
+        ValueError: widths that do not fit, or negative ones.
+    """
+    if arrays_in([widths]):
+        raise TypeError("pad: widths in arrays may change")
     try:
         pairs = tuple([(int(a), int(b)) for a, b in np.broadcast_to(np.asarray(widths), (ndim, 2))])
     except ValueError:
@@ -271,7 +273,7 @@ def expand_dims(x: Any, axis: Any = 0) -> Any:
     """A new axis of size 1 at `axis`, or several.
 
     Raises:
-        ValueError: an axis out of range.
+        ValueError: an axis out of range or given twice.
     """
     return x.reshape(_expanded(x.shape, tuple(axis) if type(axis) in (tuple, list) else (axis,)))
 
@@ -279,10 +281,7 @@ def expand_dims(x: Any, axis: Any = 0) -> Any:
 @lru_cache(maxsize=1024)
 def _expanded(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     ndim = len(shape) + len(axes)
-    for a in axes:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"expand_dims: axis {a} is out of range for {ndim} dimensions")
-    places = {a % ndim for a in axes}
+    places = sorted_axes(ndim, axes)
     sizes = iter(shape)
     return tuple([1 if i in places else next(sizes) for i in range(ndim)])
 
@@ -352,10 +351,17 @@ def broadcast_arrays(*arrays: ArrayLike) -> tuple[Tensor, ...]:
 
 
 def tile(x: ArrayLike, repetitions: Any) -> Tensor:
-    """`x` laid out `repetitions` times along each axis."""
+    """`x` laid out `repetitions` times along each axis.
+
+    Raises:
+        ValueError: negative repetitions.
+    """
     x = as_tensor(x)
-    times = repetitions if isinstance(repetitions, tuple | list) else (repetitions,)
-    times = (1,) * (x.ndim - len(times)) + tuple(times)
+    times = ints(repetitions)
+    times = times if isinstance(times, tuple) else (times,)
+    if min(times, default=0) < 0:
+        raise ValueError(f"tile: repetitions {repetitions} are negative; there are at least 0")
+    times = (1,) * (x.ndim - len(times)) + times
     shape = (1,) * (len(times) - x.ndim) + x.shape
     apart = tuple([v for n in shape for v in (1, n)])
     wide = tuple([v for t, n in zip(times, shape) for v in (t, n)])
@@ -363,17 +369,27 @@ def tile(x: ArrayLike, repetitions: Any) -> Tensor:
 
 
 def repeat(x: ArrayLike, repeats: Any, axis: int | None = None) -> Tensor:
-    """Each entry along `axis` repeated; of the flattened array when None."""
+    """Each entry along `axis` repeated; of the flattened array when None.
+
+    Args:
+        repeats: how often, one count for all entries or one for each.
+
+    Raises:
+        ValueError: as many counts as neither of these, or a negative one.
+    """
     flat = reshape(x, (-1,)) if axis is None else as_tensor(x)
     axis = 0 if axis is None else axis % flat.ndim
-    if type(repeats) is int:
-        before, n, after = flat.shape[:axis], flat.shape[axis], flat.shape[axis + 1 :]
-        apart, wide = (*before, n, 1, *after), (*before, n, repeats, *after)
-        return repeated(flat, apart, wide, (*before, n * repeats, *after))
-    times = np.asarray(repeats)
-    if times.size not in (1, flat.shape[axis]):
-        raise ValueError(f"repeat: {times.size} counts for axis {axis} of shape {flat.shape}: one, or one an entry")
-    index = np.repeat(np.arange(flat.shape[axis]), times)
+    before, n, after = flat.shape[:axis], flat.shape[axis], flat.shape[axis + 1 :]
+    counts = np.asarray(repeats)
+    if counts.size not in (1, n):
+        raise ValueError(f"repeat: {counts.size} counts for axis {axis} of shape {flat.shape}: one, or one an entry")
+    least = counts.item() if counts.size == 1 else counts.min(initial=0)
+    if least < 0:
+        raise ValueError(f"repeat: counts {repeats} are negative; an entry is repeated at least 0 times")
+    if counts.size == 1:
+        times = operator.index(least)
+        return repeated(flat, (*before, n, 1, *after), (*before, n, times, *after), (*before, n * times, *after))
+    index = np.repeat(np.arange(n), counts)
     return flat[(*(slice(None),) * axis, index)]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygen import kernels
+from tinygen.autodiff.arguments import sorted_axes
 from tinygen.autodiff.primitive import either, joint, operation
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
@@ -30,21 +31,7 @@ def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
     Raises:
         ValueError: an axis out of range or given twice.
     """
-    return _axes(ndim, tuple(axis) if isinstance(axis, list) else axis)
-
-
-@lru_cache(maxsize=4096)
-def _axes(ndim: int, axis: Axis) -> tuple[int, ...]:
-    if axis is None:
-        return tuple(range(ndim))
-    axes = []
-    for a in axis if isinstance(axis, tuple) else (axis,):
-        if not -ndim <= a < ndim:
-            raise ValueError(f"axis {a} is out of range for {ndim} dimensions")
-        axes.append(int(a) % ndim)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"axis {tuple(axes)} names a dimension twice")
-    return tuple(sorted(axes))
+    return sorted_axes(ndim, tuple(axis) if isinstance(axis, list) else axis)
 
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -54,7 +41,7 @@ def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    axes = _axes(len(shape), axis)
+    axes = sorted_axes(len(shape), axis)
     return tuple([1 if i in axes else n for i, n in enumerate(shape)])
 
 
@@ -64,14 +51,14 @@ def count(shape: tuple[int, ...], axis: Axis) -> int:
 
 
 def _checked(x: Any, axis: Axis) -> Any:
-    return None if axis is None else _axes(x.ndim, tuple(axis) if type(axis) is list else axis)
+    return None if axis is None else sorted_axes(x.ndim, tuple(axis) if type(axis) is list else axis)
 
 
 @lru_cache(maxsize=4096)
 def _spread(shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...] | None, bool]:
     """The shape of a sum's cotangent beside what was added up, None where it goes without saying, since the first axes
     were added up; and whether that is large."""
-    axes = _axes(len(shape), axis)
+    axes = sorted_axes(len(shape), axis)
     large = math.prod(shape) >= LARGE
     return None if axes == tuple(range(len(axes))) and not large else _kept(shape, axis), large
 
@@ -92,7 +79,7 @@ def _spread_out(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
 @operation(x=either(_sum_vjp, _spread_out), moves=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
-    axes = axis if axis is None else _axes(x.ndim, tuple(axis) if type(axis) is list else axis)  # as `_checked`
+    axes = axis if axis is None else sorted_axes(x.ndim, tuple(axis) if type(axis) is list else axis)  # as `_checked`
     return kernels.reduce_sum(x, axes, keepdims)  # type: ignore[attr-defined]
 
 
@@ -328,7 +315,7 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
 def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
     if axis is None and x.ndim != 1:
         raise ValueError(f"{who} needs an axis for {x.ndim} dimensions")
-    return _axes(x.ndim, 0 if axis is None else axis)[0]
+    return sorted_axes(x.ndim, 0 if axis is None else axis)[0]
 
 
 def _difference_vjp(g: Tensor, axis: int) -> Tensor:

@@ -1,0 +1,104 @@
+"""Shapes and places: widths, counts, shifts and axes in every form that NumPy takes, copies, and what is refused."""
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+
+X = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.array, tg.tensor])
+def test_places_in_any_form_are_numpys(form):
+    x = tg.tensor(X, requires_grad=True)
+    for found, expected in [
+        (tg.roll(x, form([1, 2]), form([0, 1])), np.roll(X, [1, 2], [0, 1])),
+        (tg.flip(x, form([0, 1])), X[::-1, ::-1]),
+        (tg.expand_dims(x, (0, 2)), X[None, :, None]),
+        (tg.tile(x, form([2, 1])), np.tile(X, (2, 1))),
+        (tg.repeat(x, form([2, 0, 1]), 1), np.repeat(X, [2, 0, 1], 1)),
+        (tg.pad(x, form([[1, 0], [2, 1]])), np.pad(X, [[1, 0], [2, 1]])),
+    ]:
+        assert np.array_equal(found.numpy(), expected)
+        (back,) = tg.grad(found, [x], expected)
+        assert np.array_equal(back.numpy(), X * np.bincount(expected.ravel().astype(int), minlength=6).reshape(2, 3))
+
+
+@pytest.mark.parametrize("one", [int, np.int64, np.array, tg.tensor])
+def test_a_place_in_any_form_is_numpys(one):
+    x = tg.tensor(X)
+    for found, expected in [
+        (tg.roll(x, one(1), one(1)), np.roll(X, 1, 1)),
+        (tg.roll(x, one(4)), np.roll(X, 4)),
+        (tg.flip(x, one(1)), X[:, ::-1]),
+        (tg.tile(x, one(2)), np.tile(X, 2)),
+        (tg.repeat(x, one(2), 0), np.repeat(X, 2, 0)),
+        (tg.pad(x, one(1)), np.pad(X, 1)),
+    ]:
+        assert np.array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("hold", [lambda pair: pair, lambda pair: (pair, (2, 1)), lambda pair: [pair, (2, 1)]])
+@pytest.mark.parametrize("make", [list, np.array, tg.tensor])
+def test_widths_of_a_border_are_read_at_each_call(make, hold):
+    pair = make([1, 0])
+    widths = hold(pair)
+    assert np.array_equal(tg.pad(X, widths).numpy(), np.pad(X, hold((1, 0))))
+    pair[0] = 5
+    assert np.array_equal(tg.pad(X, widths).numpy(), np.pad(X, hold((5, 0))))
+
+
+def test_a_shift_is_read_at_each_call():
+    shift = tg.tensor(1)
+    assert np.array_equal(tg.roll(X, shift, 1).numpy(), np.roll(X, 1, 1))
+    shift[...] = 2
+    assert np.array_equal(tg.roll(X, shift, 1).numpy(), np.roll(X, 2, 1))
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda x: tg.repeat(x, 1),
+        lambda x: tg.repeat(x, 1, 0),
+        lambda x: tg.repeat(x.reshape(1, -1), 1, 0),
+        lambda x: tg.repeat(x, 0, 0),
+        lambda x: tg.repeat(x, [1] * x.shape[0], 0),
+        lambda x: tg.tile(x, 1),
+        lambda x: tg.tile(x, ()),
+        lambda x: tg.roll(x, (), ()),
+        lambda x: tg.roll(x, 0),
+        lambda x: tg.roll(x, 0, 0),
+    ],
+)
+@pytest.mark.parametrize("shape", [(2, 3), (300, 400)])
+def test_what_changes_nothing_is_a_copy_all_the_same(copied, shape):
+    x = tg.ones(shape)
+    y = copied(x)
+    y[...] = 9.0
+    assert (x.numpy() == 1).all()
+    assert not np.shares_memory(x._data, y._data)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: tg.flip(X, (0, 0)), r"^flip: axis \(0, 0\) names a dimension twice"),
+        (lambda: tg.flip(X, (0, -2)), "^flip: axis .* names a dimension twice"),
+        (lambda: tg.flip(X, 2), "^flip: axis 2 is out of range for 2 dimensions"),
+        (lambda: tg.roll(X, 1, -3), "^roll: axis -3 is out of range for 2 dimensions"),
+        (lambda: tg.expand_dims(X, (0, 0)), r"^expand_dims: axis \(0, 0\) names a dimension twice"),
+        (lambda: tg.expand_dims(X, 3), "^expand_dims: axis 3 is out of range for 3 dimensions"),
+        (lambda: tg.repeat(X, -1, 0), "^repeat: counts -1 are negative"),
+        (lambda: tg.repeat(X, [1, -1], 0), r"^repeat: counts \[1, -1\] are negative"),
+        (lambda: tg.tile(X, (-1, 2)), r"^tile: repetitions \(-1, 2\) are negative"),
+        (lambda: tg.pad(X, ((1, -1), (0, 0))), "^pad: widths .* are negative"),
+    ],
+)
+def test_what_does_not_fit_is_said_of_what_was_called(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_half_a_count_is_refused():
+    with pytest.raises(TypeError, match="float"):
+        tg.repeat(X, 2.5, 0)
