@@ -1,19 +1,21 @@
 """`tinygen bench`: libraries are compared before they are timed, and what is quoted is the median of paired ratios."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tinygen.bench import interleave, machine, worker
+from tinygen.bench import machine, worker
 from tinygen.bench.backends import BACKENDS, Backend, with_tinygen
 from tinygen.bench.cuda import cases as on_cuda
-from tinygen.bench.interleave import BenchError, Pace, difference, measure, rounds_of
+from tinygen.bench.interleave import BenchError, difference, measure, rounds_of
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.report import of_ratios, round_numbers
 from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
@@ -106,43 +108,49 @@ def test_every_round_asks_all_in_another_order() -> None:
     assert len(set(orders)) == 6
 
 
-class Scripted:
-    """A worker whose samples are given: the time of each, and how slow the core was meanwhile."""
-
-    name = "scripted"
-
-    def __init__(self, *given: tuple[float, float]) -> None:
-        self.given, self.pace = list(given), Pace()
-        self.pace.of(1.0)
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        seconds, pace = self.given.pop(0)
-        return {"times": [seconds], "cpu_seconds": 0.0, "pace": pace}
-
-
 @pytest.mark.parametrize(
-    ("given", "kept", "disturbed"),
+    ("slow", "kept"),
     [
-        ([(5.0, 1.19)], 5.0, False),
-        ([(9.0, 1.8), (5.0, 1.1)], 5.0, False),
-        ([(9.0, 1.8), (8.0, 1.5), (7.0, 1.3), (6.0, 1.4)], 7.0, True),
+        (itertools.repeat(False), {0.001}),
+        (itertools.chain([True] * 7, itertools.repeat(False)), {0.001}),
+        (itertools.repeat(True), {0.002}),
     ],
-    ids=["as fast as it can be", "slow at first", "never fast"],
+    ids=["never", "at first", "always"],
 )
-def test_a_sample_on_a_slow_core_is_taken_again(
-    given: list[tuple[float, float]], kept: float, disturbed: bool, monkeypatch: pytest.MonkeyPatch
+def test_readings_on_a_slow_core_are_left_out_if_there_are_others(
+    slow: Iterator[bool], kept: set[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to four times; then the one on the fastest core counts, whatever it took."""
-    monkeypatch.setattr(interleave, "PAUSE", 0.0)
-    asked = Scripted(*given)
-    assert interleave.sampled(asked, CASE, 0.0, quiet=False) == (kept, [kept], disturbed)
-    assert not asked.given
+    """The time goes on by a millisecond a reading, by two on a slow core."""
+    now, state = [0.0], [False]
+
+    def is_slow() -> bool:
+        state[0] = next(slow)
+        return state[0]
+
+    def run() -> None:
+        now[0] += 0.002 if state[0] else 0.001
+
+    monkeypatch.setattr(worker, "_is_slow", is_slow)
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
+    found = worker.sample(run, 0.02)
+    assert {round(t, 6) for t in found["times"]} == kept
+    assert found["slow"] == (kept == {0.002})
+    assert sum(found["times"]) >= 0.02
 
 
-def test_the_pace_of_a_core_is_told_with_each_sample() -> None:
-    assert worker.sample(lambda: None, 0.0)["pace"] > 0
-    pace = Pace()
-    assert [pace.of(seconds) for seconds in (2.0, 3.0, 1.0, 2.0)] == [1.0, 1.5, 1.0, 2.0]
+def test_a_reading_that_is_longer_than_a_core_is_shared_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(worker, "_is_slow", lambda: True)
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
+    found = worker.sample(lambda: now.__setitem__(0, now[0] + 0.3), 0.2)
+    assert (len(found["times"]), found["slow"]) == (worker.LEAST, False)
+
+
+def test_a_core_is_slow_where_the_same_takes_longer_than_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_fastest", float("inf"))
+    told = iter([3.0, 2.0, 2.1, 2.3, 2.5, 2.5, 1.0, 9.0, 2.0, 2.0])
+    monkeypatch.setattr(worker, "_piece", lambda: next(told))
+    assert [worker._is_slow() for _ in range(5)] == [False, False, True, False, True]
 
 
 def test_ratios_are_made_within_a_round() -> None:

@@ -1,9 +1,9 @@
 """Libraries side by side: one process each, asked in random order, round after round.
 
-Processes keep the libraries' threads apart; interleaving gives each the same weather. A sample is taken again, for all
-alike, up to four times, where something else ran for more than a twelfth of it, or the core was slower by a fifth than
-it can be: what shares it from outside the machine is in no counter, but a piece of Python takes longer for it. Then
-the least disturbed one counts, and the result says so. On a machine that is never quiet nothing is taken twice.
+Processes keep the libraries' threads apart; interleaving gives each the same weather. A sample during which something
+else ran for more than a twelfth of the time is taken again, for all alike, up to four times; then the least disturbed
+one counts, and the result says so. On a machine that is never quiet nothing is taken twice. Readings on a core that
+something outside the machine shares are left out by each process itself (worker.py).
 """
 
 import json
@@ -30,10 +30,6 @@ from tinygen.bench.steps import SAMPLING, STEPS
 
 DISTURBED = 1 / 12
 """Share of a sample's time that something else may run."""
-SLOW = 1.2
-"""What a piece of Python may take, of the least that it has taken."""
-PAUSE = 0.1
-"""Seconds before the third sample, and twice that before the fourth: what disturbs them lasts from .01 to 1."""
 ROUNDING, KINKS = 1e-4, 1e-2
 """How far values and gradients may differ: those of operations; and those of training steps and samples, where sums of
 float32 in another order flip the sign of entries that are rectified afterwards, or the level that a pixel is rounded
@@ -54,23 +50,11 @@ def settings(backend: Backend, threads: int) -> dict[str, str]:
     return os.environ | backend.environment | dict.fromkeys(names, str(threads))
 
 
-class Pace:
-    """How fast the cores are beside the fastest that any process here has seen."""
-
-    def __init__(self) -> None:
-        self.least = float("inf")
-
-    def of(self, seconds: float) -> float:
-        """Time of the piece of Python that each sample comes with, relative to the least so far."""
-        self.least = min(self.least, seconds)
-        return seconds / self.least
-
-
 class Worker:
     """The process of one library."""
 
-    def __init__(self, backend: Backend, threads: int, pace: Pace | None = None) -> None:
-        self.name, self.pace = backend.name, pace or Pace()
+    def __init__(self, backend: Backend, threads: int) -> None:
+        self.name = backend.name
         options = json.dumps(backend.options)
         command = [sys.executable, "-m", "tinygen.bench.worker", backend.module, str(threads), options]
         pipe = subprocess.PIPE
@@ -175,16 +159,16 @@ def measure(
             or `KINKS`.
         done: is told each case as it is finished.
         started: is told what each library says of itself.
-        quiet: whether each sample waits until nothing else runs.
+        quiet: whether samples that something else disturbed on the processor are taken again.
 
     Raises:
         BenchError: a library does not start.
     """
     rows = []
     with weights.written(cases), ExitStack() as running:
-        workers, pace = {}, Pace()
+        workers = {}
         for backend in backends:
-            workers[backend.name] = running.enter_context(closing(Worker(backend, threads, pace)))
+            workers[backend.name] = running.enter_context(closing(Worker(backend, threads)))
             started(workers[backend.name].about)
         for case in cases:
             there = [b for b in backends if not b.steps_alone or case in STEPS or case in UPDATES]
@@ -197,35 +181,31 @@ def measure(
             right = [b for b in there if b.name not in wrong]
             samples = {backend.name: Samples() for backend in right}
             for backend in rounds_of(right, rounds, seed):
-                samples[backend.name].add(*sampled(workers[backend.name], case, seconds, quiet))
+                samples[backend.name].add(*_sample(workers[backend.name], case, seconds, quiet))
             rows.append(Row(case, samples, {name: why for name, why in wrong.items() if why}))
             done(case)
     return rows
 
 
-def sampled(worker: Worker, case: str, seconds: float, quiet: bool) -> tuple[float, list[float], bool]:
-    """Median, times and whether it was disturbed, of the least disturbed of up to four samples.
-
-    Args:
-        quiet: whether to wait until nothing else runs, and to ask whether something did meanwhile.
-    """
+def _sample(worker: Worker, case: str, seconds: float, quiet: bool) -> tuple[float, list[float], bool]:
+    """Median, times and whether it was disturbed, of the quietest of up to four samples."""
+    if not quiet:
+        given = _timed(worker, case, seconds)
+        return median(given["times"]), given["times"], given.get("slow", False)
     best: tuple[float, dict[str, Any]] | None = None
-    attempts = ATTEMPTS if not quiet or wait_for_quiet(1.0) else 1
-    for attempt in range(attempts):
-        time.sleep(PAUSE * max(0, attempt - 1))
-        before, start = busy_seconds() if quiet else None, time.monotonic()
+    attempts = ATTEMPTS if wait_for_quiet(1.0) else 1
+    for _ in range(attempts):
+        before, start = busy_seconds(), time.monotonic()
         given = _timed(worker, case, seconds)
         elapsed, after = time.monotonic() - start, busy_seconds()
         other = 0.0 if before is None or after is None else max(0.0, after - before - given["cpu_seconds"]) / elapsed
-        slower = worker.pace.of(given["pace"]) if "pace" in given else 1.0
-        disturbed = max(other / DISTURBED, (slower - 1) / (SLOW - 1))
-        if best is None or disturbed < best[0]:
-            best = disturbed, given
-        if disturbed <= 1:
+        if best is None or other < best[0]:
+            best = other, given
+        if other <= DISTURBED:
             break
     assert best is not None
     share, given = best
-    return median(given["times"]), given["times"], share > 1
+    return median(given["times"]), given["times"], share > DISTURBED or given.get("slow", False)
 
 
 def _timed(worker: Worker, case: str, seconds: float) -> dict[str, Any]:
