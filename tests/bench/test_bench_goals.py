@@ -1,11 +1,16 @@
 """Goals: a row that falls short is named with its bound; one that meets its goal is not."""
 
+import json
+from pathlib import Path
+from statistics import median
+
 import pytest
 
-from tinygen.bench import goals
+from tinygen.bench import goals, survey
 from tinygen.bench.floors import Floor
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
+from tinygen.bench.tried import PARAGRAPH, PARAGRAPHS
 from tinygen.profiling.cost import NOTHING
 
 
@@ -40,9 +45,9 @@ def test_a_row_that_falls_short_says_by_how_much_and_where_its_bound_is() -> Non
     floors = {"DDPM": Floor({"arithmetic": 0.1, "memory": 0.025}, NOTHING)}
     found = goals.short(Runs([rows], ["tinygen", "torch"], MILLISECONDS), goals.of_time, floors)
     assert found is not None
-    assert found.header == ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it"]
+    assert found.header == ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it", "why"]
     assert found.cells == [
-        ["DDPM", "torch", "0.40", "0.50 (0.50 to 0.50)", "0.12", "arithmetic 80%, memory 20%", "25%"],
+        ["DDPM", "torch", "0.40", "0.50 (0.50 to 0.50)", "0.12", "arithmetic 80%, memory 20%", "25%", ""],
     ]
 
 
@@ -59,3 +64,25 @@ def test_memory_has_no_floor(ours: float, lines: int) -> None:
     if found is not None:
         assert found.header == ["short of its goal", "over", "goal", "is"]
         assert found.cells[0][2:] == ["1.00", "1.10 (1.10 to 1.10)"]
+
+
+def test_every_committed_row_that_falls_short_says_what_was_tried() -> None:
+    """In a paragraph of docs/bench.md, which is there."""
+    docs = Path(__file__).parents[2] / "docs"
+    for name in ("bench", "survey"):
+        content = json.loads((docs / "bench" / f"{name}.json").read_text())
+        ratios: dict[tuple[str, str], list[float]] = {}
+        for row_ in (row_ for run in content["runs"] for row_ in run):
+            for library, found in row_["libraries"].items():
+                ratios.setdefault((row_["case"], library), []).append(found["tinygen_over_this"][0])
+        wanted = {key: goals.of_time(*key) for key in ratios}
+        short = {case for (case, library), goal in wanted.items() if goal and median(ratios[case, library]) > goal}
+        assert short - PARAGRAPH.keys() == set()
+    told = (docs / "bench.md").read_text()
+    assert [name for name in PARAGRAPHS if f"**{name}.**" not in told] == []
+
+
+def test_every_paragraph_is_of_rows_that_there_are() -> None:
+    there = {operation.name for operation in (*OPERATIONS, *survey.OPERATIONS)} | goals.STEPS.keys()
+    assert PARAGRAPH.keys() - there == set()
+    assert sum(map(len, PARAGRAPHS.values())) == len(PARAGRAPH)

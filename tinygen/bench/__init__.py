@@ -13,6 +13,7 @@ startup.py        from the start of a process to its first training step, with c
 cuda/             kernels of a CUDA device
 floors.py         the least that a case could take on this machine, what that is made of, and the share that is reached
 goals.py          what the project aims at, and the rows that fall short of it
+tried.py          for each of these the paragraph of docs/bench.md that says why, and what was tried
 weights.py        this engine's weights for other libraries' processes
 machine.py        what the figures were measured on, and whether anything else ran
 result.py         medians, quartiles, ratios round by round, and how they agree from run to run

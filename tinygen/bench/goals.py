@@ -12,6 +12,7 @@ from tinygen.bench.floors import Floor
 from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.report import Section
 from tinygen.bench.result import Ratio, Runs
+from tinygen.bench.tried import PARAGRAPH
 
 AS_INSTALLED, TUNED = "torch", "torch, malloc tuned"
 STEPS = {
@@ -64,7 +65,10 @@ def missed(runs: Runs, goal: Goal) -> list[Miss]:
 
 
 def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> Section | None:
-    """The rows that fall short: goal, ratio, and where there is a floor the ratio at it; None where all are met."""
+    """The rows that fall short: goal, ratio, where there is a floor the ratio at it, and the paragraph that says why.
+
+    None where all are met.
+    """
     cells = []
     for case, other, wanted, ratio in missed(runs, goal):
         floor = None if floors is None else floors.get(case)
@@ -72,8 +76,8 @@ def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> 
         if floor is not None:
             share = floor.seconds / median(row.samples[runs.names[0]].middle for row in runs.rows(case))
             bound = [f"{ratio.middle * share:.2f}", floor.made_of, f"{share:.0%}"]
-        cells.append([case, other, f"{wanted:.2f}", str(ratio), *bound])
-    header = ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it"]
+        cells.append([case, other, f"{wanted:.2f}", str(ratio), *bound, PARAGRAPH.get(case, "")])
+    header = ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it", "why"]
     if floors is None:
         header, cells = header[:4], [line[:4] for line in cells]
     return Section(header, cells) if cells else None
