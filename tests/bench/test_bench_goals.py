@@ -13,6 +13,8 @@ from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
 from tinygen.bench.tried import PARAGRAPH, PARAGRAPHS
 from tinygen.profiling.cost import NOTHING
 
+BOTH = (goals.AS_INSTALLED, goals.TUNED)
+
 
 def row(case: str, **seconds: float) -> Row:
     samples = {}
@@ -67,15 +69,18 @@ def test_memory_has_no_floor(ours: float, lines: int) -> None:
 
 
 def test_every_committed_row_that_falls_short_says_what_was_tried() -> None:
-    """In a paragraph of docs/bench.md, which is there."""
+    """In a paragraph of docs/bench.md, which is there; rows with a `*` are what other work made them."""
     docs = Path(__file__).parents[2] / "docs"
     for name in ("bench", "survey"):
         content = json.loads((docs / "bench" / f"{name}.json").read_text())
         ratios: dict[tuple[str, str], list[float]] = {}
+        starred = set()
         for row_ in (row_ for run in content["runs"] for row_ in run):
             for library, found in row_["libraries"].items():
                 ratios.setdefault((row_["case"], library), []).append(found["tinygen_over_this"][0])
-        wanted = {key: goals.of_time(*key) for key in ratios}
+                if found["disturbed"]:
+                    starred |= {(row_["case"], library)} if library != "tinygen" else {(row_["case"], n) for n in BOTH}
+        wanted = {key: goals.of_time(*key) for key in ratios.keys() - starred}
         short = {case for (case, library), goal in wanted.items() if goal and median(ratios[case, library]) > goal}
         assert short - PARAGRAPH.keys() == set()
     told = (docs / "bench.md").read_text()

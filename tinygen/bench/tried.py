@@ -25,7 +25,7 @@ PARAGRAPHS = {
     "Memory": [
         *_of(FORWARD, "negative; positive; sign; round; reciprocal; leaky_relu; add; subtract; multiply; maximum"),
         *_of(FORWARD, "minimum; x + row; x * row; x * column; clip; x ** 2; x ** 3; stack, axis 0; concat, axis 0"),
-        *_of(FORWARD, "take, axis 1; outer; embedding"),
+        *_of(FORWARD, "take, axis 1; outer; embedding; relu; remainder; floor; 2 x; x ** -.5"),
     ],
     "Sums in float64": [
         *_of(FORWARD, "sum; mean; prod; sum, axis 1; mean, axis 1; prod, axis 1; max, axis 1; min, axis 1"),
