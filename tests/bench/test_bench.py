@@ -1,11 +1,9 @@
 """`tinygen bench`: libraries are compared before they are timed, and what is quoted is the median of paired ratios."""
 
-import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,48 +107,25 @@ def test_every_round_asks_all_in_another_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slow", "kept"),
-    [
-        (itertools.repeat(False), {0.001}),
-        (itertools.chain([True] * 7, itertools.repeat(False)), {0.001}),
-        (itertools.repeat(True), {0.002}),
-    ],
-    ids=["never", "at first", "always"],
+    ("takes", "seconds", "readings", "repetitions"),
+    [(0.3, 0.1, 1, 1), (0.004, 0.1, 25, 1), (2.0**-20, 0.0, 1, 104)],
+    ids=["longer than the sample", "some in a sample", "shorter than the clock can tell"],
 )
-def test_readings_on_a_slow_core_are_left_out_if_there_are_others(
-    slow: Iterator[bool], kept: set[float], monkeypatch: pytest.MonkeyPatch
+def test_a_sample_is_as_long_as_it_was_asked_for(
+    takes: float, seconds: float, readings: int, repetitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time goes on by a millisecond a reading, by two on a slow core."""
-    now, state = [0.0], [False]
-
-    def is_slow() -> bool:
-        state[0] = next(slow)
-        return state[0]
+    """The first run, for which another library left the caches, takes twice as long and is no reading."""
+    now, runs = [0.0], [0]
 
     def run() -> None:
-        now[0] += 0.002 if state[0] else 0.001
+        now[0] += takes * (2 if runs[0] == 0 else 1)
+        runs[0] += 1
 
-    monkeypatch.setattr(worker, "_is_slow", is_slow)
     monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
-    found = worker.sample(run, 0.02)
-    assert {round(t, 6) for t in found["times"]} == kept
-    assert found["slow"] == (kept == {0.002})
-    assert sum(found["times"]) >= 0.02
-
-
-def test_a_reading_that_is_longer_than_a_core_is_shared_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(worker, "_is_slow", lambda: True)
-    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
-    found = worker.sample(lambda: now.__setitem__(0, now[0] + 0.3), 0.2)
-    assert (len(found["times"]), found["slow"]) == (worker.LEAST, False)
-
-
-def test_a_core_is_slow_where_the_same_takes_longer_than_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_fastest", float("inf"))
-    told = iter([3.0, 2.0, 2.1, 2.3, 2.5, 2.5, 1.0, 9.0, 2.0, 2.0])
-    monkeypatch.setattr(worker, "_piece", lambda: next(told))
-    assert [worker._is_slow() for _ in range(5)] == [False, False, True, False, True]
+    found = worker.sample(run, seconds)
+    assert found["times"] == pytest.approx([takes] * readings)
+    trials = 0 if repetitions == 1 else worker.TRIALS
+    assert runs[0] == 1 + trials + readings * repetitions
 
 
 def test_ratios_are_made_within_a_round() -> None:
@@ -187,7 +162,7 @@ def test_the_table_and_the_picture_show_what_is_missing(tmp_path: Path) -> None:
     from rich.console import Console
 
     rows = [row("conv", tinygen=[0.002], torch=[0.002]), row("norm [x]", {"torch": "differs"}, tinygen=[0.002])]
-    report = of_ratios(Runs([rows], ["tinygen", "torch"], MILLISECONDS), "bench", "title")
+    report = of_ratios(Runs([rows], ["tinygen", "torch"], MILLISECONDS), "title")
     console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
     console.print(*report.tables())
     text = console.export_text()
@@ -200,7 +175,7 @@ def test_the_table_and_the_picture_show_what_is_missing(tmp_path: Path) -> None:
         "| conv | 2 | 1.00 (1.00 to 1.00) |",
         "| norm [x] | 2 | differs |",
     ]
-    for path in report.save(tmp_path, {"threads": "1"}):
+    for path in report.save(tmp_path, "bench", {"threads": "1"}):
         assert path.exists()
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 

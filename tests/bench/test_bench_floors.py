@@ -141,7 +141,7 @@ def test_the_table_says_what_share_of_the_floor_is_reached(tmp_path) -> None:
         row("DDPM", tinygen=1.0, torch=2.0),
         row("failed", torch=1.0),
     )
-    report = of_ratios(found, "bench", "Title", floors.columns(found, lowest, machine))
+    report = of_ratios(found, "Title", floors.columns(found, lowest, machine))
     assert report.header == ["", "tinygen, ms", "floor, ms", "made of", "of it", "over torch"]
     assert report.cells == [
         ["relu", "2", "1", "memory", "50%", "0.50 (0.50 to 0.50)"],
@@ -161,4 +161,4 @@ def test_the_table_says_what_share_of_the_floor_is_reached(tmp_path) -> None:
         "share": 0.5,
     }
     assert report.content["floors"]["failed"]["share"] is None
-    assert [path.name for path in report.save(tmp_path, {})] == ["bench.md", "bench.json", "bench.png"]
+    assert [path.name for path in report.save(tmp_path, "bench", {})] == ["bench.md", "bench.json", "bench.png"]

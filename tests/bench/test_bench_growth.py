@@ -73,7 +73,7 @@ def test_the_report_has_a_law_for_each_series_quantity_and_library(tmp_path) -> 
     assert (first["varied"], first["quantity"], first["unit"]) == ("length", "time", "ms")
     assert first["libraries"]["torch"]["fit"]["exponent"] == pytest.approx(2.0)
     assert first["libraries"]["torch"]["sizes"] == [128, 256, 512, 1024]
-    assert [path.exists() for path in report.save(tmp_path, {})] == [True] * 3
+    assert [path.exists() for path in report.save(tmp_path, "growth", {})] == [True] * 3
     without = of_growth(series, rows | {"time": []}, ["tinygen", "torch"])
     assert without.cells[0] == ["attention, length, 128 to 1024: time", "", "", ""]
 

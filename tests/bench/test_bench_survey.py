@@ -154,7 +154,7 @@ def test_an_operation_is_a_line_and_what_it_has_not_is_left_empty(tmp_path: Path
     colours = [[report.colours(i, j) for j in range(5)] for i in range(2)]
     assert colours == [[None, "green", "red", "yellow", "green"], [None, "green", None, None, None]]
     assert report.failed
-    paths = report.save(tmp_path, {})
+    paths = report.save(tmp_path, "survey", {})
     assert paths[2].read_bytes().startswith(b"\x89PNG")
 
 

@@ -8,6 +8,7 @@ torch_models/     the families' models in PyTorch; jax_models/ in JAX
 backends/         the same work in each library
 worker.py         one process a library, which measures what it is asked for
 interleave.py     times: requests in random order; disturbed samples are discarded for all alike
+kept.py           rows as they are finished: an interrupted measurement goes on from them
 memory.py         peak memory of a step, each sample a process
 startup.py        from the start of a process to its first training step, with caches that are empty or not
 cuda/             kernels of a CUDA device

@@ -57,7 +57,7 @@ def of_growth(series: Sequence[Series], rows: Mapping[str, Sequence[Row]], names
     draw = lambda figure: draw_series(figure, series, values, fits, names)
     header = ["", *names, *(f"over {name}" for name in names[1:])]
     height = 0.6 + 1.9 * len(series)
-    return Report(header, cells, name="growth", title=title, content=content, draw=draw, height=height, failed=wrong)
+    return Report(header, cells, title=title, content=content, draw=draw, height=height, failed=wrong)
 
 
 def said(found: Fit, unit: Unit, last: float) -> str:

@@ -2,8 +2,9 @@
 
 Processes keep the libraries' threads apart; interleaving gives each the same weather. A sample during which something
 else ran for more than a twelfth of the time is taken again, for all alike, up to four times; then the least disturbed
-one counts, and the result says so. On a machine that is never quiet nothing is taken twice. Readings on a core that
-something outside the machine shares are left out by each process itself (worker.py).
+one counts, and the result says so. On a machine that is never quiet nothing is taken twice. What shares a core from
+outside the machine stands in no counter and makes everything slower for tenths of a second: samples are short and
+rounds many, so that both sides of a ratio meet the same.
 """
 
 import json
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +25,7 @@ import numpy as np
 
 from tinygen.bench import weights
 from tinygen.bench.backends import Backend
+from tinygen.bench.kept import Keep, at_once
 from tinygen.bench.machine import busy_seconds, wait_for_quiet
 from tinygen.bench.operations import UPDATES
 from tinygen.bench.result import Row, Samples
@@ -146,7 +149,7 @@ def measure(
     seconds: float,
     tolerance: float | None = None,
     seed: int = 0,
-    done: Callable[[str], None] = lambda case: None,
+    keep: Keep = at_once,
     started: Callable[[dict[str, str]], None] = lambda about: None,
     quiet: bool = True,
 ) -> list[Row]:
@@ -157,7 +160,7 @@ def measure(
         seconds: of each sample.
         tolerance: how far values and gradients may differ, relative to each array: see `compare`. None: by `ROUNDING`,
             or `KINKS`.
-        done: is told each case as it is finished.
+        keep: gives the rows of a case, measured now or before.
         started: is told what each library says of itself.
         quiet: whether samples that something else disturbed on the processor are taken again.
 
@@ -173,25 +176,38 @@ def measure(
         for case in cases:
             there = [b for b in backends if not b.steps_alone or case in STEPS or case in UPDATES]
             allowed = (KINKS if case in STEPS or case in SAMPLING else ROUNDING) if tolerance is None else tolerance
-            wrong = compare(case, [workers[b.name] for b in there], allowed)
-            for name in (b.name for b in there if b.name not in wrong):
-                failed = workers[name].ask(do="ready", case=case).get("error")
-                if failed:
-                    wrong[name] = failed
-            right = [b for b in there if b.name not in wrong]
-            samples = {backend.name: Samples() for backend in right}
-            for backend in rounds_of(right, rounds, seed):
-                samples[backend.name].add(*_sample(workers[backend.name], case, seconds, quiet))
-            rows.append(Row(case, samples, {name: why for name, why in wrong.items() if why}))
-            done(case)
+            make = partial(_of_case, case, there, workers, allowed, rounds, seed, seconds, quiet)
+            rows += keep(case, make)
     return rows
+
+
+def _of_case(
+    case: str,
+    backends: Sequence[Backend],
+    workers: Mapping[str, Worker],
+    tolerance: float,
+    rounds: int,
+    seed: int,
+    seconds: float,
+    quiet: bool,
+) -> list[Row]:
+    wrong = compare(case, [workers[b.name] for b in backends], tolerance)
+    for name in (b.name for b in backends if b.name not in wrong):
+        failed = workers[name].ask(do="ready", case=case).get("error")
+        if failed:
+            wrong[name] = failed
+    right = [b for b in backends if b.name not in wrong]
+    samples = {backend.name: Samples() for backend in right}
+    for backend in rounds_of(right, rounds, seed):
+        samples[backend.name].add(*_sample(workers[backend.name], case, seconds, quiet))
+    return [Row(case, samples, {name: why for name, why in wrong.items() if why})]
 
 
 def _sample(worker: Worker, case: str, seconds: float, quiet: bool) -> tuple[float, list[float], bool]:
     """Median, times and whether it was disturbed, of the quietest of up to four samples."""
     if not quiet:
         given = _timed(worker, case, seconds)
-        return median(given["times"]), given["times"], given.get("slow", False)
+        return median(given["times"]), given["times"], False
     best: tuple[float, dict[str, Any]] | None = None
     attempts = ATTEMPTS if wait_for_quiet(1.0) else 1
     for _ in range(attempts):
@@ -205,7 +221,7 @@ def _sample(worker: Worker, case: str, seconds: float, quiet: bool) -> tuple[flo
             break
     assert best is not None
     share, given = best
-    return median(given["times"]), given["times"], share > DISTURBED or given.get("slow", False)
+    return median(given["times"]), given["times"], share > DISTURBED
 
 
 def _timed(worker: Worker, case: str, seconds: float) -> dict[str, Any]:

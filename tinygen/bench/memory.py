@@ -12,12 +12,14 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tinygen.bench import weights
 from tinygen.bench.backends import Backend
 from tinygen.bench.interleave import BenchError, Worker, rounds_of
+from tinygen.bench.kept import Keep, at_once
 from tinygen.bench.result import Row, Samples
 
 RUNS = 3
@@ -73,7 +75,7 @@ def measure_memory(
     threads: int,
     rounds: int,
     seed: int = 0,
-    done: Callable[[str], None] = lambda case: None,
+    keep: Keep = at_once,
     after: Callable[[str], str] = lambda case: "",
 ) -> list[Row]:
     """Two rows a case: bytes of the work, and of the whole process at its peak. Every sample is a process of its own.
@@ -84,18 +86,11 @@ def measure_memory(
     if not sys.platform.startswith("linux"):
         raise BenchError(f"peak memory is read from /proc, which {sys.platform} has not")
     with weights.written(cases):
-        return [row for case in cases for row in _of_case(case, backends, threads, rounds, seed, done, after(case))]
+        make = {case: partial(_of_case, case, backends, threads, rounds, seed, after(case)) for case in cases}
+        return [row for case in cases for row in keep(case, make[case])]
 
 
-def _of_case(
-    case: str,
-    backends: Sequence[Backend],
-    threads: int,
-    rounds: int,
-    seed: int,
-    done: Callable[[str], None],
-    after: str,
-) -> list[Row]:
+def _of_case(case: str, backends: Sequence[Backend], threads: int, rounds: int, seed: int, after: str) -> list[Row]:
     found = {part: {b.name: Samples() for b in backends} for part in ("work", "process")}
     wrong: dict[str, str] = {}
     for backend in rounds_of(backends, rounds, seed):
@@ -106,7 +101,6 @@ def _of_case(
         for part, samples in found.items():
             if "error" not in given:
                 samples[backend.name].add(given[part])
-    done(case)
     names = {"work": case, "process": f"{case}, whole process"}
     return [
         Row(names[part], {name: s for name, s in samples.items() if name not in wrong}, wrong)

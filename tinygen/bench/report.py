@@ -66,7 +66,6 @@ class Section:
 class Report(Section):
     """A section with everything in numbers, how to draw it, and a section that follows it, if any."""
 
-    name: str = ""
     title: str = ""
     content: dict[str, Any] = field(default_factory=dict)
     draw: Callable[[Any], None] = lambda figure: None
@@ -78,14 +77,14 @@ class Report(Section):
         """For the terminal, one below the other."""
         return [self.table(self.title), *([self.below.table()] if self.below else [])]
 
-    def save(self, folder: Path, machine: dict[str, str], command: str = "") -> list[Path]:
-        """Writes it in three forms, each saying which command on which machine it comes from; where to."""
+    def save(self, folder: Path, name: str, machine: dict[str, str], command: str = "") -> list[Path]:
+        """Writes it in three forms of one name, each saying which command on which machine it comes from; where to."""
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{self.name}.{kind}" for kind in ("md", "json", "png")]
+        paths = [folder / f"{name}.{kind}" for kind in ("md", "json", "png")]
         about = ", ".join(f"{key} {value}" for key, value in machine.items())
         sections = [section.markdown() for section in (self, self.below) if section]
         words = [*([f"`{command}`\n"] if command else []), f"{about}.\n", f"{self.title}.\n", *sections]
-        write_atomically(paths[0], "\n".join([*words, f"![{self.name}]({paths[2].name})\n"]))
+        write_atomically(paths[0], "\n".join([*words, f"![{name}]({paths[2].name})\n"]))
         content = {"command": command, "machine": machine, "title": self.title, **self.content}
         write_atomically(paths[1], re.sub(r"\n {4,}", " ", json.dumps(content, indent=1)))  # a row is a line, or two
         with replacing(paths[2]) as temporary:
@@ -104,7 +103,7 @@ def picture(path: Path, draw: Callable[[Any], None], height: float) -> None:
     figure.savefig(path, format="png")
 
 
-def of_ratios(runs: Runs, name: str, title: str, beside: Columns = NO_COLUMNS) -> Report:
+def of_ratios(runs: Runs, title: str, beside: Columns = NO_COLUMNS) -> Report:
     """The first library's value, and its ratio to each other one's: below 1 it is the better.
 
     Args:
@@ -127,7 +126,6 @@ def of_ratios(runs: Runs, name: str, title: str, beside: Columns = NO_COLUMNS) -
         ["", f"{first}, {runs.unit.name}", *beside.header, *(f"over {other}" for other in others)],
         cells,
         colours,
-        name,
         f"{beside.said}{title}, {spread}; * something else ran meanwhile",
         runs.as_json() | beside.content,
         lambda figure: dots(figure, runs),

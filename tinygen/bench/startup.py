@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from tinygen.bench import weights
 from tinygen.bench.backends import Backend
 from tinygen.bench.interleave import BenchError, rounds_of, settings
+from tinygen.bench.kept import Keep, at_once
 from tinygen.bench.result import Row, Samples
 from tinygen.bench.steps import STEPS
 
@@ -38,7 +40,7 @@ def measure_startup(
     threads: int,
     rounds: int,
     seed: int = 0,
-    done: Callable[[str], None] = lambda case: None,
+    keep: Keep = at_once,
 ) -> list[Row]:
     """Two rows a training step: seconds of the first one with empty caches, and with those that it left.
 
@@ -46,12 +48,11 @@ def measure_startup(
         BenchError: a process fails.
     """
     with weights.written(cases):
-        return [row for case in cases for row in _of_case(case, backends, threads, rounds, seed, done)]
+        make = {case: partial(_of_case, case, backends, threads, rounds, seed) for case in cases}
+        return [row for case in cases for row in keep(case, make[case])]
 
 
-def _of_case(
-    case: str, backends: Sequence[Backend], threads: int, rounds: int, seed: int, done: Callable[[str], None]
-) -> list[Row]:
+def _of_case(case: str, backends: Sequence[Backend], threads: int, rounds: int, seed: int) -> list[Row]:
     found = {state: {b.name: Samples() for b in backends} for state in STATES}
     with tempfile.TemporaryDirectory() as folder:
         given = Path(folder) / "given.npz"
@@ -60,7 +61,6 @@ def _of_case(
             with tempfile.TemporaryDirectory(dir=folder) as caches:
                 for state in STATES:
                     found[state][backend.name].add(first_step(backend, case, threads, given, caches))
-    done(case)
     return [Row(f"{case}, {state}", samples, {}) for state, samples in found.items()]
 
 

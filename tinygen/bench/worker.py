@@ -1,8 +1,8 @@
 """One process a library: it answers lines of JSON on its standard input with lines on its standard output.
 
     {"do": "compare", "case": c, "path": p}  ->  {}                      writes values and gradients of c to p (npz)
-    {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least 3 times
-                                                 "cpu_seconds", "slow"   of the process; whether the core was not itself
+    {"do": "time", "case": c, "seconds": s}  ->  {"times": [...], ...}   times c for s seconds, at least once
+                                                 "cpu_seconds"           of the process meanwhile
     {"do": "ready", "case": c}               ->  {}                      builds c and runs it until it is warm
     {"do": "memory", "case": c, ...}         ->  {"work": n, ...}        bytes that c takes (memory.py)
     {"do": "work", "case": c}                ->  {"costs": [...], ...}   what c does (floors.py); this engine alone
@@ -30,17 +30,11 @@ from tinygen.bench.operations import OPERATIONS
 from tinygen.bench.steps import SAMPLING, STEPS
 from tinygen.profiling.ceilings import measure
 
-LEAST = 3
-"""Repetitions of a sample, however long they take."""
+TRIALS = 3
+"""Runs by which it is found how many make a reading."""
 READING = 1e-4
 """Seconds that a reading takes at least: what takes less is done several times, so that the clock hardly counts."""
-SLOW = 1.2
-"""What a piece of Python may take beside a reading, of the least that it has taken: else the core was shared."""
-PATIENCE = 5
-"""Lengths of a sample after which it ends, whether or not it has its readings of an undisturbed core."""
-PATCH = 0.01
-"""Seconds that a core is shared for at least: a reading that is longer has both, and counts."""
-KEPT = 500
+KEPT = 50
 """Readings of a sample that are told, about; of more an even choice, since telling takes time too."""
 WARM_UP = 2
 """Runs before the first that is timed: what is compiled, is compiled then."""
@@ -125,47 +119,16 @@ def _done(request: dict[str, Any], cases: Cases) -> dict[str, Any]:
 def sample(run: Any, seconds: float) -> dict[str, Any]:
     """Times of one repetition, reading after reading, and how long the process kept the cores meanwhile.
 
-    What shares a core from outside the machine stands in no counter of it, but makes everything slower, for some
-    hundredths or tenths of a second. So a piece of Python is timed between readings, and those during which it was slow
-    do not count, unless no others come.
+    The first run is not among them: another library had the caches before.
     """
-    undisturbed, disturbed = list[float](), list[float]()
     before = time.process_time()
-    repetitions = max(1, int(READING / min(_reading(run, 1) for _ in range(LEAST))))
-    start = time.perf_counter()
-    left, slow = seconds, _is_slow()
-    while len(undisturbed) < LEAST or left > 0:
-        if time.perf_counter() > start + PATIENCE * seconds and len(undisturbed) + len(disturbed) >= LEAST:
-            break
-        found, was_slow = _reading(run, repetitions), slow
-        slow = _is_slow()
-        if (slow or was_slow) and found * repetitions < PATCH:
-            disturbed.append(found)
-        else:
-            undisturbed.append(found)
-            left -= found * repetitions
-    enough = len(undisturbed) >= LEAST
-    times = undisturbed if enough else undisturbed + disturbed
-    spent = time.process_time() - before
-    return {"times": times[:: max(1, len(times) // KEPT)], "cpu_seconds": spent, "slow": not enough}
-
-
-_fastest = float("inf")  # that the piece of Python was
-
-
-def _is_slow() -> bool:
-    """Whether a piece of Python takes longer now than it can."""
-    global _fastest
-    found = min(_piece(), _piece())
-    _fastest = min(_fastest, found)
-    return found > SLOW * _fastest
-
-
-def _piece() -> float:
-    start = time.perf_counter()
-    for _ in range(500):
-        pass
-    return time.perf_counter() - start
+    first = _reading(run, 1)
+    repetitions = 1 if first > READING else max(1, int(READING / min(_reading(run, 1) for _ in range(TRIALS))))
+    times, left = list[float](), seconds
+    while not times or left > 0:
+        times.append(_reading(run, repetitions))
+        left -= times[-1] * repetitions
+    return {"times": times[:: max(1, len(times) // KEPT)], "cpu_seconds": time.process_time() - before}
 
 
 def _reading(run: Any, repetitions: int) -> float:

@@ -7,8 +7,7 @@ the time of every CUDA kernel beside its floor, and of the families' training st
 import os
 import shlex
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from tinygen.training.contract import RunError, UsageError
 
 if TYPE_CHECKING:
     from tinygen.bench.backends import Backend
+    from tinygen.bench.kept import Kept
     from tinygen.bench.report import Report
 
 
@@ -37,13 +37,15 @@ class BenchOptions:
     against: tuple[str, ...] | None = None
     """Libraries to compare with, where they are installed; --list names all."""
     rounds: int | None = None
-    """Samples of each; 5 of times, 3 of the others."""
+    """Samples of each; 9 of times, 5 on a CUDA device, 3 of memory and of start-up."""
     seconds: float | None = None
-    """Length of a sample of times; 0.2 s, of the survey 0.02, on a CUDA device 0.05."""
+    """Length of a sample of times; 0.1 s, of the survey 0.01, on a CUDA device 0.05."""
     repeat: int = 1
     """How often all is measured, by new processes; the table then shows how far the ratios went."""
     threads: int = os.cpu_count() or 1
     """Threads of every library."""
+    resume: bool = False
+    """Go on from the rows that an interrupted measurement has left in DIR."""
     list: bool = False
     """Name the measures, the cases and the libraries, and stop."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/bench")
@@ -62,7 +64,6 @@ AGAINST = {
 }
 """What each measure compares with unless it is said."""
 TITLE = "Median time, the least that it could be, and time over the other's"
-Done = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,15 @@ class Plan:
     def names(self) -> list[str]:
         return [backend.name for backend in self.backends]
 
+    def rows(self, measure: str) -> int | None:
+        """How many it is told when they are finished; None where that is not known."""
+        from tinygen.bench.survey import SURVEY
+
+        if measure == "growth":
+            return None
+        entries = [entry for entry in SURVEY if entry.name in self.cases] if measure == "survey" else []
+        return (sum(len(entry.operations()) for entry in entries) or len(self.cases)) * self.options.repeat
+
     def rounds(self, default: int) -> int:
         return default if self.options.rounds is None else self.options.rounds
 
@@ -89,10 +99,10 @@ class Plan:
         self.about.update(about)
 
 
-def time(plan: Plan, done: Done) -> "Report":
+def time(plan: Plan, kept: "Kept") -> "Report":
     """Operations and training steps; on a CUDA device kernels beside their floors, and training steps."""
     if plan.options.device == "cuda":
-        return time_on_cuda(plan, done)
+        return time_on_cuda(plan, kept)
     from tinygen.bench import floors, goals
     from tinygen.bench.interleave import measure
     from tinygen.bench.report import of_ratios
@@ -100,19 +110,19 @@ def time(plan: Plan, done: Done) -> "Report":
 
     options, ours = plan.options, plan.backends[0]
     works, before = floors.count(plan.cases, ours, options.threads)
-    sizes = (options.threads, plan.rounds(5), plan.seconds(0.2))
+    sizes = (options.threads, plan.rounds(9), plan.seconds(0.1))
     runs = Runs(
-        [measure(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)],
+        [measure(plan.cases, plan.backends, *sizes, seed=i, keep=kept.of(i)) for i in range(options.repeat)],
         plan.names,
         MILLISECONDS,
     )
     ceilings = floors.best(before, floors.count([], ours, options.threads)[1])
     lowest = {case: floors.of_work(ceilings, work) for case, work in works.items()}
-    report = of_ratios(runs, "bench", TITLE, floors.columns(runs, lowest, ceilings))
+    report = of_ratios(runs, TITLE, floors.columns(runs, lowest, ceilings))
     return replace(report, below=goals.short(runs, goals.of_time, lowest))
 
 
-def time_on_cuda(plan: Plan, done: Done) -> "Report":
+def time_on_cuda(plan: Plan, kept: "Kept") -> "Report":
     """Every CUDA kernel beside its floor, and the families' training steps."""
     from tinygen.bench import floors
     from tinygen.bench.cuda.cases import CEILINGS, KERNELS
@@ -125,17 +135,17 @@ def time_on_cuda(plan: Plan, done: Done) -> "Report":
     sizes = (options.threads, plan.rounds(5), plan.seconds(0.05))
     cases = [*CEILINGS, *plan.cases]
     measured = [
-        measure(cases, backends, *sizes, tolerance=KINKS, seed=i, done=done, started=plan.told, quiet=False)
+        measure(cases, backends, *sizes, tolerance=KINKS, seed=i, keep=kept.of(i), started=plan.told, quiet=False)
         for i in range(options.repeat)
     ]
     runs, kernels = Runs(measured, plan.names, MILLISECONDS), CEILINGS | KERNELS
     ceilings = floors.on_cuda(runs, kernels, precision)
     found = {case: floors.of_kernel(ceilings, kernels[case], precision) for case in runs.cases if case in kernels}
     lowest = {case: floor for case, floor in found.items() if floor is not None}
-    return of_ratios(runs, "cuda", TITLE, floors.columns(runs, lowest, ceilings))
+    return of_ratios(runs, TITLE, floors.columns(runs, lowest, ceilings))
 
 
-def survey(plan: Plan, done: Done) -> "Report":
+def survey(plan: Plan, kept: "Kept") -> "Report":
     """Every operation, forward and with gradients, at an ordinary size and a tiny one."""
     from tinygen.bench import floors, goals
     from tinygen.bench.interleave import measure
@@ -145,13 +155,10 @@ def survey(plan: Plan, done: Done) -> "Report":
 
     options = plan.options
     entries = [entry for entry in SURVEY if entry.name in plan.cases]
-    operations = [[operation.name for operation in entry.operations().values()] for entry in entries]
-    last = {names[-1]: entry.name for names, entry in zip(operations, entries)}
-    finished = lambda case: done(last[case]) if case in last else None
-    sizes = (options.threads, plan.rounds(3), plan.seconds(0.02))
-    cases = [name for names in operations for name in names]
+    sizes = (options.threads, plan.rounds(9), plan.seconds(0.01))
+    cases = [operation.name for entry in entries for operation in entry.operations().values()]
     measured = [  # not one by one in quiet: they are thousands of samples
-        measure(cases, plan.backends, *sizes, seed=i, done=finished, quiet=False) for i in range(options.repeat)
+        measure(cases, plan.backends, *sizes, seed=i, keep=kept.of(i), quiet=False) for i in range(options.repeat)
     ]
     runs = Runs(measured, plan.names, MICROSECONDS)
     misses = list(dict.fromkeys(miss.case for miss in goals.missed(runs, goals.of_time)))
@@ -160,7 +167,7 @@ def survey(plan: Plan, done: Done) -> "Report":
     return replace(of_survey(entries, runs), below=goals.short(runs, goals.of_time, lowest))
 
 
-def memory(plan: Plan, done: Done) -> "Report":
+def memory(plan: Plan, kept: "Kept") -> "Report":
     """Peak memory of training steps."""
     from tinygen.bench import goals
     from tinygen.bench.memory import measure_memory
@@ -169,13 +176,15 @@ def memory(plan: Plan, done: Done) -> "Report":
 
     options = plan.options
     sizes = (options.threads, plan.rounds(3))
-    measured = [measure_memory(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
+    measured = [
+        measure_memory(plan.cases, plan.backends, *sizes, seed=i, keep=kept.of(i)) for i in range(options.repeat)
+    ]
     runs = Runs(measured, plan.names, MEBIBYTES)
     title = "Peak memory of a training step beyond the model and the batch, and of the process; over the other's"
-    return replace(of_ratios(runs, "memory", title), below=goals.short(runs, goals.of_memory))
+    return replace(of_ratios(runs, title), below=goals.short(runs, goals.of_memory))
 
 
-def startup(plan: Plan, done: Done) -> "Report":
+def startup(plan: Plan, kept: "Kept") -> "Report":
     """From the start of a process to the end of its first training step."""
     from tinygen.bench.report import of_ratios
     from tinygen.bench.result import SECONDS, Runs
@@ -183,12 +192,12 @@ def startup(plan: Plan, done: Done) -> "Report":
 
     options = plan.options
     sizes = (options.threads, plan.rounds(3))
-    runs = [measure_startup(plan.cases, plan.backends, *sizes, seed=i, done=done) for i in range(options.repeat)]
+    runs = [measure_startup(plan.cases, plan.backends, *sizes, seed=i, keep=kept.of(i)) for i in range(options.repeat)]
     title = "Seconds to the end of the first training step, with caches that are empty or not; over the other's"
-    return of_ratios(Runs(runs, plan.names, SECONDS), "startup", title)
+    return of_ratios(Runs(runs, plan.names, SECONDS), title)
 
 
-def growth(plan: Plan, done: Done) -> "Report":
+def growth(plan: Plan, kept: "Kept") -> "Report":
     """How time and memory grow."""
     from tinygen.bench.growth import SERIES
     from tinygen.bench.growth_report import of_growth
@@ -199,16 +208,16 @@ def growth(plan: Plan, done: Done) -> "Report":
     series = [one for one in SERIES if one.name in plan.cases]
     points = list(dict.fromkeys(point.name for one in series for point in one.points))
     least = {point.name: one.points[0].name for one in reversed(series) for point in one.points}
+    timed = (options.threads, plan.rounds(9), plan.seconds(0.1))
+    weighed = (options.threads, plan.rounds(1))
     rows = {
-        "time": measure(points, plan.backends, options.threads, plan.rounds(3), plan.seconds(0.2), done=done),
-        "memory": measure_memory(
-            points, plan.backends, options.threads, plan.rounds(1), done=done, after=least.__getitem__
-        ),
+        "time": measure(points, plan.backends, *timed, keep=kept.of("time")),
+        "memory": measure_memory(points, plan.backends, *weighed, keep=kept.of("memory"), after=least.__getitem__),
     }
     return of_growth(series, rows, plan.names)
 
 
-MEASURES: dict[str, Callable[[Plan, Done], "Report"]] = {
+MEASURES: dict[str, Callable[[Plan, "Kept"], "Report"]] = {
     "time": time,
     "survey": survey,
     "memory": memory,
@@ -249,24 +258,48 @@ def run(args: Sequence[str]) -> int:
         print("\n".join(listing(options)))
         return 0
     measure, plan = planned(options)
-    with writing(options.out):  # rather than after all was measured
-        options.out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=options.out).close()
     machine = description(options.threads) | ({"precision": options.precision} if options.device == "cuda" else {})
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
-    try:
-        with progress(console, plan, measure) as done:
-            report = MEASURES[measure](plan, done)
-    except BenchError as error:
-        raise RunError(str(error)) from error
+    with progress(console, plan.rows(measure)) as told:
+        kept = begun(measure, plan, machine, told)
+        try:
+            report = MEASURES[measure](plan, kept)
+        except BenchError as error:
+            raise RunError(str(error)) from error
+        except KeyboardInterrupt:
+            raise RunError(f"stopped; {kept.path} has what is measured so far, --resume goes on from it") from None
     machine |= plan.about
     for table in report.tables():
         console.print(table)
-    report = replace(report, name=options.name or report.name)
+    command = ["tinygen", "bench", *(arg for arg in args if arg != "--resume")]
     with writing(options.out):
-        print("  ".join(map(str, report.save(options.out, machine, shlex.join(["tinygen", "bench", *args])))))
+        paths = report.save(options.out, named(measure, options), machine, shlex.join(command))
+    kept.finish()
+    print("  ".join(map(str, paths)))
     return int(report.failed)
+
+
+def begun(measure: str, plan: Plan, machine: Mapping[str, str], told: Callable[[str], None]) -> "Kept":
+    """Where rows are kept until all are there. Raises UsageError where there are none that could be resumed."""
+    from tinygen.bench.kept import CannotResume, Kept
+
+    options = plan.options
+    path = options.out / f"{named(measure, options)}.rows.jsonl"
+    about = {key: value for key, value in machine.items() if key != "date"}
+    about |= {"measure": measure, "libraries": ", ".join(plan.names)}
+    about |= {name: str(getattr(options, name)) for name in ("rounds", "seconds")}
+    try:
+        with writing(options.out):
+            options.out.mkdir(parents=True, exist_ok=True)
+            return Kept(path, about, options.resume, told)
+    except CannotResume as error:
+        raise UsageError(f"{error}: leave --resume out") from error
+
+
+def named(measure: str, options: BenchOptions) -> str:
+    """What the table, JSON and the picture are called."""
+    return options.name or ("cuda" if options.device == "cuda" else {"time": "bench"}.get(measure, measure))
 
 
 @contextmanager
@@ -349,12 +382,11 @@ def listing(options: BenchOptions) -> list[str]:
 
 
 @contextmanager
-def progress(console: Any, plan: Plan, measure: str) -> Any:
+def progress(console: Any, total: int | None) -> Iterator[Callable[[str], None]]:
     """A bar while it is measured; gives what is told each case as it is finished."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     bar = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as shown:
-        total = None if measure == "growth" else len(plan.cases) * plan.options.repeat
         task = shown.add_task("", total=total)
         yield lambda case: shown.update(task, advance=1, description=case)

@@ -36,7 +36,6 @@ def of_survey(entries: Sequence[Entry], runs: Runs) -> Report:
         ["", *FORMS],
         cells,
         colours,
-        "survey",
         f"Time of {first} over that of {' / '.join(others)}, for {SAID}; * something else ran meanwhile",
         runs.as_json(),
         lambda figure: draw(figure, entries, runs),
