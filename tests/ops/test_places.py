@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
+from tinygen.ops.reduction import vector_norm
 
 X = np.arange(6.0, dtype=np.float32).reshape(2, 3)
 
@@ -14,7 +15,8 @@ def test_places_in_any_form_are_numpys(form):
     for found, expected in [
         (tg.roll(x, form([1, 2]), form([0, 1])), np.roll(X, [1, 2], [0, 1])),
         (tg.flip(x, form([0, 1])), X[::-1, ::-1]),
-        (tg.expand_dims(x, (0, 2)), X[None, :, None]),
+        (tg.expand_dims(x, form([0, 2])), X[None, :, None]),
+        (tg.squeeze(x.reshape(1, 2, 1, 3), form([0, 2])), X),
         (tg.tile(x, form([2, 1])), np.tile(X, (2, 1))),
         (tg.repeat(x, form([2, 0, 1]), 1), np.repeat(X, [2, 0, 1], 1)),
         (tg.pad(x, form([[1, 0], [2, 1]])), np.pad(X, [[1, 0], [2, 1]])),
@@ -36,6 +38,42 @@ def test_a_place_in_any_form_is_numpys(one):
         (tg.pad(x, one(1)), np.pad(X, 1)),
     ]:
         assert np.array_equal(found.numpy(), expected)
+
+
+POSITIVE = (X + 1) / 4
+REDUCTIONS = [tg.sum, tg.mean, tg.max, tg.min, tg.prod, tg.var, tg.std, tg.logsumexp, vector_norm]
+COUNTS = [tg.any, tg.all, tg.count_nonzero]
+
+
+@pytest.mark.parametrize("reduce", REDUCTIONS + COUNTS, ids=lambda f: f.name)
+@pytest.mark.parametrize("form", [list, np.array, tg.tensor])
+def test_a_reduction_takes_axes_in_any_form(reduce, form):
+    for axes in [(0, 1), (1,), (-1, 0)]:
+        x, y = (tg.tensor(POSITIVE, requires_grad=True) for _ in range(2))
+        found, expected = reduce(x, form(axes)), reduce(y, axes)
+        assert np.array_equal(found.numpy(), expected.numpy())
+        if reduce in REDUCTIONS:
+            g = np.ones_like(found.numpy())
+            assert np.array_equal(tg.grad(found, x, g)[0].numpy(), tg.grad(expected, y, g)[0].numpy())
+
+
+@pytest.mark.parametrize("reduce", [*REDUCTIONS, *COUNTS, tg.argmax, tg.argmin, tg.cumulative_sum, tg.cumulative_prod])
+@pytest.mark.parametrize("form", [np.int64, np.array, tg.tensor])
+def test_a_reduction_takes_an_axis_in_any_form(reduce, form):
+    x, y = (tg.tensor(POSITIVE, requires_grad=True) for _ in range(2))
+    found, expected = reduce(x, form(-1)), reduce(y, -1)
+    assert np.array_equal(found.numpy(), expected.numpy())
+    if found.requires_grad:
+        g = np.ones_like(found.numpy())
+        assert np.array_equal(tg.grad(found, x, g)[0].numpy(), tg.grad(expected, y, g)[0].numpy())
+
+
+def test_an_axis_that_changed_before_its_gradient_is_found():
+    axis, x = np.array([0]), tg.tensor(X, requires_grad=True)
+    y = tg.sum(x, axis)
+    axis[0] = 1
+    with pytest.raises(tg.MutationError, match="'axis'"):
+        tg.grad(y, x, np.ones(3, np.float32))
 
 
 @pytest.mark.parametrize("hold", [lambda pair: pair, lambda pair: (pair, (2, 1)), lambda pair: [pair, (2, 1)]])

@@ -275,7 +275,8 @@ def expand_dims(x: Any, axis: Any = 0) -> Any:
     Raises:
         ValueError: an axis out of range or given twice.
     """
-    return x.reshape(_expanded(x.shape, tuple(axis) if type(axis) in (tuple, list) else (axis,)))
+    places = ints(axis)
+    return x.reshape(_expanded(x.shape, places if type(places) is tuple else (places,)))
 
 
 @lru_cache(maxsize=1024)
@@ -293,7 +294,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     Raises:
         ValueError: a named axis is not of size 1.
     """
-    return x.reshape(_squeezed(x.shape, tuple(axis) if isinstance(axis, list) else axis))
+    return x.reshape(_squeezed(x.shape, ints(axis)))
 
 
 @lru_cache(maxsize=1024)

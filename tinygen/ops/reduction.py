@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygen import kernels
-from tinygen.autodiff.arguments import sorted_axes
+from tinygen.autodiff.arguments import ints, sorted_axes
 from tinygen.autodiff.primitive import either, joint, operation
 from tinygen.kernels.array_module import quiet, xp
 from tinygen.kernels.definitions.arithmetic import LARGE
@@ -22,7 +22,7 @@ from tinygen.ops.joining import concat
 from tinygen.ops.manipulation import broadcast_to, permute_dims
 from tinygen.tensor import ArrayLike, Tensor, as_tensor, float32
 
-Axis = Any  # None for all, an int, or a tuple of ints
+Axis = Any  # None for all, an int, or several: a tuple, a list or an array of ints, read at each call
 
 
 def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
@@ -31,12 +31,12 @@ def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
     Raises:
         ValueError: an axis out of range or given twice.
     """
-    return sorted_axes(ndim, tuple(axis) if isinstance(axis, list) else axis)
+    return sorted_axes(ndim, axis if type(axis) is int else ints(axis))
 
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape after a reduction over `axis` that keeps the reduced dimensions as 1."""
-    return _kept(shape, tuple(axis) if isinstance(axis, list) else axis)
+    return _kept(shape, ints(axis))
 
 
 @lru_cache(maxsize=4096)
@@ -51,7 +51,7 @@ def count(shape: tuple[int, ...], axis: Axis) -> int:
 
 
 def _checked(x: Any, axis: Axis) -> Any:
-    return None if axis is None else sorted_axes(x.ndim, tuple(axis) if type(axis) is list else axis)
+    return None if axis is None else axes_of(x.ndim, axis)
 
 
 @lru_cache(maxsize=4096)
@@ -68,7 +68,7 @@ def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
 
 
 def _spread_out(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    kept, large = _spread(x_shape, tuple(axis) if type(axis) is list else axis)
+    kept, large = _spread(x_shape, ints(axis))
     if large:
         return xp(g).broadcast_to(g.reshape(kept), x_shape)
     repeated = xp(g).empty(x_shape, g.dtype)
@@ -79,8 +79,7 @@ def _spread_out(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
 @operation(x=either(_sum_vjp, _spread_out), moves=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all, an int, or several). Integers and booleans give int64."""
-    axes = axis if axis is None else sorted_axes(x.ndim, tuple(axis) if type(axis) is list else axis)  # as `_checked`
-    return kernels.reduce_sum(x, axes, keepdims)  # type: ignore[attr-defined]
+    return kernels.reduce_sum(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
 def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
@@ -103,7 +102,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _share(shape: tuple[int, ...], axis: Axis, correction: float = 0.0) -> float:
     """1 / (n - correction) for the n entries that a reduction over `axis` combines into one; infinite from n on."""
-    return _share_of(shape, tuple(axis) if type(axis) is list else axis, correction)
+    return _share_of(shape, ints(axis), correction)
 
 
 @lru_cache(maxsize=4096)
@@ -315,7 +314,7 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
 def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
     if axis is None and x.ndim != 1:
         raise ValueError(f"{who} needs an axis for {x.ndim} dimensions")
-    return sorted_axes(x.ndim, 0 if axis is None else axis)[0]
+    return axes_of(x.ndim, 0 if axis is None else axis)[0]
 
 
 def _difference_vjp(g: Tensor, axis: int) -> Tensor:
