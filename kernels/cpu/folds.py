@@ -59,8 +59,9 @@ both = taken = operator.add
 finished = _same
 
 
-# Arguments: x (matrices, rows, columns), the result (matrices, columns), what is gathered (matrices, pieces, width) and
-# where that starts from; matrices, rows, columns; pieces, and rows in one; how many rows stand side by side in `width`.
+# Arguments: x (matrices, rows, columns), the result (matrices, columns), what is gathered (matrices, pieces, width), or
+# a strip for each thread, and where that starts from; matrices, rows, columns; pieces, and rows in one; how many rows
+# stand side by side in `width`.
 
 
 @task
@@ -95,15 +96,17 @@ def _along_rows(block, part, parts):
 
 @task
 def _along_columns(block, part, parts):
-    """Of several columns: a strip of them each, in pieces, four rows at a time."""
-    x, found, start = floats(block, 0), gathered(block, 2), real(block, 3)
+    """Of several columns: a strip of them each, in pieces, four rows at a time. What is in one piece is the result, and
+    is gathered where the same thread's last strip was, in its cache."""
+    x, out, found, start = floats(block, 0), floats(block, 1), gathered(block, 2), real(block, 3)
     matrices, pieces, span, beside = integer(block, 4), integer(block, 7), integer(block, 8), integer(block, 9)
     rows, columns, width = integer(block, 5) // beside, integer(block, 6) * beside, integer(block, 10)
     strips = -(-columns // _STRIP)
-    items = matrices * pieces * strips
+    items, at_once = matrices * pieces * strips, pieces == 1 and beside == 1
     for item in range(items * part // parts, items * (part + 1) // parts):
         piece, j = item // strips, item % strips * _STRIP
-        first, left, to = piece % pieces * span, min(_STRIP, columns - j), piece * width + j
+        first, left = piece % pieces * span, min(_STRIP, columns - j)
+        to = part * _STRIP if at_once else piece * width + j
         at = piece // pieces * integer(block, 5) * integer(block, 6) + first * columns + j
         n, whole = min(span, rows - first), left // LANES * LANES
         for c in range(0, whole, LANES):
@@ -123,6 +126,11 @@ def _along_columns(block, part, parts):
             for i in range(at + whole, at + n * columns + whole, columns):
                 a = taken(a, load_first(x, i, left - whole, start))
             store(found, to + whole, a)
+        if at_once:
+            gone = found[to : to + left]
+            own = out[piece * columns + j : piece * columns + j + left]
+            for c in range(left):
+                own[c] = finished(number(gone[c]))
 
 
 @task
@@ -152,6 +160,7 @@ class Fold(NamedTuple):
     rows: task
     rows_in_pieces: task
     columns: task
+    columns_in_pieces: task
     start: float
     dtype: Any
     piece: int
@@ -166,7 +175,7 @@ def _fold(
     """The fold in which `names`, and along rows `of_rows` too, stand for a sum's in float64."""
     rows = _along_rows.variant(f"_along_rows_{name}", **{**names, **dict(of_rows)})
     columns, gather = (t.variant(f"{t.function.__name__}_{name}", **names) for t in (_along_columns, _gather))
-    return Fold(rows, rows.then(gather), columns.then(gather), start, dtype, piece)
+    return Fold(rows, rows.then(gather), columns, columns.then(gather), start, dtype, piece)
 
 
 def _extreme(name: str, start: float, both: Any, across: Any) -> Fold:
@@ -197,15 +206,18 @@ def fold(kind: Fold, shape: tuple[int, ...], matrices: int, rows: int, columns: 
         beside -= beside % LANES if beside > LANES else 0
         strips = -(-columns * beside // _STRIP)
         pieces = max(1, min(_ITEMS // (matrices * strips), rows // beside // _LEAST))
-        work, span = kind.columns, -(-(rows // beside) // pieces)
+        work = kind.columns if pieces == beside == 1 else kind.columns_in_pieces
+        span = -(-(rows // beside) // pieces)
         width = -(-columns * beside // LANES) * LANES
     numbers = matrices, rows, columns, pieces, span, beside, width
-    count = 0 if work is kind.rows else matrices * pieces * width
 
     def folded(x: Array) -> Array:
-        out = np.empty(shape, np.float32)
-        found = np.empty(count, kind.dtype) if count else out
-        launch(work, thread_count(x.size, LARGE // 2), x, out, found, kind.start, numbers)
+        out, threads = np.empty(shape, np.float32), thread_count(x.size, LARGE // 2)
+        if work is kind.rows:
+            found = out  # not looked at
+        else:
+            found = np.empty(threads * _STRIP if work is kind.columns else matrices * pieces * width, kind.dtype)
+        launch(work, threads, x, out, found, kind.start, numbers)
         return out
 
     return folded
