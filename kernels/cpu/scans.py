@@ -1,7 +1,8 @@
 """Running sums and products along an axis, gathered in float64: in vectors, on every thread.
 
 Along rows of memory the lanes of a vector are gathered in log2(LANES) steps, and what came before is added to all of
-them (Hillis and Steele 1986); along other axes a vector is as many columns. Held by tests/kernels/test_running.py.
+them (Hillis and Steele 1986); along other axes a vector is as many columns, and a strip of these is gathered in the
+cache, so that memory is read as it lies. Held by tests/kernels/test_running.py.
 """
 
 import operator
@@ -9,8 +10,8 @@ import operator
 import numpy as np
 
 from ..definitions.arithmetic import LARGE
-from .launch import floats, integer, launch, task
-from .packing import store_vector
+from .launch import doubles, floats, integer, launch, task
+from .packing import load_vector, store_vector
 from .simd import LANES
 from .threads import thread_count
 from .wide import (
@@ -22,25 +23,30 @@ from .wide import (
     running_sums,
     running_sums_back,
     wfill,
+    widened,
     wload,
     wload_first,
+    wload_wide,
+    wstore,
 )
 
 Array = np.ndarray
 Sizes = tuple[int, int, int]
 
+_STRIP = 128  # columns taken together: rows of some lines of memory each, and enough strips to share
+
 # What a variant replaces: these are a running sum's.
 running, running_back, both, NEUTRAL = running_sums, running_sums_back, operator.add, 0.0
 
 
-# Arguments: x, y (matrices, n, columns); matrices, n, columns; 1 if the way is back; 1 if y_i is of those before alone.
+# Arguments: x, y (matrices, n, columns), room for a strip of each thread's; matrices, n, columns; 1 if the way is back; 1 if y_i is of those before alone.
 
 
 @task
 def _along_rows(block, part, parts):
     """Of one column. What is of those before is what is of all up to here, one place further on."""
     x, y = floats(block, 0), floats(block, 1)
-    rows, n, back, shift = integer(block, 2), integer(block, 3), integer(block, 5), integer(block, 6)
+    rows, n, back, shift = integer(block, 3), integer(block, 4), integer(block, 6), integer(block, 7)
     for row in range(rows * part // parts, rows * (part + 1) // parts):
         first, stop = row * n, row * n + n
         before = wfill(NEUTRAL)
@@ -74,41 +80,44 @@ def _along_rows(block, part, parts):
 
 @task
 def _along_columns(block, part, parts):
-    """Of several columns."""
-    x, y = floats(block, 0), floats(block, 1)
-    n, columns, back, shift = integer(block, 3), integer(block, 4), integer(block, 5), integer(block, 6)
-    vectors = -(-columns // LANES)
-    items = integer(block, 2) * vectors
+    """Of several columns: a strip of them, row by row as they lie in memory."""
+    x, y, held = floats(block, 0), floats(block, 1), doubles(block, 2)
+    n, columns, back, shift = integer(block, 4), integer(block, 5), integer(block, 6), integer(block, 7)
+    strips, own = -(-columns // _STRIP), part * _STRIP
+    items = integer(block, 3) * strips
     for item in range(items * part // parts, items * (part + 1) // parts):
-        c = item % vectors * LANES
-        left = min(columns - c, LANES)
-        at, step = item // vectors * n * columns + c, columns
+        j = item % strips * _STRIP
+        width = min(columns - j, _STRIP)
+        at, step = item // strips * n * columns + j, columns
         if back:
             at, step = at + (n - 1) * columns, -columns
-        here = wfill(NEUTRAL)
+        for c in range(0, width, LANES):
+            wstore(held, own + c, wfill(NEUTRAL))
         for _ in range(n):
-            if shift:
-                store_vector(y, at, left, narrowed(here))
-            here = both(here, wload_first(x, at, left, NEUTRAL))
-            if not shift:
-                store_vector(y, at, left, narrowed(here))
+            for c in range(0, width, LANES):
+                left = min(width - c, LANES)
+                before = wload_wide(held, own + c)
+                here = both(before, widened(load_vector(x, at + c, left, NEUTRAL)))
+                wstore(held, own + c, here)
+                store_vector(y, at + c, left, narrowed(before if shift else here))
             at += step
 
 
-# Arguments: a, b, y (matrices, n, columns); matrices, n, columns; 1 if the way is back.
+# Arguments: a, b, y (matrices, n, columns), room for a strip of each thread's; matrices, n, columns; 1 if the way is back.
 
 
 @task
 def _states(block, part, parts):
-    """What linear steps begin with, a vector of columns at a time: of one column, that alone."""
-    a, b, y = floats(block, 0), floats(block, 1), floats(block, 2)
-    n, columns = integer(block, 4), integer(block, 5)
-    vectors = -(-columns // LANES)
-    items = integer(block, 3) * vectors
+    """What linear steps begin with: of one column, or of a strip of several, row by row as they lie in memory."""
+    a, b, y, held = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
+    n, columns = integer(block, 5), integer(block, 6)
+    strips, own = -(-columns // _STRIP), part * _STRIP
+    items = integer(block, 4) * strips
     for item in range(items * part // parts, items * (part + 1) // parts):
-        c = item % vectors * LANES
-        at, step = item // vectors * n * columns + c, columns
-        if integer(block, 6):
+        j = item % strips * _STRIP
+        width = min(columns - j, _STRIP)
+        at, step = item // strips * n * columns + j, columns
+        if integer(block, 7):
             at, step = at + (n - 1) * columns, -columns
         if columns == 1:
             state = 0.0
@@ -117,11 +126,15 @@ def _states(block, part, parts):
                 state = np.float64(a[at]) * state + np.float64(b[at])
                 at += step
             continue
-        left = min(columns - c, LANES)
-        states = wfill(0.0)
+        for c in range(0, width, LANES):
+            wstore(held, own + c, wfill(0.0))
         for _ in range(n):
-            store_vector(y, at, left, narrowed(states))
-            states = wload_first(a, at, left, 0.0) * states + wload_first(b, at, left, 0.0)
+            for c in range(0, width, LANES):
+                left = min(width - c, LANES)
+                state = wload_wide(held, own + c)
+                store_vector(y, at + c, left, narrowed(state))
+                kept = widened(load_vector(a, at + c, left, 0.0)) * state
+                wstore(held, own + c, kept + widened(load_vector(b, at + c, left, 0.0)))
             at += step
 
 
@@ -132,9 +145,11 @@ PRODUCT = tuple(t.variant(f"{t.function.__name__}_product", **_PRODUCTS) for t i
 
 def run(tasks: tuple[task, ...], x: Array, y: Array, sizes: Sizes, back: bool, shift: bool) -> None:
     """Writes to y what `SUM` or `PRODUCT` makes of x (matrices, n, columns): of those before alone if `shift`."""
-    launch(tasks[sizes[2] > 1], thread_count(x.size, LARGE // 2), x, y, sizes, int(back), int(shift))
+    threads = thread_count(x.size, LARGE // 2)
+    launch(tasks[sizes[2] > 1], threads, x, y, np.empty(threads * _STRIP), sizes, int(back), int(shift))
 
 
 def run_states(a: Array, b: Array, y: Array, sizes: Sizes, back: bool) -> None:
     """Writes to y what the steps a, b, all three (matrices, n, columns), begin with."""
-    launch(_states, thread_count(a.size, LARGE // 2), a, b, y, sizes, int(back))
+    threads = thread_count(a.size, LARGE // 2)
+    launch(_states, threads, a, b, y, np.empty(threads * _STRIP), sizes, int(back))
