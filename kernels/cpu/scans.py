@@ -39,7 +39,8 @@ _STRIP = 128  # columns taken together: rows of some lines of memory each, and e
 running, running_back, both, NEUTRAL = running_sums, running_sums_back, operator.add, 0.0
 
 
-# Arguments: x, y (matrices, n, columns), room for a strip of each thread's; matrices, n, columns; 1 if the way is back; 1 if y_i is of those before alone.
+# Arguments: x, y (matrices, n, columns), room for a strip of each thread; matrices, n, columns; 1 if the way is back; 1
+# if y_i is of those before alone.
 
 
 @task
@@ -103,7 +104,8 @@ def _along_columns(block, part, parts):
             at += step
 
 
-# Arguments: a, b, y (matrices, n, columns), room for a strip of each thread's; matrices, n, columns; 1 if the way is back.
+# Arguments: a, b, y (matrices, n, columns), room for a strip of each thread; matrices, n, columns; 1 if the way is
+# back.
 
 
 @task

@@ -93,6 +93,21 @@ def test_poles_and_signed_zeros_are_numpy_s():
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 1e-42, 3e38, 1.5, -2.5], np.float32)
 
 
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("shape", [(300, 441), (12, 33, 350), (LARGE,)])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_places_of_extremes_are_numpys(name, shape, dtype):
+    """The first one's where several are extreme, or one is NaN."""
+    numbers = np.resize(SPECIAL, shape) if dtype == "float32" else np.indices(shape).sum(0).astype(dtype)
+    for x in (numbers, numbers.T):
+        for axis in (None, *range(-x.ndim, x.ndim)):
+            for keepdims in (False, True):
+                found = getattr(tg, name)(x, axis, keepdims).numpy()
+                expected = getattr(np, name)(x, axis, keepdims=keepdims)
+                assert found.dtype == expected.dtype
+                assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize("name", ["hypot", "logaddexp"])
 def test_what_neither_overflows_nor_underflows(name):
     """Within two units in the last place of float64's, over all of float32; at infinities and NaN NumPy's values."""

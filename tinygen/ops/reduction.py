@@ -366,20 +366,26 @@ def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return _array(x).all(_checked(x, axis), keepdims=keepdims)
 
 
-def _only(x: Any, axis: int | None) -> int | None:
-    return None if axis is None else axes_of(x.ndim, axis)[0]
+def _place(of: str, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """What the method `of` of arrays finds along `axis`; of large ones along rows, into which they are brought, since
+    NumPy goes down columns one number after the other."""
+    x, axis = _array(x), None if axis is None else axes_of(x.ndim, axis)[0]
+    if axis is None or x.size < LARGE or type(x) is not ndarray:
+        return getattr(x, of)(axis, keepdims=keepdims)
+    found = getattr(kernels.in_order(np.moveaxis(x, axis, -1)), of)(-1)  # type: ignore[attr-defined]
+    return np.expand_dims(found, axis) if keepdims else found
 
 
 @operation()
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the largest entry along `axis` (of the flattened array when None)."""
-    return _array(x).argmax(_only(x, axis), keepdims=keepdims)
+    return _place("argmax", x, axis, keepdims)
 
 
 @operation()
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the smallest entry along `axis` (of the flattened array when None)."""
-    return _array(x).argmin(_only(x, axis), keepdims=keepdims)
+    return _place("argmin", x, axis, keepdims)
 
 
 @operation()
