@@ -327,11 +327,13 @@ def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False
         ValueError: another `ord`, or one of a matrix.
     """
     x = as_float(as_tensor(x))
-    if ord not in (None, "fro") and len(reduction.axes_of(x.ndim, axis)) == 2:
+    if ord in (None, "fro"):
+        return reduction.vector_norm(x, axis, keepdims)
+    if len(reduction.axes_of(x.ndim, axis)) == 2:
         raise ValueError(
             f'norm: ord={ord!r} over two axes is a norm of matrices; there is "fro", or one axis at a time'
         )
-    if ord in (2, "fro", None):
+    if ord == 2:
         return reduction.vector_norm(x, axis, keepdims)
     if ord == 1:
         return reduction.sum(absolute(x), axis, keepdims)

@@ -130,26 +130,33 @@ _FEW_CENTRED = 64  # numbers that a product with a matrix takes to their deviati
 
 
 @lru_cache(maxsize=64)
-def _centring(n: int, share: float) -> Any:
-    """The matrix (n, n) that takes n numbers to their deviations from the mean, times the root of `share`."""
-    return (np.eye(n) - 1.0 / n) * math.sqrt(share)
+def _centring(n: int) -> Any:
+    """The matrix (n, n) that takes n numbers to n times their deviations from the mean. It is of whole numbers, so that
+    what is all the same deviates by exactly 0: all that is added up on the way has a place in float64."""
+    return n * np.eye(n) - 1.0
+
+
+@lru_cache(maxsize=1024)
+def _few(shape: tuple[int, ...], axes: tuple[int, ...] | None, share: float) -> tuple[bool, Any, float] | None:
+    """For numbers few enough along one axis, the last or of a matrix: whether that is to be turned, what takes them to
+    their deviations, and the share of their squares that is the variance."""
+    if axes is None or len(axes) != 1 or share == math.inf:
+        return None
+    n, last = shape[axes[0]], axes[0] == len(shape) - 1
+    if not (last or len(shape) == 2) or not 0 < n <= _FEW_CENTRED or math.prod(shape) >= _FEW_CENTRED**2:
+        return None  # the product would cost more than it saves
+    return not last, _centring(n), share / n**2
 
 
 def _variance_of_few(x: Any, axes: tuple[int, ...] | None, keepdims: bool, share: float) -> Any:
-    """The variance of few numbers of float32, in float64, along the last axis or of a matrix: in half as many of
-    NumPy's calls as otherwise. None where that is not asked for.
-
-    Numbers are taken less the first of them before, so that what is all the same has a variance of exactly 0.
-    """
-    if keepdims or axes is None or len(axes) != 1 or type(x) is not ndarray or x.dtype is not float32:
+    """The variance of few numbers of float32, in float64: in half as many of NumPy's calls as otherwise. None where
+    that is not asked for."""
+    few = None if keepdims or type(x) is not ndarray or x.dtype is not float32 else _few(x.shape, axes, share)
+    if few is None:
         return None
-    n, last = x.shape[axes[0]], axes[0] == x.ndim - 1
-    few = 0 < n <= _FEW_CENTRED and x.size < _FEW_CENTRED**2  # so that the product costs less than it saves
-    if not (few and (last or x.ndim == 2) and share < math.inf):
-        return None
-    apart = (x if last else x.T).astype(np.float64)
-    apart = (apart - apart[..., :1]).dot(_centring(n, share))
-    return np.vecdot(apart, apart)
+    turned, centring, share = few
+    apart = (x.T if turned else x).dot(centring)
+    return np.vecdot(apart, apart) * share
 
 
 def _deviation(x: Any, axes: tuple[int, ...] | None) -> Any:
