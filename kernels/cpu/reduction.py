@@ -109,9 +109,15 @@ def euclidean_norm(x: Array, axis: Axes = None, keepdims: bool = False) -> Array
 
 def reduce_max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The greatest over `axis`; NaN if one is there. No numbers have none: ValueError."""
+    if axis is None and not keepdims and 0 < x.size < LARGE:
+        flat = x.reshape(-1)
+        return flat[flat.argmax()]  # the place of the first NaN, too; half the time of the next line
     return _greatest(x, axis, None, None, keepdims) if x.size < LARGE else _reduced("GREATEST", x, axis, keepdims)
 
 
 def reduce_min(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """The least over `axis`; NaN if one is there. No numbers have none: ValueError."""
+    if axis is None and not keepdims and 0 < x.size < LARGE:
+        flat = x.reshape(-1)
+        return flat[flat.argmin()]
     return _least(x, axis, None, None, keepdims) if x.size < LARGE else _reduced("LEAST", x, axis, keepdims)
