@@ -130,6 +130,16 @@ def test_what_changes_nothing_is_a_copy_all_the_same(copied, shape):
         (lambda: tg.repeat(X, [1, -1], 0), r"^repeat: counts \[1, -1\] are negative"),
         (lambda: tg.tile(X, (-1, 2)), r"^tile: repetitions \(-1, 2\) are negative"),
         (lambda: tg.pad(X, ((1, -1), (0, 0))), "^pad: widths .* are negative"),
+        (lambda: tg.concat([X, X], 2), "^concat: axis 2 is out of range for 2 dimensions"),
+        (lambda: tg.concat([1.0, 2.0], 0), "^concat: axis 0 is out of range for 0 dimensions"),
+        (lambda: tg.concat([X, X.T], 0), r"^concat: shapes \(2, 3\) and \(3, 2\) do not fit together"),
+        (lambda: tg.concat([X, X[0]], 0), r"^concat: shapes \(2, 3\) and \(3,\) do not fit together"),
+        (lambda: tg.concat([], 0), "^concat: needs at least one array"),
+        (lambda: tg.stack([X, X], -4), "^stack: axis -4 is out of range for 3 dimensions"),
+        (lambda: tg.stack([X, X.T]), r"^stack: shapes \(2, 3\) and \(3, 2\) must be equal"),
+        (lambda: tg.stack([]), "^stack: needs at least one array"),
+        (lambda: tg.unstack(X, 2), "^unstack: axis 2 is out of range for 2 dimensions"),
+        (lambda: tg.split(X, 1, -3), "^split: axis -3 is out of range for 2 dimensions"),
     ],
 )
 def test_what_does_not_fit_is_said_of_what_was_called(call, said):

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from tinygen import kernels
+from tinygen.autodiff.arguments import sorted_axes
 from tinygen.autodiff.primitive import either, operation
 from tinygen.ops.indexing import parts
 from tinygen.ops.manipulation import reshape
@@ -23,20 +24,25 @@ Sizes = tuple[int, ...]
     name="concat",
 )
 def _concat(arrays: Any, axis: int = 0) -> Any:
-    _check_joined(tuple([a.shape for a in arrays]), axis)
-    return kernels.join(arrays[0], arrays[1:], axis)  # type: ignore[attr-defined]
+    place = _joined(tuple([a.shape for a in arrays]), axis)
+    return kernels.join(arrays[0], arrays[1:], place)  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=1024)
-def _check_joined(shapes: tuple[Sizes, ...], axis: int) -> None:
-    if not shapes:
-        raise ValueError("needs at least one array")
-    if not -len(shapes[0]) <= axis < len(shapes[0]):
-        raise ValueError(f"axis {axis} is out of range for shape {shapes[0]}")
-    if len({s[: axis % len(s)] + s[axis % len(s) + 1 :] + (len(s),) for s in shapes if s}) != 1 or not shapes[0]:
+def _joined(shapes: tuple[Sizes, ...], axis: int) -> int:
+    """The place of the axis that arrays are joined along."""
+    (place,) = sorted_axes(len(_first(shapes)), axis)
+    if len({(len(s), s[:place], s[place + 1 :]) for s in shapes}) > 1:
         raise ValueError(
             f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
         )
+    return place
+
+
+def _first(shapes: tuple[Sizes, ...]) -> Sizes:
+    if not shapes:
+        raise ValueError("needs at least one array")
+    return shapes[0]
 
 
 def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
@@ -44,10 +50,24 @@ def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
     return _concat([reshape(a, (-1,)) for a in arrays], 0) if axis is None else _concat(arrays, axis)
 
 
+@lru_cache(maxsize=1024)
+def _slices(shape: Sizes, axis: int) -> list[tuple[Any, ...]]:
+    before = _before("unstack", shape, axis)
+    return [(*before, i) for i in range(shape[axis])]
+
+
+def _before(who: str, shape: Sizes, axis: int) -> tuple[slice, ...]:
+    """The index of all that lies along the axes before `axis`."""
+    try:
+        return (slice(None),) * sorted_axes(len(shape), axis)[0]
+    except ValueError as error:
+        raise ValueError(f"{who}: {error}") from None
+
+
 @operation(
     arrays=either(
         lambda g, axis: unstack(g, axis),
-        lambda g, axis: [piece.squeeze(axis) for piece in kernels.split(g, (1,) * g.shape[axis], axis)],  # type: ignore[attr-defined]
+        lambda g, axis: [g[index] for index in _slices(g.shape, axis)],
     ),
     moves=True,
     name="stack",
@@ -62,15 +82,11 @@ def _stack(arrays: Any, axis: int = 0) -> Any:
 def _stacked(shapes: tuple[Sizes, ...], axis: int) -> tuple[Sizes | None, int, Sizes]:
     """How arrays are stacked: the shape that they are brought into, where that is due; the axis that they are joined
     along then; and the shape of the stack."""
-    if not shapes:
-        raise ValueError("needs at least one array")
+    shape = _first(shapes)
     if len(set(shapes)) > 1:
         raise ValueError(f"shapes {' and '.join(map(str, shapes))} must be equal")
-    shape = shapes[0]
-    if not -len(shape) - 1 <= axis <= len(shape):
-        raise ValueError(f"axis {axis} is out of range for {len(shape) + 1} dimensions")
-    axis %= len(shape) + 1
-    return (*shape, 1) if axis == len(shape) else None, axis, (*shape[:axis], len(shapes), *shape[axis:])
+    (place,) = sorted_axes(len(shape) + 1, axis)
+    return (*shape, 1) if place == len(shape) else None, place, (*shape[:place], len(shapes), *shape[place:])
 
 
 def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
@@ -88,14 +104,6 @@ def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:
     return parts(x, _slices(x.shape, axis))
 
 
-@lru_cache(maxsize=1024)
-def _slices(shape: Sizes, axis: int) -> list[tuple[Any, ...]]:
-    if not -len(shape) <= axis < len(shape):
-        raise ValueError(f"unstack: axis {axis} is out of range for {len(shape)} dimensions")
-    before = (slice(None),) * (axis % len(shape))
-    return [(*before, i) for i in range(shape[axis])]
-
-
 def split(x: ArrayLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """`x` cut along `axis` into pieces of the given size or sizes.
 
@@ -108,10 +116,10 @@ def split(x: ArrayLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tens
 
 @lru_cache(maxsize=1024)
 def _pieces(shape: Sizes, sizes: int | Sizes, axis: int) -> list[tuple[slice, ...]]:
+    before = _before("split", shape, axis)
     total = shape[axis]
     if isinstance(sizes, int):
         sizes = tuple([min(sizes, total - i) for i in range(0, total, sizes)])
     if sum(sizes) != total:
         raise ValueError(f"split: sizes {list(sizes)} add up to {sum(sizes)}, axis {axis} has {total}")
-    before = (slice(None),) * (axis % len(shape))
     return [(*before, slice(end - n, end)) for end, n in zip(itertools.accumulate(sizes), sizes)]
