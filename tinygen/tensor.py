@@ -25,8 +25,9 @@ float64 = np.dtype(np.float64)
 class Tensor:
     """An n-dimensional array that operations can be recorded on.
 
-    Made by `tg.tensor`, the functions that create arrays, and operations. `Tensor(array)` wraps without a
-    copy and is for code inside the project.
+    Made by `tg.tensor`, the functions that create arrays, and operations. `Tensor(array)` wraps without a copy and is
+    for code inside the project: who wraps an array says that nobody else writes into it, and nobody looks whether it
+    changed, wherever the tensor stands.
     """
 
     __slots__ = ("__weakref__", "_data", "_node", "grad")

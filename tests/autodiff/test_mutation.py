@@ -152,6 +152,20 @@ def test_a_tensor_used_as_index_that_changes_later():
         tg.grad(y, x)
 
 
+@pytest.mark.parametrize("use", [lambda x, t: x[t], lambda x, t: x[t, 0], lambda x, t: x[0, t], lambda x, t: x[0] * t])
+def test_a_wrapped_array_is_the_tensors_alone_in_an_index_as_elsewhere(use):
+    """Whoever wraps an array says that nobody writes into it: it is not watched; what is written by the tensor is."""
+    wrapped = np.array([0, 1, 1])
+    given = tg.Tensor(wrapped)
+    x = tg.tensor(np.ones((3, 3)), requires_grad=True)
+    y = use(x, given)
+    wrapped[0] = 2
+    tg.grad(y.sum(), x)
+    given[0] = 1
+    with pytest.raises(tg.MutationError, match="changed after it was recorded"):
+        tg.grad(y.sum(), x)
+
+
 def test_the_source_of_a_dlpack_tensor_changes():
     source = np.array([1.0, 2.0, 3.0])
     x, c = leaf(1, 2, 3), tg.from_dlpack(source)

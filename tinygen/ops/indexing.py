@@ -111,6 +111,9 @@ def _bare(index: Any) -> Any:
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]`: slices, integers, None and ellipsis (a view), integer arrays and boolean masks (a copy).
 
+    An array in the index stays the caller's: if it changes before the gradient, that is found out. So it is of a tensor
+    that is written to; but what `Tensor(array)` wraps is the tensor's alone, here as elsewhere (tensor.py).
+
     Raises:
         IndexError: an index out of range, or of a dtype that is neither integer nor boolean.
     """
