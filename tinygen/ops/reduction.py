@@ -70,7 +70,7 @@ def _sum_vjp(g: Tensor, x_shape: tuple[int, ...], axis: Axis) -> Tensor:
 def _spread_out(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     kept, large = _spread(x_shape, ints(axis))
     if large:
-        return xp(g).broadcast_to(g.reshape(kept), x_shape)
+        return broadcast_to.__wrapped__(g.reshape(kept), x_shape)
     repeated = xp(g).empty(x_shape, g.dtype)
     repeated[...] = g if kept is None else g.reshape(kept)  # of few, sooner done than a view that repeats them
     return repeated
