@@ -143,6 +143,15 @@ def test_norm_neither_overflows_nor_underflows():
     assert tg.linalg.norm(tg.tensor(np.array([3e-200, 4e-200]))).item() == pytest.approx(5e-200)
 
 
+def test_few_equal_values_have_a_variance_of_exactly_0():
+    rng = np.random.default_rng(0)
+    for n in range(1, 65):
+        for scale in (1e-40, 1.0, 3e38):
+            equal = np.full((3, n), rng.uniform(0.1, 1) * scale, np.float32)
+            for axis, x in ((1, equal), (0, equal.T)):
+                assert not tg.var(x, axis).numpy().any()
+
+
 def test_std_of_equal_values_has_gradient_0():
     assert tg.std(leaf(3, 3, 3)).item() == 0
     assert gradient(tg.std, leaf(3, 3, 3)) == [[0, 0, 0]]
