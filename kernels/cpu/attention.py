@@ -6,14 +6,16 @@ one packed projection come back ready to be merged without a copy.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..definitions import attention as definition
 from ..definitions.shapes import check_shape
-from .attention_blocks import backward_plan, backward_task, forward_plan, forward_task
+from ..loops import compact
+from .attention_blocks import Plan, Sizes, backward_plan, backward_task, forward_plan, forward_task
 from .launch import launch
 from .threads import memory, thread_count
 
@@ -23,25 +25,27 @@ FLOAT = np.dtype(np.float32)
 BLOCK = 30  # queries at a time; whole tiles of 6 and of 10 rows (gemm.ROWS)
 BLOCK_FLOAT64 = 64
 SERIAL = 200_000  # multiplications worth a thread
+_NOTHING = np.zeros((1, 1, 1, 1), FLOAT)  # in the place of a mask
 
 
 def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool, scale: float) -> tuple[Array, Array]:
     """Attention of q over (k, v): (y, lse), in the dtype of q; see the definition."""
-    _check("attention", q, k, v)
-    if 0 in q.shape or 0 in v.shape:
-        return definition.attention(q, k.astype(q.dtype), v.astype(q.dtype), mask, is_causal, scale)
-    if q.dtype != FLOAT:
-        return _float64(q, k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), mask, is_causal, scale)
-    q4, k4, v4 = _four(q), _four(k), _four(v)
-    added = _NOTHING if mask is None else _additive(mask, q.shape[:-2], q4.shape[2], k4.shape[2])
-    y4, lse = _empty_like(q4, v4.shape[3]), np.empty(q.shape[:-1], FLOAT)
-    strides = (q4.strides, k4.strides, v4.strides, added.strides, y4.strides)
-    sizes = _sizes(q4, v4, is_causal, mask)
-    plan = forward_plan(sizes, strides, BLOCK)
+    usual = q.ndim == 4 and q.dtype == k.dtype == v.dtype == FLOAT
+    if not usual:
+        _check("attention", q, k, v)
+        if q.dtype != FLOAT:
+            return _float64(q, k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), mask, is_causal, scale)
+    q4, k4, v4 = (q, k, v) if usual else map(_four, (q, k, v))
+    added = _NOTHING if mask is None else _additive(mask, q.shape[:-2], q.shape[-2], k.shape[-2])
+    shapes, strides = (q4.shape, k4.shape, v4.shape), (q4.strides, k4.strides, v4.strides, added.strides)
+    form = _form("attention", shapes, strides, is_causal, mask is not None)
+    if form is None:
+        return definition.attention(q, k, v, mask, is_causal, scale)
+    y, lse, plan = _new(form.made[0]), np.empty(q.shape[:-1], FLOAT), form.plan
     parts = thread_count(plan.work, SERIAL)
     buffer = memory("attention", parts * plan.size)
-    launch(forward_task, parts, q4, k4, v4, added, y4, lse, float(scale), plan.tables, buffer, plan.size)
-    return y4 if q.ndim == 4 else y4.reshape(*q.shape[:-1], y4.shape[3]), lse
+    launch(forward_task, parts, _copied((q4, k4, v4), form), added, y, lse, float(scale), plan.tables, buffer, plan.size)
+    return y if usual else y.reshape(*q.shape[:-1], v.shape[-1]), lse
 
 
 def attention_backward(
@@ -60,23 +64,23 @@ def attention_backward(
     check_shape("attention_backward", "y", y, (*q.shape[:-1], v.shape[-1]))
     check_shape("attention_backward", "g", g, y.shape)
     check_shape("attention_backward", "lse", lse, q.shape[:-1])
-    if 0 in q.shape or 0 in v.shape or g.dtype != FLOAT:
+    if g.dtype != FLOAT:
         q, k, v, y, lse = (x.astype(g.dtype, copy=False) for x in (q, k, v, y, lse))
-        by = definition.attention_backward if 0 in q.shape or 0 in v.shape else _float64_backward
-        return by(g, q, k, v, y, lse, mask, is_causal, scale)
-    g4, q4, k4, v4, y4 = _four(g), _four(q), _four(k), _four(v), _four(y)
-    added = _NOTHING if mask is None else _additive(mask, q.shape[:-2], q4.shape[2], k4.shape[2])
-    dq, dk, dv = _empty_like(q4, q4.shape[3]), _empty_like(k4, k4.shape[3]), _empty_like(v4, v4.shape[3])
-    strides = (g4.strides, q4.strides, k4.strides, v4.strides, y4.strides, added.strides)
-    sizes = _sizes(q4, v4, is_causal, mask)
-    plan = backward_plan(sizes, (*strides, dq.strides, dk.strides, dv.strides), BLOCK)
+        return _float64_backward(g, q, k, v, y, lse, mask, is_causal, scale)
+    arrays = tuple(map(_four, (q, k, v, y, g)))
+    added = _NOTHING if mask is None else _additive(mask, q.shape[:-2], q.shape[-2], k.shape[-2])
+    shapes, strides = tuple([a.shape for a in arrays]), tuple([a.strides for a in (*arrays, added)])
+    form = _form("attention_backward", shapes, strides, is_causal, mask is not None)
+    if form is None:
+        return definition.attention_backward(g, q, k, v, y, lse, mask, is_causal, scale)
+    made, plan = tuple(map(_new, form.made)), form.plan
     parts = min(plan.heads, thread_count(plan.work, SERIAL))
     buffer = memory("attention", parts * plan.size)
-    arrays = (g4, q4, k4, v4, y4, added, np.ascontiguousarray(lse, FLOAT), dq, dk, dv)
-    launch(backward_task, parts, arrays, float(scale), plan.tables, buffer, plan.size)
+    given = (*_copied(arrays, form), added, np.ascontiguousarray(lse, FLOAT))
+    launch(backward_task, parts, given, made, float(scale), plan.tables, buffer, plan.size)
     if q.ndim == 4:
-        return dq, dk, dv
-    return dq.reshape(q.shape), dk.reshape(k.shape), dv.reshape(v.shape)
+        return made  # type: ignore[return-value]
+    return tuple([d.reshape(x.shape) for d, x in zip(made, (q, k, v))])  # type: ignore[return-value]
 
 
 def _check(kernel: str, q: Array, k: Array, v: Array) -> None:
@@ -88,41 +92,68 @@ def _check(kernel: str, q: Array, k: Array, v: Array) -> None:
 
 
 def _four(x: Array) -> Array:
-    """x as (batch, heads, rows, columns) of float32, its columns contiguous; a copy only where a view cannot be had.
-    All leading axes but the last make the batch."""
-    if x.ndim != 4:
-        lead = x.shape[:-2]
-        x = x.reshape(math.prod(lead[:-1]), lead[-1] if lead else 1, *x.shape[-2:])
-    strides = x.strides
-    if x.dtype == FLOAT and strides[3] == 4 and min(strides) >= 0 and x.flags.aligned:
-        return x
-    return np.ascontiguousarray(x, FLOAT)
+    """x as (batch, heads, rows, columns) of float32. All leading axes but the last make the batch."""
+    x = x if x.dtype == FLOAT else x.astype(FLOAT)
+    lead = x.shape[:-2]
+    return x if x.ndim == 4 else x.reshape(math.prod(lead[:-1]), lead[-1] if lead else 1, *x.shape[-2:])
 
 
-def _sizes(q: Array, v: Array, is_causal: bool, mask: Array | None) -> tuple[int, ...]:
-    """(batch, heads, T, S, d, e, is_causal, masked)."""
-    batch, heads, queries, d = q.shape
-    _, _, keys, e = v.shape
-    return batch, heads, queries, keys, d, e, is_causal, mask is not None
+class _Made(NamedTuple):
+    """A new array: its sizes in the order of memory, and its axes among these where they are in another order."""
+
+    sizes: Sizes
+    seen: Sizes | None
+    strides: Sizes
+
+
+class _Form(NamedTuple):
+    """Which of the arrays are copied, and what is made."""
+
+    copied: tuple[int, ...]
+    made: tuple[_Made, ...]
+    plan: Plan
 
 
 @lru_cache(maxsize=512)
-def _order(strides: tuple[int, ...]) -> tuple[list[int], list[int]]:
-    """Batch, heads and rows in the order in which they lie in memory, columns last; and the way back."""
+def _form(
+    kernel: str, shapes: tuple[Sizes, ...], strides: tuple[Sizes, ...], is_causal: bool, masked: bool
+) -> _Form | None:
+    """What `kernel` does with arrays of these, q, k and v first, and with a mask of the last strides: found once, it
+    takes longer than a small attention. None where there is nothing to do; ValueError for shapes that do not fit."""
+    of_q, of_k, of_v = shapes[:3]
+    _check(kernel, *[np.broadcast_to(FLOAT.type(0), shape) for shape in shapes[:3]])
+    if 0 in of_q or 0 in of_v:
+        return None
+    sizes = (*of_q[:3], of_k[2], of_q[3], of_v[3], is_causal, masked)
+    copied = tuple([i for i, step in enumerate(strides[:-1]) if step[3] != FLOAT.itemsize or min(step) < 0])
+    steps = [_strides(shapes[i], range(4)) if i in copied else step for i, step in enumerate(strides)]
+    forward = kernel == "attention"
+    columns = [of_v[3]] if forward else [shape[3] for shape in shapes[:3]]
+    made = tuple([_like(*of_one) for of_one in zip(shapes, steps, columns)])
+    plan = forward_plan if forward else backward_plan
+    return _Form(copied, made, plan(sizes, (*steps, *[x.strides for x in made]), BLOCK))
+
+
+def _strides(shape: Sizes, order: Sequence[int]) -> Sizes:
+    return tuple([FLOAT.itemsize * step for step in compact(shape, order)])
+
+
+def _like(shape: Sizes, strides: Sizes, columns: int) -> _Made:
+    """Of this shape but for its columns, with the batch, heads and rows in the order in which they lie in memory."""
+    sizes = (*shape[:3], columns)
     order = [*sorted(range(3), key=lambda axis: -strides[axis]), 3]
-    return order, [order.index(axis) for axis in range(4)]
+    seen = tuple([order.index(axis) for axis in range(4)])
+    return _Made(tuple([sizes[axis] for axis in order]), None if seen == (0, 1, 2, 3) else seen, _strides(sizes, order))
 
 
-def _empty_like(x: Array, columns: int) -> Array:
-    """A new array of the shape of x but for its columns, with the batch, heads and rows in x's order."""
-    sizes = (*x.shape[:3], columns)
-    if x.flags.c_contiguous:
-        return np.empty(sizes, FLOAT)
-    order, back = _order(x.strides)
-    return np.empty([sizes[axis] for axis in order], FLOAT).transpose(back)
+def _new(made: _Made) -> Array:
+    y = np.empty(made.sizes, FLOAT)
+    return y if made.seen is None else y.transpose(made.seen)
 
 
-_NOTHING = np.zeros((1, 1, 1, 1), FLOAT)  # in the place of a mask
+def _copied(arrays: tuple[Array, ...], form: _Form) -> tuple[Array, ...]:
+    """The arrays with their columns contiguous."""
+    return tuple([a.copy() if i in form.copied else a for i, a in enumerate(arrays)]) if form.copied else arrays
 
 
 def _additive(mask: Array, lead: tuple[int, ...], queries: int, keys: int) -> Array:

@@ -8,7 +8,6 @@ in elements for (batch, head, row), the last axis contiguous, so views of packed
 """
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -173,16 +172,16 @@ def forward_task(block, part, parts):
 
 @task
 def backward_task(block, part, parts):
-    """Arguments: g, q, k, v, y, mask, lse, dq, dk, dv, scale; the tables of `backward_plan`; a buffer, and what a
+    """Arguments: q, k, v, y, g, mask, lse, dq, dk, dv, scale; the tables of `backward_plan`; a buffer, and what a
     thread has of it."""
-    g, q, k, v = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
-    y, mask, lse = floats(block, 4), floats(block, 5), floats(block, 6)
+    q, k, v, y = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
+    g, mask, lse = floats(block, 4), floats(block, 5), floats(block, 6)
     dq, dk, dv = floats(block, 7), floats(block, 8), floats(block, 9)
     scale, zeros = np.float32(real(block, 10)), floats(block, 11)
     sizes, strides = integers(block, 12), integers(block, 13)
     q_rows, g_rows, s_rows, key = integers(block, 14), integers(block, 15), integers(block, 16), integers(block, 17)
     heads, queries, size, d, e, causal, masked, most, items = several(sizes, 1, 9)
-    gb, gh, gr, qb, qh, qr, kb, kh, kr, vb, vh, vr, yb, yh, yr, mb, mh, mr = several(strides, 0, 18)
+    qb, qh, qr, kb, kh, kr, vb, vh, vr, yb, yh, yr, gb, gh, gr, mb, mh, mr = several(strides, 0, 18)
     dqb, dqh, dqr, dkb, dkh, dkr, dvb, dvh, dvr = several(strides, 18, 9)
     stride, d_columns, e_columns = whole_vectors(size) + LANES, whole_vectors(d), whole_vectors(e)
     keys_transposed = floats(block, 18)[part * integer(block, 19) :]
@@ -228,8 +227,7 @@ def backward_task(block, part, parts):
 
 
 class Plan(NamedTuple):
-    """What attention of given sizes on arrays of given strides is done with: made once, it takes longer than a small
-    one."""
+    """What attention of given sizes on arrays of given strides is done with."""
 
     tables: Arguments  # what the task reads behind the arrays
     size: int  # floats that a thread works in
@@ -241,7 +239,6 @@ def _cache_lines(size: int) -> int:
     return -(-size // LINE) * LINE
 
 
-@lru_cache(maxsize=512)
 def forward_plan(sizes: Sizes, strides: tuple[Sizes, ...], block: int) -> Plan:
     """Of `forward_task`, `block` queries at a time. `sizes` is (batch, heads, T, S, d, e, is_causal, masked); `strides`
     are those of q, k, v, mask and y, in bytes."""
@@ -259,9 +256,8 @@ def forward_plan(sizes: Sizes, strides: tuple[Sizes, ...], block: int) -> Plan:
     return Plan(tables, _cache_lines(room), batch * heads, _work(sizes))
 
 
-@lru_cache(maxsize=512)
 def backward_plan(sizes: Sizes, strides: tuple[Sizes, ...], block: int) -> Plan:
-    """The same for `backward_task`, and the strides of g, q, k, v, y, mask, dq, dk and dv."""
+    """The same for `backward_task`, and the strides of q, k, v, y, g, mask, dq, dk and dv."""
     batch, heads, _, size, d, e = sizes[:6]
     padded, d_columns, e_columns = round_up(size), round_up(d), round_up(e)
     floats_per_head = (d + e) * padded + size * (2 * d_columns + e_columns)

@@ -74,10 +74,10 @@ def operands(who: str, *tensors: Any) -> "Sequence[Tensor]":
     Raises:
         TypeError: float32 beside float64, which is a mistake, not a wish; names the dtypes.
     """
-    first = tensors[0].dtype
+    first = tensors[0]._data.dtype
     alike = True
     for t in tensors:
-        if t is not None and t.dtype is not first and t.dtype != first:
+        if t is not None and t._data.dtype is not first and t._data.dtype != first:
             alike = False
     if mode.mixed and who in LAYERS and all(t is None or arithmetic(t.dtype) == np.float32 for t in tensors):
         return [as_dtype(t, bfloat16()) for t in tensors]
