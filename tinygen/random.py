@@ -12,6 +12,7 @@ for on a device is drawn there; a captured step (`tg.capture`) draws from where 
 Held by tests/test_random.py and tests/cuda/test_capture.py.
 """
 
+import math
 import operator
 from typing import Any
 
@@ -23,7 +24,7 @@ from tinygen.device import device as find_device
 from tinygen.kernels import choose, load
 from tinygen.kernels.capture import CaptureError, capturing
 from tinygen.kernels.cuda import philox as on_device
-from tinygen.tensor import Tensor
+from tinygen.tensor import Tensor, float32, float64
 
 ALGORITHM = "philox4x32-10"
 Shape = int | tuple[int, ...]
@@ -180,7 +181,7 @@ class Generator:
         _, position = self._next(n)
         block, odd = divmod(position, 2)  # a block holds two words: an odd position starts inside one
         values = load(f"philox_{law}", choose(_HOST))(self._key, block, n + odd, dtype)
-        return Tensor(values[odd:].reshape(shape))
+        return Tensor((values[odd:] if odd else values).reshape(shape))
 
     def _words(self, n: int) -> NDArray[np.uint64]:
         if capturing():
@@ -215,19 +216,16 @@ def _integer(value: Any, name: str) -> int:
 def _shape(shape: Shape) -> tuple[tuple[int, ...], int]:
     """A shape as a tuple, and how many elements it has."""
     try:
-        size = tuple(operator.index(n) for n in (shape if isinstance(shape, tuple | list) else (shape,)))
+        size = tuple(map(operator.index, shape if isinstance(shape, tuple | list) else (shape,)))
     except TypeError:
         raise ValueError(f"a shape is an integer or a tuple of integers, not {shape!r}") from None
-    if any(n < 0 for n in size):
+    if size and min(size) < 0:
         raise ValueError(f"sizes are not negative, but the shape is {size}")
-    count = 1
-    for n in size:
-        count *= n
-    return size, count
+    return size, math.prod(size)
 
 
 def _floating(dtype: DTypeLike) -> np.dtype[Any]:
     kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if kind != float32 and kind != float64:
         raise ValueError(f"random numbers are float32 or float64, not {kind}")
     return kind

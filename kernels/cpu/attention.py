@@ -42,9 +42,9 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None, is_causal: bool,
     if form is None:
         return definition.attention(q, k, v, mask, is_causal, scale)
     y, lse, plan = _new(form.made[0]), np.empty(q.shape[:-1], FLOAT), form.plan
-    parts = thread_count(plan.work, SERIAL)
+    parts, arrays = thread_count(plan.work, SERIAL), _copied((q4, k4, v4), form)
     buffer = memory("attention", parts * plan.size)
-    launch(forward_task, parts, _copied((q4, k4, v4), form), added, y, lse, float(scale), plan.tables, buffer, plan.size)
+    launch(forward_task, parts, arrays, added, y, lse, float(scale), plan.tables, buffer, plan.size)
     return y if usual else y.reshape(*q.shape[:-1], v.shape[-1]), lse
 
 

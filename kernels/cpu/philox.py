@@ -69,7 +69,7 @@ def _run(work: task, key: tuple[int, int], counter: int, out: NDArray[Any], buff
     """With so many buffers of a chunk for each thread."""
     parts = thread_count(out.size, SERIAL)
     start = np.array([*key, counter & (2**64 - 1), (counter >> 64) & (2**64 - 1)], np.uint64)
-    launch(work, parts, start, out, *np.empty((buffers, parts * CHUNK)))
+    launch(work, parts, start, out, np.empty((buffers, parts * CHUNK)))
 
 
 def _reinterpret(source: Any, target: Any) -> Any:
@@ -203,9 +203,9 @@ def _uniforms(block, part, parts):
 @_exact_task
 def _normals(block, part, parts):
     start, out = words(block, 0), floats(block, 1)
-    own = part * CHUNK
-    pairs, p = words(block, 2)[own:], doubles(block, 3)[own:]
-    r, where = doubles(block, 4)[own:], integers(block, 5)[own:]
+    own, buffer = part * CHUNK, parts * CHUNK
+    pairs, p = words(block, 2)[own:], doubles(block, 2)[own + buffer :]
+    r, where = doubles(block, 2)[own + 2 * buffer :], integers(block, 2)[own + 3 * buffer :]
     first, stop = _share(out.size, part, parts)
     for at in range(first, stop, CHUNK):
         end = min(at + CHUNK, stop)

@@ -37,6 +37,13 @@ def test_the_gradient_of_dropout_is_its_own_mask():
     np.testing.assert_allclose(x.grad.numpy() * x.detach().numpy(), y.detach().numpy())
 
 
+def test_what_is_dropped_keeps_its_poles_to_itself():
+    x = tg.tensor(np.zeros(64, np.float32), requires_grad=True)
+    (gradient,) = tg.grad(F.dropout(tg.sqrt(x), 0.5, rng=tg.random.Generator(0)).sum(), [x])
+    kept = tg.random.Generator(0).uniform(64).numpy() >= 0.5
+    assert (gradient.numpy() == np.where(kept, np.inf, 0.0)).all()
+
+
 def test_dropout_has_no_hidden_generator():
     with pytest.raises(TypeError, match="needs rng"):
         F.dropout(tg.ones(3), 0.5)

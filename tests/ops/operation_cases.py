@@ -147,6 +147,7 @@ CASES: list[Case] = [
     # elementwise, with static arguments or a condition
     case(elementwise.where, _MASK, real(2, 3), real(2, 3)),
     case(elementwise.where, _MASK, real(3), real(2, 1)),
+    case(elementwise.scaled_where, real(2, 3), _MASK, 1.25),
     case(elementwise.clip, distinct(2, 3), -0.3, 0.05),
     case(elementwise.clip, distinct(2, 3), distinct(3) - 0.25, distinct(2, 1) + 0.35),
     case(elementwise.clip, distinct(4), None, 0.0),

@@ -176,17 +176,17 @@ def _verify(node: Node) -> None:
 def _let_through(node: Node, rule: Rule, live: Any, several: bool) -> Any:
     """Which entries of the gradients that `rule` makes depend on the output at all: one mask, a list, or None for all.
 
-    `live` is the mask of the node's own gradient. What a `where` did not take is exactly 0, and stays so through what
+    `live` is the mask of the node's own gradient. What a condition did not take is exactly 0, and stays so through what
     works entry by entry or only moves entries; a pole there must not make NaN of it (0 times infinity).
     """
     op = node.op
-    if op.name == "where":
-        condition = node.saved[0]
-        taken = (condition._data if isinstance(condition, Tensor) else xp(live).asarray(condition)) != 0
-        taken = xp(taken).broadcast_to(taken if rule.arguments == ("a",) else ~taken, node.shape)
-        return taken if live is None else taken & live
     if isinstance(op, Fused):
         return op.masks(node, live)
+    if op.chooses:
+        condition = node.saved[op.names.index("condition")]
+        taken = (condition._data if isinstance(condition, Tensor) else xp(live).asarray(condition)) != 0
+        taken = xp(taken).broadcast_to(~taken if rule.arguments == ("b",) else taken, node.shape)
+        return taken if live is None else taken & live
     if live is None or op.elementwise:
         return live
     if not op.moves:

@@ -34,7 +34,8 @@ KEPT = frozenset(
     [
         *("matmul", "linear", "conv2d", "conv_transpose2d", "conv2d_weight", "attention"),
         *("batch_norm", "group_norm", "layer_norm", "rms_norm"),
-        *("add", "subtract", "multiply", "divide", "negative", "positive", "abs", "maximum", "minimum", "where"),
+        *("add", "subtract", "multiply", "divide", "negative", "positive", "abs", "maximum", "minimum"),
+        *("where", "scaled_where"),
         *("relu", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "gate"),
         *("astype", "alias", "_to_device", "reshape", "permute_dims", "broadcast_to", "concat"),
         *("flip", "roll", "_pad_constant", "_getitem", "scatter_add", "take", "add_taken"),
@@ -74,10 +75,10 @@ def operands(who: str, *tensors: Any) -> "Sequence[Tensor]":
     Raises:
         TypeError: float32 beside float64, which is a mistake, not a wish; names the dtypes.
     """
-    first = tensors[0]._data.dtype
+    first = tensors[0].dtype
     alike = True
     for t in tensors:
-        if t is not None and t._data.dtype is not first and t._data.dtype != first:
+        if t is not None and t.dtype is not first and t.dtype != first:
             alike = False
     if mode.mixed and who in LAYERS and all(t is None or arithmetic(t.dtype) == np.float32 for t in tensors):
         return [as_dtype(t, bfloat16()) for t in tensors]

@@ -115,6 +115,7 @@ class Primitive:
 
     __wrapped__: Callable[..., Any]  # the forward as it was given
     scalar: Any = None  # the formula for one entry: see `operation`
+    chooses = False  # whether its argument `condition` says which entries of the others reach the result
     overwrites = False  # whether its vjp may write over the cotangent, where that is offered (room.py)
     function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
     pull: Any = None  # how its gradients are computed (pull.py), once they have been
@@ -137,7 +138,6 @@ class Primitive:
         self.elementwise = elementwise
         self.beside_numbers = elementwise  # whether a number can stand in place of an array
         self.moves = moves
-        self.chooses = self.name == "where"  # not every entry of its arguments reaches the result
         self.names = tuple(parameters)
         self.defaults = tuple(p.default for p in parameters.values())
         self.arity = len(self.names)
@@ -291,6 +291,7 @@ def operation(
     name: str | None = None,
     elementwise: bool = False,
     moves: bool = False,
+    chooses: bool = False,
     overwrites: bool = False,
     scalar: str | Callable[..., Any] | None = None,
     **vjps: Any,
@@ -298,6 +299,8 @@ def operation(
     """`primitive` for the project's own operations: also entered in `REGISTRY`, which the tests walk.
 
     `moves` says that each output entry is an input entry or a sum of some, so that exact zeros can be followed.
+    `chooses` says that entries of the others reach the result where the argument `condition` holds; those of `b` where
+    it does not.
     `overwrites` says that its one vjp asks for `room` (room.py), to write its result over the cotangent.
     `scalar` is the formula for one entry, in the words of kernels/expression.py, from which chains of operations are
     fused (fusion.py); or a function of expressions, for what is no formula.
@@ -305,7 +308,7 @@ def operation(
 
     def register(function: Callable[..., Any]) -> Primitive:
         op = Primitive(function, vjps, joints, name, elementwise, moves)
-        op.scalar, op.overwrites = scalar, overwrites
+        op.scalar, op.chooses, op.overwrites = scalar, chooses, overwrites
         return registered(op)
 
     return register

@@ -297,6 +297,7 @@ def _dtype_of_choice(a: Any, b: Any) -> Any:
     a=either(lambda g, condition: where(condition, g, 0.0)),
     b=either(lambda g, condition: where(condition, 0.0, g)),
     elementwise=True,
+    chooses=True,
     scalar="where(condition, a, b)",
 )
 def where(condition: Any, a: Any, b: Any) -> Any:
@@ -312,6 +313,18 @@ def where(condition: Any, a: Any, b: Any) -> Any:
             return kernels.select(b, ~condition, a)  # type: ignore[attr-defined]
     module = xp(condition) if hasattr(condition, "dtype") else np
     return module.where(condition, a, b).astype(dtype, copy=False)
+
+
+@operation(
+    x=either(lambda g, condition, scale: scaled_where(g, condition, scale)),
+    elementwise=True,
+    chooses=True,
+)
+def scaled_where(x: Any, condition: Any, scale: float) -> Any:
+    """x times a number where `condition`, truth values of x's shape, holds, else 0."""
+    y = kernels.select(x, condition, 0.0)  # type: ignore[attr-defined]
+    y *= scale
+    return y
 
 
 def _inside(x: Tensor, min: Any, max: Any) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from tinygen.autodiff.mixed_precision import operands
 from tinygen.kernels.array_module import arithmetic, xp
 from tinygen.kernels.definitions.rows import check_index
-from tinygen.ops.elementwise import where
+from tinygen.ops.elementwise import scaled_where
 from tinygen.ops.indexing import taken
 from tinygen.ops.linear import linear as affine
 from tinygen.ops.manipulation import as_tensor
@@ -107,4 +107,4 @@ def dropout(x: ArrayLike, p: float = 0.5, training: bool = True, rng: Generator 
     if p == 1.0:
         return x * 0.0
     kept: Any = rng.uniform(x.shape, arithmetic(x.dtype), x.device)._data >= p
-    return where(Tensor(kept), x * (1.0 / (1.0 - p)), 0.0)
+    return scaled_where(x, Tensor(kept), 1.0 / (1.0 - p))
