@@ -78,16 +78,24 @@ def _log_softmax_of(x, y, at, size, inner, width, work):
 
 
 @njit(**_OPTIONS)
-def _softmax_gradient_of(g, y, dx, at, size, inner, width, work):
+def _sum_of_cotangents(g, y, at, size, inner, width, work, weighed):
+    """work[0] = the sums of g, or of g y if they are to be `weighed`."""
     work[:] = 0
     for r in range(size):
         for c in range(0, width, LANES):
             i = at + r * inner + c
-            v = vfma(load_vector(g, i, width - c, 0), load_vector(y, i, width - c, 0), vload(work[1], c))
-            vstore(work[1], c, v)
+            u = load_vector(g, i, width - c, 0)
+            if weighed:
+                u = u * load_vector(y, i, width - c, 0)
+            vstore(work[1], c, vload(work[1], c) + u)
         if r % _BLOCK == _BLOCK - 1:
             _add(work[1], work[0])
     _add(work[1], work[0])
+
+
+@njit(**_OPTIONS)
+def _softmax_gradient_of(g, y, dx, at, size, inner, width, work):
+    _sum_of_cotangents(g, y, at, size, inner, width, work, True)
     for r in range(size):
         for c in range(0, width, LANES):
             i = at + r * inner + c
@@ -97,13 +105,7 @@ def _softmax_gradient_of(g, y, dx, at, size, inner, width, work):
 
 @njit(**_OPTIONS)
 def _log_softmax_gradient_of(g, y, dx, at, size, inner, width, work):
-    work[:] = 0
-    for r in range(size):
-        for c in range(0, width, LANES):
-            vstore(work[1], c, vload(work[1], c) + load_vector(g, at + r * inner + c, width - c, 0))
-        if r % _BLOCK == _BLOCK - 1:
-            _add(work[1], work[0])
-    _add(work[1], work[0])
+    _sum_of_cotangents(g, y, at, size, inner, width, work, False)
     for r in range(size):
         for c in range(0, width, LANES):
             i = at + r * inner + c

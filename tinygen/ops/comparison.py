@@ -8,7 +8,7 @@ from tinygen.autodiff.primitive import Primitive, operation
 from tinygen.kernels.array_module import xp
 
 _TRUTH = np.dtype(np.bool_)
-_MANY = 2048
+_MANY = 2048  # entries from which on a pass that makes truth values of numbers costs less than it saves
 
 
 def _true(x: Any) -> Any:
