@@ -25,6 +25,7 @@ To be read in this order:
 
     simd.py                          a vector of floats as a value; how many lanes, by the processor
     compiled.py                      what compiled code calls, compiled for that alone
+      pipeline.py                      ... and by which of Numba's passes
     launch.py, threads.py            one compiled function, or one after the other, on every thread
       built_in.py                      ... asked for as Python asks for its own
       arguments.py                     ... and what it is told, read out of Python's objects

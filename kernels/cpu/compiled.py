@@ -22,6 +22,7 @@ from numba.core.ccallback import CFunc
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
 
+from tinygen.kernels.cpu.pipeline import Pipeline
 from tinygen.kernels.cpu.turns import are_there, turn
 
 _KINDS = {
@@ -142,10 +143,11 @@ def njit(fastmath: Collection[str] = (), cache: bool = True, inline: bool = Fals
     """
 
     def made(function: Any) -> Any:
-        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+        options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
         if inline:
             options["inline"] = "always"
-        inner: Any = _Inner(function, targetoptions={"nopython": True, "fastmath": set(fastmath), **options})
+        options |= {"nopython": True, "fastmath": set(fastmath)}
+        inner: Any = _Inner(function, targetoptions=options, pipeline_class=Pipeline)
         if cache:
             inner._cache = cache_of(function)
         return inner
@@ -201,7 +203,7 @@ def c_function(
         lacking: as in `once`.
     """
     options = {"fastmath": set(fastmath), "error_model": "numpy"}
-    compiled: Any = CFunc(function, ((types.intp,) * count, result), {}, options)
+    compiled: Any = CFunc(function, ((types.intp,) * count, result), {}, options, pipeline_class=Pipeline)
     kept = compiled._cache = cache_of(function)
     with uncollected(), once(kept, result(*[types.intp] * count), compiled._targetdescr.target_context, lacking):
         load_routines(function)

@@ -11,7 +11,7 @@ import pytest
 from numba.core import types
 from numba.extending import intrinsic
 
-from tinygen.kernels.cpu import compiled
+from tinygen.kernels.cpu import compiled, pipeline
 from tinygen.kernels.cpu.compiled import Cache, njit, routine
 from tinygen.kernels.cpu.launch import floats, launch, task
 
@@ -64,6 +64,16 @@ def test_one_version_serves_all_literals_and_what_is_none():
     caller(x, 5)
     assert x.tolist() == [1, 1, 6]
     assert len(added.overloads) == 1
+
+
+def test_passes_that_kernels_have_no_use_for_are_left_out():
+    launch(from_first, 1, np.zeros(4, np.float32))
+    for made in added.overloads.values():
+        [passes] = made.metadata["pipeline_times"].values()
+        done = {name.partition("_")[2] for name in passes}
+        assert "native_lowering" in done
+        assert not done & {left_out._name for left_out in pipeline._LEFT_OUT}
+        assert made.type_annotation is None
 
 
 def test_the_collector_rests_while_a_task_is_compiled():
