@@ -17,6 +17,13 @@ def same(found, expected):
     np.testing.assert_array_equal(np.signbit(found[numbers]), np.signbit(expected[numbers]))
 
 
+TASKS = {"floor_divide": cpu._QUOTIENT, "remainder": cpu._REMAINDER}
+
+
+def asked(a, b):
+    raise AssertionError("the definition is asked")
+
+
 def drawn(seed, shape=(67, 45)):
     """Divisors of every size, and multiples of them, with the numbers next to these."""
     rng = np.random.default_rng(seed)
@@ -31,7 +38,7 @@ def drawn(seed, shape=(67, 45)):
 def test_quotients_at_and_beside_integers(name, seed):
     for a, b in drawn(seed):
         expected = getattr(definition, name)(a, b)
-        assert np.array_equal(cpu._divided(cpu._TASKS[name == "remainder"], a, b), expected)
+        assert np.array_equal(cpu._divided(TASKS[name], asked, a, b), expected)
         same(getattr(cpu, name)(a, b), expected)
 
 
@@ -45,6 +52,18 @@ def test_poles_and_quotients_beyond_float64(name):
 
 
 @NAMES
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_definition_computes_only_the_blocks_with_a_pole(name, order):
+    rng, sizes = np.random.default_rng(3), []
+    a, b = (np.asarray(rng.normal(size=(40, 130)), np.float32, order=order) for _ in range(2))
+    b[7, 5], a[39, 129] = 0, np.inf
+    define = getattr(definition, name)
+    found = cpu._divided(TASKS[name], lambda x, y: (sizes.append(x.size), define(x, y))[1], a, b)
+    same(found, define(a, b))
+    assert sizes == [cpu._BLOCK, a.size % cpu._BLOCK]
+
+
+@NAMES
 def test_shapes_layouts_and_numbers(name):
     (a, b), *_ = drawn(9, (6, 20))
     other = np.linspace(-2, 2, 20, dtype=np.float32)
@@ -54,7 +73,7 @@ def test_shapes_layouts_and_numbers(name):
 
 
 def test_a_division_by_the_reciprocal_is_found(monkeypatch):
-    def careless(work, a, b):
+    def careless(work, define, a, b):
         return np.floor(a * (np.float32(1) / b)).astype(np.float32)
 
     monkeypatch.setattr(cpu, "_divided", careless)
