@@ -19,7 +19,9 @@ from .launch import doubles, floats, launch, task
 from .packing import load_vector, store_vector
 from .simd import (
     FASTMATH,
+    HALF,
     LANES,
+    ONE,
     coefficients,
     vabs,
     vexp,
@@ -38,7 +40,6 @@ _FLOAT = np.dtype(np.float32)
 
 _SERIAL = 1 << 16  # elements worth a thread's waking
 
-_ONE, _HALF = np.float32(1), np.float32(0.5)
 _MILLS_SCALE = np.float32(0.35)
 _MILLS = coefficients(
     -0.0291258767,
@@ -70,22 +71,22 @@ _ROOT_TWO = np.float32(math.sqrt(2))
 @njit(fastmath=FASTMATH)
 def _tail(a, gauss):
     """Phi(-a) for a >= 0, given gauss = exp(-a^2/2)."""
-    one = vfill(_ONE)
+    one = vfill(ONE)
     t = one / vfma(a, vfill(_MILLS_SCALE), one)
     return vpolynomial(_MILLS, t) * t * gauss
 
 
 @njit(fastmath=FASTMATH)
-def _normal_cdf(x, gauss):
+def vnormal_cdf_by(x, gauss):
     """Phi(x), given gauss = exp(-x^2/2)."""
     tail = _tail(vabs(x), gauss)
-    return vwhere_less(x, vzero(), tail, vfill(_ONE) - tail)
+    return vwhere_less(x, vzero(), tail, vfill(ONE) - tail)
 
 
 @njit(fastmath=FASTMATH)
 def _error_function(x):
     """erf(x) = 2 Phi(x sqrt 2) - 1; a NaN is not less than 1, and comes through the tail."""
-    u, one, a = x * x, vfill(_ONE), vabs(x)
+    u, one, a = x * x, vfill(ONE), vabs(x)
     p = vpolynomial(_ERROR, u)
     tail = _tail(a * vfill(_ROOT_TWO), vexp(-u))
     far = one - (tail + tail)
@@ -93,7 +94,7 @@ def _error_function(x):
 
 
 @njit(fastmath=FASTMATH)
-def _softplus(x):
+def vsoftplus(x):
     """max(x, 0) + log(1 + exp(-|x|)); a NaN comes through vmax's second argument and through exp."""
     e = vexp(-vabs(x))
     s = e / (e + vfill(np.float32(2)))
@@ -104,7 +105,7 @@ def _softplus(x):
 
 @njit(fastmath=FASTMATH)
 def _normal_cdf_alone(x):
-    return _normal_cdf(x, vexp(x * x * vfill(-_HALF)))
+    return vnormal_cdf_by(x, vexp(x * x * vfill(-HALF)))
 
 
 value = vsigmoid  # what a variant replaces
@@ -128,7 +129,7 @@ def _erf_doubles(block, part, parts):
 
 _TASKS = (
     _map,
-    _map.variant("_map_softplus", value=_softplus),
+    _map.variant("_map_softplus", value=vsoftplus),
     _map.variant("_map_normal_cdf", value=_normal_cdf_alone),
     _map.variant("_map_erf", value=_error_function),
 )

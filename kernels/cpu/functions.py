@@ -13,18 +13,19 @@ from llvmlite import ir
 
 from . import simd
 from .compiled import njit
-from .elementwise import _HALF, _ONE, ARTANH, _normal_cdf, _softplus
+from .elementwise import ARTANH, vnormal_cdf_by
 from .launch import variant
 from .simd import (
-    _INTS,
     EXP_TAIL,
     FLOATS,
+    HALF,
+    INTS,
     LANES,
-    _scaled,
-    _unary,
+    ONE,
     coefficients,
     first_lanes,
     intrinsic,
+    unary,
     vabs,
     vector,
     vfill,
@@ -33,6 +34,7 @@ from .simd import (
     vmin,
     vpolynomial,
     vround,
+    vscaled,
     vwhere_less,
     vzero,
 )
@@ -52,12 +54,11 @@ def vexp2(x):
     n = vround(y)
     r = (y - n) * vfill(_LOG2)
     q = vpolynomial(EXP_TAIL, r)
-    p = vfma(vfma(q, r, vfill(_ONE)), r, vfill(_ONE))
-    return vwhere_less(x, vfill(_LOWEST), vzero(), _scaled(p, n))
+    p = vfma(vfma(q, r, vfill(ONE)), r, vfill(ONE))
+    return vwhere_less(x, vfill(_LOWEST), vzero(), vscaled(p, n))
 
 
-vfloor, vceil, vtrunc = _unary("floor"), _unary("ceil"), _unary("trunc")
-vsoftplus = _softplus
+vfloor, vceil, vtrunc = unary("floor"), unary("ceil"), unary("trunc")
 
 
 def _comparison(symbol: str) -> Any:
@@ -105,7 +106,7 @@ _SQRT_HALF_BITS, _ONE_BITS = 0x3F3504F3, 0x3F800000
 
 
 def _constant(bits: int) -> Any:
-    return ir.Constant(_INTS, [bits] * LANES)
+    return ir.Constant(INTS, [bits] * LANES)
 
 
 @intrinsic
@@ -113,7 +114,7 @@ def _exponent(typing: Any, x: Any) -> Any:
     """The integer n with x / 2^n from sqrt(1/2) to sqrt(2), of normal x above 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.add(builder.bitcast(args[0], _INTS), _constant(_ONE_BITS - _SQRT_HALF_BITS))
+        bits = builder.add(builder.bitcast(args[0], INTS), _constant(_ONE_BITS - _SQRT_HALF_BITS))
         return builder.sitofp(builder.sub(builder.ashr(bits, _constant(23)), _constant(127)), FLOATS)
 
     return (vector(x), build) if x == vector else None
@@ -124,7 +125,7 @@ def _mantissa(typing: Any, x: Any) -> Any:
     """x / 2^n, from sqrt(1/2) to sqrt(2)."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.add(builder.bitcast(args[0], _INTS), _constant(_ONE_BITS - _SQRT_HALF_BITS))
+        bits = builder.add(builder.bitcast(args[0], INTS), _constant(_ONE_BITS - _SQRT_HALF_BITS))
         rest = builder.and_(bits, _constant(0x7FFFFF))
         return builder.bitcast(builder.add(rest, _constant(_SQRT_HALF_BITS)), FLOATS)
 
@@ -153,9 +154,9 @@ def _logarithm(x, of_e, of_2_high, of_2_low):
     least = vfill(_LEAST_NORMAL)
     raised = vwhere_less(x, least, x * vfill(_UP), x)
     n = _exponent(raised) - vwhere_less(x, least, vfill(_UP_LOG2), vzero())
-    f = _mantissa(raised) - vfill(_ONE)
+    f = _mantissa(raised) - vfill(ONE)
     p = vpolynomial(_P, f)
-    tail = vfma(f * f, vfma(p, f, vfill(-_HALF)), f)
+    tail = vfma(f * f, vfma(p, f, vfill(-HALF)), f)
     y = vfma(n, vfill(of_2_high), vfma(tail, vfill(of_e), n * vfill(of_2_low)))
     y = vwhere_less(vzero(), x, y, vfill(_NAN))  # below 0, and NaN
     y = vwhere(vequal(x, vzero()), vfill(-_INFINITY), y)
@@ -165,13 +166,13 @@ def _logarithm(x, of_e, of_2_high, of_2_low):
 @njit(fastmath=AS_WRITTEN)
 def vlog(x):
     """The natural logarithm, to about one unit in the last place."""
-    return _logarithm(x, _ONE, _LOG2_HIGH, _LOG2_LOW)
+    return _logarithm(x, ONE, _LOG2_HIGH, _LOG2_LOW)
 
 
 @njit(fastmath=AS_WRITTEN)
 def vlog2(x):
     """The logarithm to base 2, exact where it is an integer."""
-    return _logarithm(x, _LOG2_E, _ONE, _ZERO)
+    return _logarithm(x, _LOG2_E, ONE, _ZERO)
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -186,15 +187,15 @@ def vlog1p(x):
     s = x / (x + vfill(_TWO))
     u = s * s
     near = (s + s) * vpolynomial(ARTANH, u)
-    outside = vwhere_less(vfill(-_HALF), x, vless(vfill(_ONE), x), vfill(_ONE))
-    return vwhere(outside, vlog(x + vfill(_ONE)), near)
+    outside = vwhere_less(vfill(-HALF), x, vless(vfill(ONE), x), vfill(ONE))
+    return vwhere(outside, vlog(x + vfill(ONE)), near)
 
 
 @njit(fastmath=AS_WRITTEN)
 def vexpm1(x):
     """e^x - 1: x + x^2 q(x) within log(2) / 2 of 0; q is that of vexp."""
     q = vpolynomial(EXP_TAIL, x)
-    return vwhere_less(vabs(x), vfill(_NEAR), vfma(q * x, x, x), vexp(x) - vfill(_ONE))
+    return vwhere_less(vabs(x), vfill(_NEAR), vfma(q * x, x, x), vexp(x) - vfill(ONE))
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -202,11 +203,11 @@ def vtanh(x):
     """The hyperbolic tangent."""
     u, size = x * x, vabs(x)
     r = vpolynomial(_R, u)
-    far = vfill(_ONE) - vfill(_TWO) / (vexp(size + size) + vfill(_ONE))
+    far = vfill(ONE) - vfill(_TWO) / (vexp(size + size) + vfill(ONE))
     return vwhere_less(size, vfill(_NEAR_TANH), vfma(r * u, x, x), vwhere_less(x, vzero(), -far, far))
 
 
 @njit(fastmath=AS_WRITTEN)
 def vnormal_cdf(x):
     """Phi(x), the normal distribution function."""
-    return _normal_cdf(x, vexp(x * x * vfill(-_HALF)))
+    return vnormal_cdf_by(x, vexp(x * x * vfill(-HALF)))

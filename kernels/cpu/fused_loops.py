@@ -3,6 +3,7 @@
 from typing import Any
 
 from . import launch
+from .elementwise import vsoftplus
 from .functions import (
     AS_WRITTEN,
     vceil,
@@ -19,7 +20,6 @@ from .functions import (
     vlog2,
     vlog10,
     vnormal_cdf,
-    vsoftplus,
     vtanh,
     vtrunc,
     vwhere,

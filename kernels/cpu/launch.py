@@ -127,29 +127,32 @@ def _here(array_type, given, count):
     return none()
 
 
-def _launch_here(stages: int, arguments: Arguments) -> None:
-    """The first time; from then on the built-in function."""
-    global _launch_here
-    _launch_here = built_in(_here, np.ndarray)
-    _launch_here(stages, arguments)
-
-
 _turn = Lock()
 
 
-def _in_turn(stages: int, arguments: int, array_type: int, parts: int) -> None:
-    """`_launch`, one Python thread at a time; from the second time on at once, where the threading layer allows that.
-
-    Numba's own work queue, which is there where no OpenMP is, ends a process of which two threads ask for it together.
-    """
-    global _parallel
+def _launch_in_turn(stages: int, arguments: int, array_type: int, parts: int) -> None:
+    """`_launch`, one Python thread at a time."""
     with _turn:
         _launch(stages, arguments, array_type, parts)
-        if numba.threading_layer() != "workqueue":
-            _parallel = _launch
 
 
-_parallel: Any = _in_turn
+class _Ways:
+    """How stages are run, each way made when it is first asked for."""
+
+    @cached_property
+    def here(self) -> Any:
+        """On the thread that asks: a built-in function of where the stages are and of a tuple of arguments."""
+        return built_in(_here, np.ndarray)
+
+    @cached_property
+    def parallel(self) -> Any:
+        """On every thread: `_launch`; in turn where no OpenMP is: two Python threads that ask Numba's own work queue
+        together end the process."""
+        numba.get_num_threads()  # there is no layer before they are started
+        return _launch_in_turn if numba.threading_layer() == "workqueue" else _launch
+
+
+WAYS = _Ways()
 
 
 def launch(work: task, parts: int, *arguments: NDArray[Any] | float | Arguments) -> None:
@@ -159,9 +162,9 @@ def launch(work: task, parts: int, *arguments: NDArray[Any] | float | Arguments)
     with the distances of its rows among the other arguments.
     """
     if parts == 1:  # no parallel region: it would wake every thread
-        _launch_here(work.stages, arguments)
+        WAYS.here(work.stages, arguments)
     else:
-        _parallel(work.stages, id(arguments), ARRAY, parts)
+        WAYS.parallel(work.stages, id(arguments), ARRAY, parts)
 
 
 def _slot(builder: Any, args: Any, place: int) -> Any:

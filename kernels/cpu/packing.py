@@ -16,6 +16,7 @@ from .gemm import panel_width, round_up
 from .simd import (
     FASTMATH,
     FLOATS,
+    INTS,
     LANES,
     address,
     intrinsic,
@@ -28,7 +29,6 @@ from .simd import (
     vzero,
 )
 
-_INTS = ir.VectorType(ir.IntType(32), LANES)
 _LANES = range(LANES)
 _ZERO = np.float32(0)
 AHEAD = 2 * LANES  # rows between what is transposed and what is fetched from memory meanwhile
@@ -41,7 +41,7 @@ def _exchange(builder: Any, rows: list[Any], step: int) -> None:
     for i in _LANES:
         if not i & step:
             pair = rows[i], rows[i + step]
-            rows[i], rows[i + step] = (builder.shuffle_vector(*pair, ir.Constant(_INTS, mask)) for mask in (low, high))
+            rows[i], rows[i + step] = (builder.shuffle_vector(*pair, ir.Constant(INTS, mask)) for mask in (low, high))
 
 
 @intrinsic

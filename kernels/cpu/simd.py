@@ -53,9 +53,9 @@ REGISTERS = 32 if LANES == 16 or "neon" in FEATURES else 16
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
-FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
+FLOATS, INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
-_SUFFIX = f"v{LANES}f32"
+SUFFIX = f"v{LANES}f32"
 
 
 class VectorType(types.Type):
@@ -90,13 +90,13 @@ def splat(builder: Any, scalar: Any, kind: Any) -> Any:
     """Every lane equal to `scalar`."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_INTS, [0] * LANES))
+    return builder.shuffle_vector(first, undefined, ir.Constant(INTS, [0] * LANES))
 
 
 def first_lanes(context: Any, builder: Any, kind: Any, count: Any) -> Any:
     """Mask of the first `count` lanes."""
     count = builder.trunc(context.cast(builder, count, kind, types.int64), _INT)
-    return builder.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), splat(builder, count, _INTS))
+    return builder.icmp_signed("<", ir.Constant(INTS, list(range(LANES))), splat(builder, count, INTS))
 
 
 def llvm_call(builder: Any, name: str, result: Any, args: Any) -> Any:
@@ -139,7 +139,7 @@ def vload_first(typing: Any, array: Any, index: Any, count: Any, fill: Any) -> A
         pointer = address(context, builder, sig.args, args, FLOATS)
         mask = first_lanes(context, builder, sig.args[2], args[2])
         rest = splat(builder, context.cast(builder, args[3], sig.args[3], types.float32), FLOATS)
-        return llvm_call(builder, f"llvm.masked.load.{_SUFFIX}.p0", FLOATS, [pointer, ir.Constant(_INT, 4), mask, rest])
+        return llvm_call(builder, f"llvm.masked.load.{SUFFIX}.p0", FLOATS, [pointer, ir.Constant(_INT, 4), mask, rest])
 
     return (vector(array, index, count, fill), build) if is_float32(array) else None
 
@@ -149,13 +149,13 @@ def vload_back(typing: Any, array: Any, index: Any, count: Any) -> Any:
     """The first `count` lanes from array[index], array[index - 1] and so on; nothing else is read."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        backwards = ir.Constant(_INTS, list(range(LANES))[::-1])
+        backwards = ir.Constant(INTS, list(range(LANES))[::-1])
         place = args[0], builder.sub(args[1], ir.Constant(args[1].type, LANES - 1))
         pointer = address(context, builder, sig.args, place, FLOATS)
         mask = first_lanes(context, builder, sig.args[2], args[2])
         mask = builder.shuffle_vector(mask, mask, backwards)
         operands = [pointer, ir.Constant(_INT, 4), mask, ir.Constant(FLOATS, None)]
-        value = llvm_call(builder, f"llvm.masked.load.{_SUFFIX}.p0", FLOATS, operands)
+        value = llvm_call(builder, f"llvm.masked.load.{SUFFIX}.p0", FLOATS, operands)
         return builder.shuffle_vector(value, value, backwards)
 
     return (vector(array, index, count), build) if is_float32(array) else None
@@ -169,7 +169,7 @@ def vstore_first(typing: Any, array: Any, index: Any, value: Any, count: Any) ->
         pointer = address(context, builder, sig.args, args, FLOATS)
         mask = first_lanes(context, builder, sig.args[3], args[3])
         operands = [args[2], pointer, ir.Constant(_INT, 4), mask]
-        llvm_call(builder, f"llvm.masked.store.{_SUFFIX}.p0", ir.VoidType(), operands)
+        llvm_call(builder, f"llvm.masked.store.{SUFFIX}.p0", ir.VoidType(), operands)
         return context.get_dummy_value()
 
     return (types.void(array, index, value, count), build) if is_float32(array) and value == vector else None
@@ -233,19 +233,19 @@ def _negate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.fneg(args[0])
 
 
-def _unary(name: str) -> Any:
+def unary(name: str) -> Any:
     def function(typing: Any, x: Any) -> Any:
         def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return llvm_call(builder, f"llvm.{name}.{_SUFFIX}", FLOATS, args)
+            return llvm_call(builder, f"llvm.{name}.{SUFFIX}", FLOATS, args)
 
         return (vector(x), build) if x == vector else None
 
     return intrinsic(function)
 
 
-vsqrt = _unary("sqrt")  # lane by lane, correctly rounded
-vround = _unary("rint")  # to the nearest integer, ties to even
-vabs = _unary("fabs")
+vsqrt = unary("sqrt")  # lane by lane, correctly rounded
+vround = unary("rint")  # to the nearest integer, ties to even
+vabs = unary("fabs")
 
 
 @intrinsic
@@ -253,7 +253,7 @@ def vfma(typing: Any, x: Any, y: Any, z: Any) -> Any:
     """x * y + z, rounded once."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return llvm_call(builder, f"llvm.fma.{_SUFFIX}", FLOATS, args)
+        return llvm_call(builder, f"llvm.fma.{SUFFIX}", FLOATS, args)
 
     return (vector(x, y, z), build) if x == y == z == vector else None
 
@@ -264,7 +264,7 @@ def vheld(typing: Any, x: Any) -> Any:
     comparison, and memory for it."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return llvm_call(builder, f"llvm.arithmetic.fence.{_SUFFIX}", FLOATS, args)
+        return llvm_call(builder, f"llvm.arithmetic.fence.{SUFFIX}", FLOATS, args)
 
     return (vector(x), build) if x == vector else None
 
@@ -331,7 +331,7 @@ def _reduce(builder: Any, value: Any, combine: Any) -> Any:
 
 
 @intrinsic
-def _scaled(typing: Any, p: Any, n: Any) -> Any:
+def vscaled(typing: Any, p: Any, n: Any) -> Any:
     """p 2^n for p from 1/2 to 2 and integral n from -125 to 128; for any other n some number, never a trap."""
 
     def in_one(builder: Any, p: Any, n: Any) -> Any:
@@ -341,7 +341,7 @@ def _scaled(typing: Any, p: Any, n: Any) -> Any:
     def by_bits(builder: Any, p: Any, n: Any) -> Any:
         # 1.5 * 2^23 leaves the integer n in the lowest bits; the shift moves it to the exponent. 2^128 is no float32.
         shifted = builder.fadd(n, ir.Constant(FLOATS, [12582912.0 + 127 - 1] * LANES))
-        power = builder.shl(builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [23] * LANES))
+        power = builder.shl(builder.bitcast(shifted, INTS), ir.Constant(INTS, [23] * LANES))
         half = builder.fmul(p, builder.bitcast(power, FLOATS))
         return builder.fadd(half, half)
 
@@ -371,7 +371,7 @@ _LOG2_E = np.float32(1.4426950408889634)
 # log 2 in two parts (Cody and Waite): the first has nine bits, so its product with n is exact.
 _LOG2_HIGH, _LOG2_LOW = np.float32(0.693359375), np.float32(np.log(2) - 0.693359375)
 _LOWEST, _HIGHEST = np.float32(-86.64), np.float32(89.0)
-_ONE = np.float32(1)
+ONE, HALF = np.float32(1), np.float32(0.5)
 
 
 @njit(fastmath=FASTMATH)
@@ -381,11 +381,11 @@ def vexp(x):
     n = vround(y * vfill(_LOG2_E))
     r = vfma(n, vfill(-_LOG2_LOW), vfma(n, vfill(-_LOG2_HIGH), y))
     q = vpolynomial(EXP_TAIL, r)
-    p = vfma(vfma(q, r, vfill(_ONE)), r, vfill(_ONE))
-    return vwhere_less(x, vfill(_LOWEST), vzero(), _scaled(p, n))
+    p = vfma(vfma(q, r, vfill(ONE)), r, vfill(ONE))
+    return vwhere_less(x, vfill(_LOWEST), vzero(), vscaled(p, n))
 
 
 @njit(fastmath=FASTMATH)
 def vsigmoid(x):
     """1 / (1 + e^-x) lane by lane."""
-    return vfill(_ONE) / (vfill(_ONE) + vexp(-x))
+    return vfill(ONE) / (vfill(ONE) + vexp(-x))

@@ -14,18 +14,19 @@ from numba import types
 
 from . import simd
 from .compiled import njit
-from .elementwise import _HALF, _ONE, ARTANH
+from .elementwise import ARTANH
 from .functions import AS_WRITTEN, vequal, vfloor, vless, vlog, vwhere
 from .launch import variant
 from .simd import (
-    _SUFFIX,
     FLOATS,
+    HALF,
     LANES,
-    _scaled,
-    _unary,
+    ONE,
+    SUFFIX,
     coefficients,
     intrinsic,
     llvm_call,
+    unary,
     vabs,
     vector,
     vfill,
@@ -34,6 +35,7 @@ from .simd import (
     vmin,
     vpolynomial,
     vround,
+    vscaled,
     vsqrt,
     vwhere_less,
     vzero,
@@ -45,7 +47,7 @@ def vcopysign(typing: Any, x: Any, y: Any) -> Any:
     """|x| with the sign of y."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return llvm_call(builder, f"llvm.copysign.{_SUFFIX}", FLOATS, args)
+        return llvm_call(builder, f"llvm.copysign.{SUFFIX}", FLOATS, args)
 
     return (vector(x, y), build) if x == y == vector else None
 
@@ -73,7 +75,7 @@ _QUARTER, _QUARTER_LOW, _QUARTER_LEAST = (np.float32(part) for part in (1.570796
 _HALF_TURN, _HALF_TURN_LOW = np.float32(2 * _QUARTER), np.float32(2 * _QUARTER_LOW)
 _ZERO, _TWO = np.float32(0), np.float32(2)
 
-_library_sin, _library_cos = _unary("sin"), _unary("cos")
+_library_sin, _library_cos = unary("sin"), unary("cos")
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -92,13 +94,13 @@ def _sine(r):
 @njit(fastmath=AS_WRITTEN)
 def _cosine(r):
     u = r * r
-    return vfma(vpolynomial(_COSINE, u) * u, u, vfma(u, vfill(-_HALF), vfill(_ONE)))
+    return vfma(vpolynomial(_COSINE, u) * u, u, vfma(u, vfill(-HALF), vfill(ONE)))
 
 
 @njit(fastmath=AS_WRITTEN)
 def _odd(n):
     """1 where the integer n is odd, else 0."""
-    return vfma(vfloor(n * vfill(_HALF)), vfill(-_TWO), n)
+    return vfma(vfloor(n * vfill(HALF)), vfill(-_TWO), n)
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -107,7 +109,7 @@ def _after(x, quarters):
     n = vround(x * vfill(_QUARTERS))
     r, n = _reduced(x, n), n + vfill(quarters)
     y = vwhere(_odd(n), _cosine(r), _sine(r))
-    return vwhere(_odd(vfloor(n * vfill(_HALF))), -y, y)
+    return vwhere(_odd(vfloor(n * vfill(HALF))), -y, y)
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -115,7 +117,7 @@ def vsin(x):
     """The sine of x radians."""
     if _some_less(vfill(_FAR), vabs(x)):
         return _library_sin(x)
-    return _after(vabs(x), _ZERO) * vcopysign(vfill(_ONE), x)
+    return _after(vabs(x), _ZERO) * vcopysign(vfill(ONE), x)
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -123,7 +125,7 @@ def vcos(x):
     """The cosine of x radians."""
     if _some_less(vfill(_FAR), vabs(x)):
         return _library_cos(x)
-    return _after(x, _ONE)
+    return _after(x, ONE)
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -135,7 +137,7 @@ def vtan(x):
     n = vround(a * vfill(_QUARTERS))
     r = _reduced(a, n)
     s, c, odd = _sine(r), _cosine(r), _odd(n)
-    return vwhere(odd, -c, s) / vwhere(odd, s, c) * vcopysign(vfill(_ONE), x)
+    return vwhere(odd, -c, s) / vwhere(odd, s, c) * vcopysign(vfill(ONE), x)
 
 
 # ---- their inverses
@@ -171,7 +173,7 @@ def _angle(low, high):
 @njit(fastmath=AS_WRITTEN)
 def vatan(x):
     """The inverse tangent, in radians."""
-    one, a = vfill(_ONE), vabs(x)
+    one, a = vfill(ONE), vabs(x)
     r = _angle(vmin(one, a), vmax(one, a))  # which let NaN through
     return vcopysign(vwhere_less(one, a, _quarter_less(r), r), x)
 
@@ -179,7 +181,7 @@ def vatan(x):
 @njit(fastmath=AS_WRITTEN)
 def vatan2(y, x):
     """The angle of the point (x, y), in radians."""
-    one, a, b = vfill(_ONE), vabs(y), vabs(x)
+    one, a, b = vfill(ONE), vabs(y), vabs(x)
     alike = vequal(a, b)
     r = _angle(vwhere(alike, vless(vzero(), b), vmin(a, b)), vwhere(alike, one, vmax(a, b)))
     r = vwhere_less(b, a, _quarter_less(r), r)
@@ -190,8 +192,8 @@ def vatan2(y, x):
 @njit(fastmath=AS_WRITTEN)
 def _arc(a):
     """The inverse sine up to 1/2; above, half the inverse cosine."""
-    far = vless(vfill(_HALF), a)
-    u = vwhere(far, (vfill(_ONE) - a) * vfill(_HALF), a * a)
+    far = vless(vfill(HALF), a)
+    u = vwhere(far, (vfill(ONE) - a) * vfill(HALF), a * a)
     s = vwhere(far, vsqrt(u), a)
     return vfma(vpolynomial(_ARCSINE, u) * u, s, s)
 
@@ -201,7 +203,7 @@ def vasin(x):
     """The inverse sine, in radians."""
     a = vabs(x)
     r = _arc(a)
-    return vcopysign(vwhere_less(vfill(_HALF), a, _quarter_less(r + r), r), x)
+    return vcopysign(vwhere_less(vfill(HALF), a, _quarter_less(r + r), r), x)
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -210,7 +212,7 @@ def vacos(x):
     a = vabs(x)
     r = _arc(a)
     far = vwhere_less(x, vzero(), _half_turn_less(r + r), r + r)
-    return vwhere_less(vfill(_HALF), a, far, _quarter_less(vcopysign(r, x)))
+    return vwhere_less(vfill(HALF), a, far, _quarter_less(vcopysign(r, x)))
 
 
 # ---- hyperbolic functions
@@ -222,10 +224,10 @@ _FOURTH, _THIRD, _OVERFLOW = np.float32(0.25), np.float32(1 / 3), np.float32(90)
 
 @njit(fastmath=AS_WRITTEN)
 def _half(p, n):
-    return _scaled(p, n - vfill(_ONE))
+    return vscaled(p, n - vfill(ONE))
 
 
-_half_exp = njit(fastmath=AS_WRITTEN)(variant(simd.vexp.py_func, "_half_exp", _scaled=_half, _HIGHEST=_OVERFLOW))
+_half_exp = njit(fastmath=AS_WRITTEN)(variant(simd.vexp.py_func, "_half_exp", vscaled=_half, _HIGHEST=_OVERFLOW))
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -235,7 +237,7 @@ def vsinh(x):
     half = _half_exp(a)
     far = half - vfill(_FOURTH) / half
     near = vfma(vpolynomial(_HYPERBOLIC, u) * u, a, a)
-    return vcopysign(vwhere_less(a, vfill(_ONE), near, far), x)
+    return vcopysign(vwhere_less(a, vfill(ONE), near, far), x)
 
 
 @njit(fastmath=AS_WRITTEN)
@@ -248,7 +250,7 @@ def vcosh(x):
 @njit(fastmath=AS_WRITTEN)
 def vatanh(x):
     """The inverse hyperbolic tangent."""
-    one, a = vfill(_ONE), vabs(x)
+    one, a = vfill(ONE), vabs(x)
     near = a * vpolynomial(ARTANH, a * a)
-    far = vfill(_HALF) * vlog((one + a) / (one - a))
+    far = vfill(HALF) * vlog((one + a) / (one - a))
     return vcopysign(vwhere_less(vfill(_THIRD), a, far, near), x)

@@ -41,9 +41,9 @@ def unpickled(value):
 def test_what_was_pickled_is_the_kernel_s(name, monkeypatch):
     kernel, launched = getattr(kernels, name), []
     expected = kernel(*CALLS[name])
-    for way in ("_launch_here", "_parallel"):
-        run = getattr(launch, way)
-        monkeypatch.setattr(launch, way, lambda *given, run=run: (launched.append(1), run(*given)))
+    for way in ("here", "parallel"):
+        run = getattr(launch.WAYS, way)
+        monkeypatch.setattr(launch.WAYS, way, lambda *given, run=run: (launched.append(1), run(*given)))
     given = [unpickled(value) for value in CALLS[name]]
     assert given[0].dtype is not np.dtype(np.float32)
     found = kernel(*given)
