@@ -88,7 +88,11 @@ def _unary(name: str, shape: tuple[int, ...], call: Callable[[Any, Any], Any]) -
 
 
 def _ten(
-    what: str, inputs: dict[str, tuple[int, ...]], call: Callable[[Any, Arrays, Any], Any], engine: bool = False
+    what: str,
+    inputs: dict[str, tuple[int, ...]],
+    call: Callable[[Any, Arrays, Any], Any],
+    engine: bool = False,
+    images: bool = False,
 ) -> list[Operation]:
     """Ten operations on tiny arrays in a row, each on what the one before made.
 
@@ -102,8 +106,8 @@ def _ten(
         return x
 
     half = dict.fromkeys(inputs, 0.5)
-    forward = Operation(f"ten {what}, forward alone", inputs, chain, half, backward=False, engine=engine)
-    return [forward, Operation(f"ten {what}", inputs, chain, half, engine=engine)]
+    forward = Operation(f"ten {what}, forward alone", inputs, chain, half, images=images, backward=False, engine=engine)
+    return [forward, Operation(f"ten {what}", inputs, chain, half, images=images, engine=engine)]
 
 
 IMAGES, HALF = (64, 64, 28, 28), (64, 64, 14, 14)
@@ -196,7 +200,9 @@ OPERATIONS = [
     *_ten("SiLU of 8x8", {"x": (8, 8)}, lambda F, a, x: F.silu(x)),
     *_ten("softmax of 8x8", {"x": (8, 8)}, lambda F, a, x: F.softmax(x, -1)),
     *_ten("layer norms of 8x8", ROWS, lambda F, a, x: F.layer_norm(x, (8,), a["w"], a["b"])),
-    *_ten("conv 3x3 of 4 channels at 6", TINY_IMAGE, lambda F, a, x: F.conv2d(x, a["w"], a["b"], padding=1)),
+    *_ten(
+        "conv 3x3 of 4 channels at 6", TINY_IMAGE, lambda F, a, x: F.conv2d(x, a["w"], a["b"], padding=1), images=True
+    ),
     Operation("a * b", {"x": IMAGES, "y": IMAGES}, lambda F, a: a["x"] * a["y"], images=True),
     Operation(
         "coupling y = x exp(s) + t",
