@@ -44,6 +44,11 @@ def test_what_is_dropped_keeps_its_poles_to_itself():
     assert (gradient.numpy() == np.where(kept, np.inf, 0.0)).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_dropout_overflows_in_silence():
+    assert tg.isinf(F.dropout(tg.full(9, 3e38), 0.5, rng=tg.random.Generator(0))).any()
+
+
 def test_dropout_has_no_hidden_generator():
     with pytest.raises(TypeError, match="needs rng"):
         F.dropout(tg.ones(3), 0.5)

@@ -140,6 +140,9 @@ def test_what_changes_nothing_is_a_copy_all_the_same(copied, shape):
         (lambda: tg.stack([]), "^stack: needs at least one array"),
         (lambda: tg.unstack(X, 2), "^unstack: axis 2 is out of range for 2 dimensions"),
         (lambda: tg.split(X, 1, -3), "^split: axis -3 is out of range for 2 dimensions"),
+        (lambda: tg.argmax(X, (0, 1)), r"^argmax: axis \(0, 1\) names 2 dimensions, not one"),
+        (lambda: tg.argmin(X, ()), r"^argmin: axis \(\) names 0 dimensions, not one"),
+        (lambda: tg.cumulative_sum(X, (0, 1)), r"axis \(0, 1\) names 2 dimensions, not one"),
     ],
 )
 def test_what_does_not_fit_is_said_of_what_was_called(call, said):
@@ -150,3 +153,19 @@ def test_what_does_not_fit_is_said_of_what_was_called(call, said):
 def test_half_a_count_is_refused():
     with pytest.raises(TypeError, match="float"):
         tg.repeat(X, 2.5, 0)
+
+
+@pytest.mark.parametrize("axis", [1.5, np.float32(1.5), (0,), (0, 1), "a"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda axis: tg.concat([X, X], axis),
+        lambda axis: tg.stack([X, X], axis),
+        lambda axis: tg.unstack(X, axis),
+        lambda axis: tg.split(X, 1, axis),
+    ],
+    ids=["concat", "stack", "unstack", "split"],
+)
+def test_what_joins_or_cuts_takes_an_integer(call, axis):
+    with pytest.raises(TypeError):
+        call(axis)

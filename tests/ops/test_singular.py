@@ -152,6 +152,14 @@ def test_few_equal_values_have_a_variance_of_exactly_0():
                 assert not tg.var(x, axis).numpy().any()
 
 
+@pytest.mark.parametrize("numbers", [[np.inf], [-np.inf, 2], [1, 2, np.inf], [np.inf, 1, np.inf], [1, np.nan, 2]])
+def test_what_is_infinite_has_no_variance(numbers):
+    x = np.array([numbers, [1] * len(numbers)], np.float32)
+    for axis, rows in ((1, x), (0, x.T), (2, x[None])):
+        np.testing.assert_array_equal(tg.var(rows, axis).numpy().reshape(2), [np.nan, 0])
+    assert np.isnan(tg.var(x[0], 0).item())
+
+
 def test_std_of_equal_values_has_gradient_0():
     assert tg.std(leaf(3, 3, 3)).item() == 0
     assert gradient(tg.std, leaf(3, 3, 3)) == [[0, 0, 0]]

@@ -4,6 +4,7 @@ and as its node retains them.
 Held by tests/autodiff/test_primitive.py and tests/test_tensor.py.
 """
 
+import operator
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -76,7 +77,7 @@ def sorted_axes(ndim: int, axis: int | tuple[int, ...] | None) -> tuple[int, ...
     for a in axis if isinstance(axis, tuple) else (axis,):
         if not -ndim <= a < ndim:
             raise ValueError(f"axis {a} is out of range for {ndim} dimensions")
-        axes.append(int(a) % ndim)
+        axes.append(operator.index(a) % ndim)
     if len(set(axes)) != len(axes):
         raise ValueError(f"axis {tuple(axes)} names a dimension twice")
     return tuple(sorted(axes))

@@ -320,6 +320,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     elementwise=True,
     chooses=True,
 )
+@quiet
 def scaled_where(x: Any, condition: Any, scale: float) -> Any:
     """x times a number where `condition`, truth values of x's shape, holds, else 0."""
     y = kernels.select(x, condition, 0.0)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Arrays joined along an axis, and one cut into pieces: each the other's adjoint."""
 
 import itertools
+import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -31,7 +32,7 @@ def _concat(arrays: Any, axis: int = 0) -> Any:
 @lru_cache(maxsize=1024)
 def _joined(shapes: tuple[Sizes, ...], axis: int) -> int:
     """The place of the axis that arrays are joined along."""
-    (place,) = sorted_axes(len(_first(shapes)), axis)
+    (place,) = sorted_axes(len(_first(shapes)), operator.index(axis))
     if len({(len(s), s[:place], s[place + 1 :]) for s in shapes}) > 1:
         raise ValueError(
             f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
@@ -59,7 +60,7 @@ def _slices(shape: Sizes, axis: int) -> list[tuple[Any, ...]]:
 def _before(who: str, shape: Sizes, axis: int) -> tuple[slice, ...]:
     """The index of all that lies along the axes before `axis`."""
     try:
-        return (slice(None),) * sorted_axes(len(shape), axis)[0]
+        return (slice(None),) * sorted_axes(len(shape), operator.index(axis))[0]
     except ValueError as error:
         raise ValueError(f"{who}: {error}") from None
 
@@ -85,7 +86,7 @@ def _stacked(shapes: tuple[Sizes, ...], axis: int) -> tuple[Sizes | None, int, S
     shape = _first(shapes)
     if len(set(shapes)) > 1:
         raise ValueError(f"shapes {' and '.join(map(str, shapes))} must be equal")
-    (place,) = sorted_axes(len(shape) + 1, axis)
+    (place,) = sorted_axes(len(shape) + 1, operator.index(axis))
     return (*shape, 1) if place == len(shape) else None, place, (*shape[:place], len(shapes), *shape[place:])
 
 

@@ -34,6 +34,18 @@ def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
     return sorted_axes(ndim, axis if type(axis) is int else ints(axis))
 
 
+def axis_of(ndim: int, axis: Axis) -> int:
+    """The same of an axis that stands alone.
+
+    Raises:
+        ValueError: none, or several.
+    """
+    axes = axes_of(ndim, axis)
+    if len(axes) != 1:
+        raise ValueError(f"axis {axis} names {len(axes)} dimensions, not one")
+    return axes[0]
+
+
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape after a reduction over `axis` that keeps the reduced dimensions as 1."""
     return _kept(shape, ints(axis))
@@ -131,9 +143,10 @@ _FEW_CENTRED = 64  # numbers that a product with a matrix takes to their deviati
 
 @lru_cache(maxsize=64)
 def _centring(n: int) -> Any:
-    """The matrix (n, n) that takes n numbers to n times their deviations from the mean. It is of whole numbers, so that
-    what is all the same deviates by exactly 0: all that is added up on the way has a place in float64."""
-    return n * np.eye(n) - 1.0
+    """The matrix (n, n + 1) that takes n numbers to n times their deviations from the mean. It is of whole numbers, so
+    that what is all the same deviates by exactly 0: all that is added up on the way has a place in float64. The column
+    of zeros makes NaN of infinities, which have no deviations."""
+    return n * np.eye(n, n + 1) - (np.arange(n + 1) < n)
 
 
 @lru_cache(maxsize=1024)
@@ -143,7 +156,7 @@ def _few(shape: tuple[int, ...], axes: tuple[int, ...] | None, share: float) -> 
     if axes is None or len(axes) != 1 or share == math.inf:
         return None
     n, last = shape[axes[0]], axes[0] == len(shape) - 1
-    if not (last or len(shape) == 2) or not 0 < n <= _FEW_CENTRED or math.prod(shape) >= _FEW_CENTRED**2:
+    if not (last or len(shape) == 2) or not 1 < n <= _FEW_CENTRED or math.prod(shape) >= _FEW_CENTRED**2:
         return None  # the product would cost more than it saves
     return not last, _centring(n), share / n**2
 
@@ -321,7 +334,7 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
 def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
     if axis is None and x.ndim != 1:
         raise ValueError(f"{who} needs an axis for {x.ndim} dimensions")
-    return axes_of(x.ndim, 0 if axis is None else axis)[0]
+    return axis_of(x.ndim, 0 if axis is None else axis)
 
 
 def _difference_vjp(g: Tensor, axis: int) -> Tensor:
@@ -347,7 +360,7 @@ def _difference(x: Any, axis: int) -> Any:
 def diff(x: ArrayLike, axis: int = -1, n: int = 1) -> Tensor:
     """Differences of neighbours along `axis`, `n` times over."""
     y = as_tensor(x)
-    axis = axes_of(y.ndim, axis)[0]
+    axis = axis_of(y.ndim, axis)
     for _ in range(n):
         y = _difference(y, axis)
     return y
@@ -376,7 +389,7 @@ def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def _place(of: str, x: Any, axis: Axis, keepdims: bool) -> Any:
     """What the method `of` of arrays finds along `axis`; of large ones along rows, into which they are brought, since
     NumPy goes down columns one number after the other."""
-    x, axis = _array(x), None if axis is None else axes_of(x.ndim, axis)[0]
+    x, axis = _array(x), None if axis is None else axis_of(x.ndim, axis)
     if axis is None or x.size < LARGE or type(x) is not ndarray:
         return getattr(x, of)(axis, keepdims=keepdims)
     found = getattr(kernels.in_order(np.moveaxis(x, axis, -1)), of)(-1)  # type: ignore[attr-defined]
