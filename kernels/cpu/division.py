@@ -49,9 +49,9 @@ _REMAINDER = _QUOTIENT.variant("_remainder", _LEFT=True)
 
 def _divided(work: task, define: Callable[[Array, Array], Array], a: Array, b: Any) -> Array:
     """What `work` gives of a and b, and `define`, its definition, in the blocks where it cannot."""
-    b = np.asarray(b, _FLOAT) if isinstance(b, float | int) else b
-    if a.dtype != _FLOAT or b.dtype != _FLOAT or not a.size:
+    if a.dtype != _FLOAT or not a.size or not (isinstance(b, float | int) or b.dtype == _FLOAT):
         return define(a, b)
+    b = np.asarray(b, _FLOAT)
     shape = a.shape if a.shape == b.shape else np.broadcast_shapes(a.shape, b.shape)
     y = np.empty_like(a, subok=False) if a.shape == shape else np.empty(shape, _FLOAT)
     laid = [laid_out_like(np.broadcast_to(x, shape), y) for x in (a, b)]

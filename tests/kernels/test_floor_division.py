@@ -72,6 +72,14 @@ def test_shapes_layouts_and_numbers(name):
     assert getattr(cpu, name)(a.astype(np.float64), b.astype(np.float64)).dtype == np.float64
 
 
+@NAMES
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_a_number_beside_another_dtype_stays_what_it_is(name, dtype):
+    a = np.arange(-300, 300).astype(dtype)
+    for b in (0.1, 3, 2**24 + 1):
+        same(getattr(cpu, name)(a, b), getattr(definition, name)(a, b))
+
+
 def test_a_division_by_the_reciprocal_is_found(monkeypatch):
     def careless(work, define, a, b):
         return np.floor(a * (np.float32(1) / b)).astype(np.float32)
