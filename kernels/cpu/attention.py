@@ -125,13 +125,18 @@ def _form(
     if 0 in of_q or 0 in of_v:
         return None
     sizes = (*of_q[:3], of_k[2], of_q[3], of_v[3], is_causal, masked)
-    copied = tuple([i for i, step in enumerate(strides[:-1]) if step[3] != FLOAT.itemsize or min(step) < 0])
+    copied = tuple([i for i, step in enumerate(strides[:-1]) if not _can_be_read(step)])
     steps = [_strides(shapes[i], range(4)) if i in copied else step for i, step in enumerate(strides)]
     forward = kernel == "attention"
     columns = [of_v[3]] if forward else [shape[3] for shape in shapes[:3]]
     made = tuple([_like(*of_one) for of_one in zip(shapes, steps, columns)])
     plan = forward_plan if forward else backward_plan
     return _Form(copied, made, plan(sizes, (*steps, *[x.strides for x in made]), BLOCK))
+
+
+def _can_be_read(strides: Sizes) -> bool:
+    """Whether columns are contiguous and all else whole entries further on: fields of records may lie in between."""
+    return strides[3] == FLOAT.itemsize and min(strides) >= 0 and not any(step % FLOAT.itemsize for step in strides)
 
 
 def _strides(shape: Sizes, order: Sequence[int]) -> Sizes:

@@ -251,3 +251,14 @@ def test_no_matrix_of_scores_is_ever_held():
     """Forward and backward at T = S = 8192: the process grows by far less than the 268 MB of one such matrix."""
     run = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert int(run.stdout) < 8192 * 8192 * 4 / 8
+
+
+def test_fields_of_records_that_are_no_whole_entries_apart():
+    records = np.zeros(3, np.dtype([("x", np.float32, (2, 5, 4)), ("label", np.uint8)]))
+    records["x"] = np.random.default_rng(0).normal(size=(3, 2, 5, 4))
+    apart, alone = records["x"], records["x"].copy()
+    y, lse = cpu.attention(apart, apart, apart, None, False, 0.5)
+    np.testing.assert_array_equal(y, cpu.attention(alone, alone, alone, None, False, 0.5)[0])
+    found = cpu.attention_backward(y, apart, apart, apart, y, lse, None, False, 0.5)
+    for d, e in zip(found, cpu.attention_backward(y, alone, alone, alone, y, lse, None, False, 0.5)):
+        np.testing.assert_array_equal(d, e)
