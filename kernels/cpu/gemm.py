@@ -10,6 +10,7 @@ by Python loops over that tile. The number of columns is a multiple of `LANES`: 
 Held by tests/kernels/test_convolution.py.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -38,6 +39,7 @@ OUTER = ROWS | {2: 8, 1: 8} if REGISTERS == 32 else ROWS
 OUTER_2, OUTER_1 = OUTER[2], OUTER[1]
 DEPTH = 1024  # rows of B taken at a time, so that their part of a panel stays in the second-level cache
 PIXELS = 128  # rows of B that `accumulate` takes at a time: their part of a panel stays in the first-level cache
+STEPS = 4  # of a microkernel that are written out: what is around its multiplications counts where threads share a core
 
 _INT = ir.IntType(64)
 
@@ -81,7 +83,7 @@ def vectors_at(builder: Any, pointer: Any, index: Any) -> Any:
 
 def _fma(builder: Any, sums: Any, scalars: Any, row: Any) -> None:
     """sums[i][j] += *scalars[i] * row[j]."""
-    # Code marked convergent is not unrolled: the tile keeps the machine busy, more of it would only be compiled.
+    # Code marked convergent is not unrolled by the compiler, which would write out too much of it.
     barrier = builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], True)
     barrier.attributes.add("convergent")
     b = [load(builder, at(builder, row, j)) for j in range(len(sums[0]))]
@@ -111,6 +113,18 @@ def fetch(builder: Any, pointer: Any, write: bool = False) -> None:
     builder.call(fetch, [builder.bitcast(pointer, byte), flag(int(write)), flag(2), flag(1)])
 
 
+def _steps(builder: Any, first: Any, end: Any) -> Iterator[tuple[Any, int]]:
+    """Each index from `first` to `end`, and which it is of those that are written out.
+
+    A loop over `STEPS` at a time, and one over what is left: the body is built once for each.
+    """
+    whole = builder.sub(end, builder.and_(builder.sub(end, first), ir.Constant(_INT, STEPS - 1)))
+    for start, stop, steps in (first, whole, STEPS), (whole, end, 1):
+        with cgutils.for_range_slice(builder, start, stop, ir.Constant(_INT, steps), _INT) as (index, _):
+            for step in range(steps):
+                yield builder.add(index, ir.Constant(_INT, step)), step
+
+
 def _sums(builder: Any, rows: int, vectors: int) -> list[list[Any]]:
     return [[cgutils.alloca_once(builder, FLOATS) for _ in range(vectors)] for _ in range(rows)]
 
@@ -118,8 +132,8 @@ def _sums(builder: Any, rows: int, vectors: int) -> list[list[Any]]:
 def _product_tile(rows: int, vectors: int, far: bool = False) -> Any:
     """Microkernel of `multiply`: rows m, m + 1, ... of one panel, over the runs from r0 to r1.
 
-    The sums start from `initial` where `fresh`, else from C. If `far`, each step fetches some of the rows that follow,
-    as far as they lie behind these.
+    The sums start from `initial` where `fresh`, else from C. If `far`, every second step fetches some of the rows that
+    follow, as far as they lie behind these.
     """
 
     def tile(
@@ -176,11 +190,11 @@ def _product_tile(rows: int, vectors: int, far: bool = False) -> Any:
                 pair = at(builder, runs, builder.shl(run, ir.Constant(_INT, 1)))
                 offset, length = builder.load(pair), builder.load(at(builder, pair, 1))
                 begin = [at(builder, a, builder.add(o, offset)) for o in origin]
-                with cgutils.for_range(builder, length) as loop:
+                for index, step in _steps(builder, ir.Constant(_INT, 0), length):
                     row = builder.load(cursor)
-                    _fma(builder, sums, [at(builder, p, loop.index) for p in begin], row)
-                    if far:
-                        ahead = builder.add(length, builder.mul(loop.index, ir.Constant(_INT, rows)))
+                    _fma(builder, sums, [at(builder, p, index) for p in begin], row)
+                    if far and step % 2 == 0:
+                        ahead = builder.add(length, builder.mul(index, ir.Constant(_INT, rows)))
                         fetch(builder, at(builder, begin[-1], ahead))
                     builder.store(at(builder, row, vectors), cursor)
             for i in range(rows):
@@ -237,7 +251,7 @@ def _outer_tile(rows: int, vectors: int, far: bool = False) -> Any:
             if far:
                 line, step = _lines_ahead(builder, rows, vectors, a, start, source, m0, m1, r, b, b_start, b_stride)
                 wanted = cgutils.alloca_once_value(builder, line)
-            with cgutils.for_range_slice(builder, m0, m1, ir.Constant(_INT, 1), _INT) as (m, _):
+            for m, _ in _steps(builder, m0, m1):
                 offset = builder.load(at(builder, source, m))
                 pixel = vectors_at(builder, b, builder.add(b_start, builder.mul(m, b_stride)))
                 _fma(builder, sums, [at(builder, p, offset) for p in begin], pixel)
