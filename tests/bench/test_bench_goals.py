@@ -9,7 +9,7 @@ import pytest
 from tinygen.bench import goals, survey
 from tinygen.bench.floors import Floor
 from tinygen.bench.operations import OPERATIONS
-from tinygen.bench.result import MILLISECONDS, Row, Runs, Samples
+from tinygen.bench.result import MILLISECONDS, SECONDS, Row, Runs, Samples
 from tinygen.bench.tried import PARAGRAPH, PARAGRAPHS
 from tinygen.profiling.cost import NOTHING
 
@@ -49,7 +49,7 @@ def test_a_row_that_falls_short_says_by_how_much_and_where_its_bound_is() -> Non
     assert found is not None
     assert found.header == ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it", "why"]
     assert found.cells == [
-        ["DDPM", "torch", "0.40", "0.50 (0.50 to 0.50)", "0.12", "arithmetic 80%, memory 20%", "25%", ""],
+        ["DDPM", "torch", "0.40", "0.50 (0.50 to 0.50)", "0.12", "arithmetic 80%, memory 20%", "25%", "Convolutions"],
     ]
 
 
@@ -68,6 +68,14 @@ def test_memory_has_no_floor(ours: float, lines: int) -> None:
         assert found.cells[0][2:] == ["1.00", "1.10 (1.10 to 1.10)"]
 
 
+def test_a_start_that_is_late_is_told_in_seconds() -> None:
+    rows = [row("DDPM, cold", tinygen=14.9, torch=1.0), row("DDPM, warm", tinygen=1.1, torch=3.0)]
+    found = goals.late(Runs([rows], ["tinygen", "torch"], SECONDS), {"DDPM, cold": 0.8, "DDPM, warm": 0.7})
+    assert found is not None
+    assert found.cells == [["DDPM, warm", "1", "1.1", "0.7", "Start-up"]]
+    assert goals.late(Runs([rows[:1]], ["tinygen", "torch"], SECONDS), {}) is None
+
+
 def test_every_committed_row_that_falls_short_says_what_was_tried() -> None:
     """In a paragraph of docs/bench.md, which is there; rows with a `*` are what other work made them."""
     docs = Path(__file__).parents[2] / "docs"
@@ -83,11 +91,16 @@ def test_every_committed_row_that_falls_short_says_what_was_tried() -> None:
         wanted = {key: goals.of_time(*key) for key in ratios.keys() - starred}
         short = {case for (case, library), goal in wanted.items() if goal and median(ratios[case, library]) > goal}
         assert short - PARAGRAPH.keys() == set()
+    content = json.loads((docs / "bench" / "startup.json").read_text())
+    seconds = {row_["case"]: row_["libraries"]["tinygen"]["median_s"] for row_ in content["runs"][0]}
+    late = {case for case, taken in seconds.items() if taken > goals.of_startup(case)}
+    assert late - PARAGRAPH.keys() == set()
     told = (docs / "bench.md").read_text()
     assert [name for name in PARAGRAPHS if f"**{name}.**" not in told] == []
 
 
 def test_every_paragraph_is_of_rows_that_there_are() -> None:
     there = {operation.name for operation in (*OPERATIONS, *survey.OPERATIONS)} | goals.STEPS.keys()
+    there |= {f"{step}, {state}" for step in goals.STEPS for state in goals.STARTUP}
     assert PARAGRAPH.keys() - there == set()
     assert sum(map(len, PARAGRAPHS.values())) == len(PARAGRAPH)

@@ -25,6 +25,8 @@ STEPS = {
 """Time of a training step over PyTorch's."""
 OPERATION, ENGINE, MEMORY = 1.1, 0.5, 1.0
 """Of any operation, of the engine itself on tiny arrays, and of peak memory."""
+STARTUP = {"cold": 15.0, "warm": 1.0}
+"""Seconds from the start of a process to the end of its first training step."""
 OF_ENGINE = {operation.name for operation in OPERATIONS if operation.engine}
 
 Goal = Callable[[str, str], float | None]
@@ -42,6 +44,11 @@ def of_time(case: str, library: str) -> float | None:
 def of_memory(case: str, library: str) -> float | None:
     """The greatest ratio of peak memory that is aimed at, of a training step."""
     return MEMORY if library in (AS_INSTALLED, TUNED) and case in STEPS else None
+
+
+def of_startup(case: str) -> float:
+    """The most seconds that a start is to take: of "DDPM, cold" and its like."""
+    return STARTUP[case.rpartition(", ")[2]]
 
 
 class Miss(NamedTuple):
@@ -81,3 +88,15 @@ def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> 
     if floors is None:
         header, cells = header[:4], [line[:4] for line in cells]
     return Section(header, cells) if cells else None
+
+
+def late(runs: Runs, least: Mapping[str, float]) -> Section | None:
+    """The starts that take longer than they are to: seconds, the `least` they could take, and the paragraph that says
+    why. None where all are met."""
+    taken = {case: median(row.samples[runs.names[0]].middle for row in runs.rows(case)) for case in runs.cases}
+    cells = [
+        [case, f"{of_startup(case):.3g}", f"{seconds:.3g}", f"{least[case]:.3g}", PARAGRAPH.get(case, "")]
+        for case, seconds in taken.items()
+        if seconds > of_startup(case)
+    ]
+    return Section(["short of its goal", "goal, s", "is, s", "at least, s", "why"], cells) if cells else None

@@ -11,15 +11,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from tinygen.bench import weights
 from tinygen.bench.backends import Backend
-from tinygen.bench.interleave import BenchError, rounds_of, settings
+from tinygen.bench.interleave import BenchError, Worker, rounds_of, settings
 from tinygen.bench.kept import Keep, at_once
 from tinygen.bench.result import Row, Samples
 from tinygen.bench.steps import STEPS
@@ -98,3 +100,21 @@ def first_step(backend: Backend, case: str, threads: int, given: Path, caches: s
     if not told:
         raise BenchError(f"{backend.name}: {(errors.strip().splitlines() or ['it ended'])[-1]}")
     return seconds
+
+
+def least(cases: Sequence[str], backend: Backend, threads: int) -> dict[str, float]:
+    """Seconds that a start takes at least, by its name: importing Numba in a new process, and a later step.
+
+    What is left out is all that is between: the engine's own modules, the model, loading kernels or compiling them.
+    """
+    imported = min(_imported() for _ in range(3))
+    with weights.written(cases), closing(Worker(backend, threads)) as worker:
+        steps = {case: median(worker.ask(do="time", case=case, seconds=0.0)["times"]) for case in cases}
+    return {f"{case}, {state}": imported + steps[case] for case in cases for state in STATES}
+
+
+def _imported() -> float:
+    """Seconds of a process that imports Numba, and with it NumPy."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import numba"], check=True)
+    return time.perf_counter() - start
