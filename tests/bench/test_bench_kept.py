@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tinygen.bench import machine
 from tinygen.bench.kept import CannotResume, Kept
 from tinygen.bench.result import Row, Samples
 from tinygen.cli import bench, main
@@ -70,6 +71,22 @@ def test_rows_of_another_measurement_are_not_mixed_in(about: dict[str, str], sai
     with pytest.raises(CannotResume, match=said):
         Kept(path, about, resume=True)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["", "\n", "not JSON\n", "[1]\n", '{"processor": "One"}\n7\n'])
+def test_a_file_of_something_else_is_one_line(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content)
+    with pytest.raises(CannotResume, match="is no file of such rows"):
+        Kept(path, ABOUT, resume=True)
+
+
+def test_rows_of_other_code_are_not_mixed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version is the same; a file of a kernel is another."""
+    before = machine.code()
+    told = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: told(path) + b"#" * (path.name == "gemm.py"))
+    assert machine.code() != before
 
 
 def test_the_command_stops_and_goes_on(

@@ -60,16 +60,17 @@ class Kept:
             raise CannotResume(f"there is no {self.path} to go on from")
         whole = self.path.read_text()
         end = whole.rfind("\n") + 1  # a line that was being written when the process was killed has none
-        first, *lines = whole[:end].splitlines() or ["{}"]
-        was = json.loads(first)
+        try:
+            was, *entries = [dict(json.loads(line)) for line in whole[:end].splitlines()]
+        except (ValueError, TypeError):
+            raise CannotResume(f"{self.path} is no file of such rows") from None
         other = sorted(key for key in was.keys() | about.keys() if was.get(key) != about.get(key))
         if other:
             said = "; ".join(f"{key} was {was.get(key)}, is {about.get(key)}" for key in other)
             raise CannotResume(f"{self.path} is of another measurement ({said})")
         with self.path.open("a") as file:
             file.truncate(len(whole[:end].encode()))
-        for line in lines:
-            entry = json.loads(line)
+        for entry in entries:
             self.found[entry["key"]] = [_row(row) for row in entry["rows"]]
 
     def of(self, part: str | int) -> Keep:

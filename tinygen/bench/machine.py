@@ -1,5 +1,6 @@
 """What the figures were measured on, and whether anything else was running meanwhile (Linux; elsewhere unknown)."""
 
+import hashlib
 import os
 import platform
 import re
@@ -7,6 +8,8 @@ import time
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+
+from tinygen import kernels
 
 STAT = Path("/proc/stat")
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -30,6 +33,14 @@ def description(threads: int) -> dict[str, str]:
         "date": datetime.now(UTC).date().isoformat(),
         **versions,
     }
+
+
+def code() -> str:
+    """A digest of the package as it is, kernels and all: one version has many while it is worked on."""
+    package = Path(__file__).parents[1]
+    folders = {package.resolve(), Path(kernels.__file__).parent.resolve()}
+    files = sorted(file for folder in folders for kind in ("py", "cu", "cuh") for file in folder.rglob(f"*.{kind}"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def of_cupy() -> dict[str, str]:

@@ -126,7 +126,7 @@ def of_ratios(runs: Runs, title: str, beside: Columns = NO_COLUMNS) -> Report:
         ["", f"{first}, {runs.unit.name}", *beside.header, *(f"over {other}" for other in others)],
         cells,
         colours,
-        f"{beside.said}{title}, {spread}; * something else ran meanwhile",
+        f"{beside.said}{title}, {spread}{runs.remark}",
         runs.as_json() | beside.content,
         lambda figure: dots(figure, runs),
         1.2 + max(0.26, 0.1 * len(others)) * len(runs.cases),

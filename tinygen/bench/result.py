@@ -160,6 +160,12 @@ class Runs:
         return content
 
     @property
+    def remark(self) -> str:
+        """What a table's title says of its stars, where there are any."""
+        starred = any(row.disturbed(*self.names) for rows in self.runs for row in rows)
+        return "; * something else ran meanwhile" if starred else ""
+
+    @property
     def wrong(self) -> bool:
         """Whether a library computed something else, or nothing."""
         return any(row.wrong for rows in self.runs for row in rows)

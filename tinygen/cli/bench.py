@@ -81,12 +81,14 @@ class Plan:
 
     def rows(self, measure: str) -> int | None:
         """How many it is told when they are finished; None where that is not known."""
+        from tinygen.bench.cuda.cases import CEILINGS
         from tinygen.bench.survey import SURVEY
 
         if measure == "growth":
             return None
         entries = [entry for entry in SURVEY if entry.name in self.cases] if measure == "survey" else []
-        return (sum(len(entry.operations()) for entry in entries) or len(self.cases)) * self.options.repeat
+        whole = sum(len(entry.operations()) for entry in entries) or len(self.cases)
+        return self.options.repeat * (whole + len(CEILINGS) * (self.options.device == "cuda"))
 
     def rounds(self, default: int) -> int:
         return default if self.options.rounds is None else self.options.rounds
@@ -285,11 +287,12 @@ def run(args: Sequence[str]) -> int:
 def begun(measure: str, plan: Plan, machine: Mapping[str, str], told: Callable[[str], None]) -> "Kept":
     """Where rows are kept until all are there. Raises UsageError where there are none that could be resumed."""
     from tinygen.bench.kept import CannotResume, Kept
+    from tinygen.bench.machine import code
 
     options = plan.options
     path = options.out / f"{named(measure, options)}.rows.jsonl"
     about = {key: value for key, value in machine.items() if key != "date"}
-    about |= {"measure": measure, "libraries": ", ".join(plan.names)}
+    about |= {"measure": measure, "code": code(), "libraries": ", ".join(plan.names)}
     about |= {name: str(getattr(options, name)) for name in ("rounds", "seconds")}
     try:
         with writing(options.out):

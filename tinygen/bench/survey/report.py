@@ -36,7 +36,7 @@ def of_survey(entries: Sequence[Entry], runs: Runs) -> Report:
         ["", *FORMS],
         cells,
         colours,
-        f"Time of {first} over that of {' / '.join(others)}, for {SAID}; * something else ran meanwhile",
+        f"Time of {first} over that of {' / '.join(others)}, for {SAID}{runs.remark}",
         runs.as_json(),
         lambda figure: draw(figure, entries, runs),
         7.0,
