@@ -269,8 +269,8 @@ def _sweep(
     """Runs the vjps of `order`, the youngest node first, and returns the gradients at `wanted`.
 
     What comes from entries that a `where`, or another that `chooses`, did not take is 0, whatever poles lie there; but
-    0 times infinity is NaN. Masks see to it. They take longer than small gradients, and mostly there is no pole: without them the result is
-    None where there is NaN below a `where`, which nothing that a vjp does takes away.
+    0 times infinity is NaN. Masks see to it. They take longer than small gradients, and mostly there is no pole:
+    without them the result is None where there is NaN below a `where`, which nothing that a vjp does takes away.
     """
     table = _Table()
     if output in needed:
