@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -53,6 +52,14 @@ def test_a_row_that_falls_short_says_by_how_much_and_where_its_bound_is() -> Non
     ]
 
 
+@pytest.mark.parametrize(("rounds", "why"), [([1.2, 1.3], ""), ([1.0, 1.3], "on both sides of it")])
+def test_rounds_on_both_sides_of_a_goal_are_told_from_a_row_that_is_short(rounds: list[float], why: str) -> None:
+    samples = {"tinygen": Samples(rounds), "torch": Samples([1.0, 1.0])}
+    found = goals.short(Runs([[Row("SiLU", samples, {})]], ["tinygen", "torch"], MILLISECONDS), goals.of_time, {})
+    assert found is not None
+    assert found.cells[0][-1] == why
+
+
 def test_where_all_is_met_there_is_nothing_to_say() -> None:
     runs = Runs([[row("DDPM", tinygen=0.4, torch=1.0)]], ["tinygen", "torch"], MILLISECONDS)
     assert goals.short(runs, goals.of_time, {}) is None
@@ -77,19 +84,22 @@ def test_a_start_that_is_late_is_told_in_seconds() -> None:
 
 
 def test_every_committed_row_that_falls_short_says_what_was_tried() -> None:
-    """In a paragraph of docs/bench.md, which is there; rows with a `*` are what other work made them."""
+    """In a paragraph of docs/bench.md, which is there. Not those whose rounds, or runs, lie on both sides of the goal, nor
+    rows with a `*`: these are what other work made them."""
     docs = Path(__file__).parents[2] / "docs"
     for name in ("bench", "survey"):
         content = json.loads((docs / "bench" / f"{name}.json").read_text())
-        ratios: dict[tuple[str, str], list[float]] = {}
+        least: dict[tuple[str, str], float] = {}
         starred = set()
         for row_ in (row_ for run in content["runs"] for row_ in run):
             for library, found in row_["libraries"].items():
-                ratios.setdefault((row_["case"], library), []).append(found["tinygen_over_this"][0])
+                middle, low, _ = found["tinygen_over_this"]
+                key, ratio = (row_["case"], library), low if len(content["runs"]) == 1 else middle
+                least[key] = min(ratio, least.get(key, ratio))
                 if found["disturbed"]:
-                    starred |= {(row_["case"], library)} if library != "tinygen" else {(row_["case"], n) for n in BOTH}
-        wanted = {key: goals.of_time(*key) for key in ratios.keys() - starred}
-        short = {case for (case, library), goal in wanted.items() if goal and median(ratios[case, library]) > goal}
+                    starred |= {key} if library != "tinygen" else {(row_["case"], n) for n in BOTH}
+        wanted = {key: goals.of_time(*key) for key in least.keys() - starred}
+        short = {case for (case, library), goal in wanted.items() if goal and least[case, library] > goal}
         assert short - PARAGRAPH.keys() == set()
     content = json.loads((docs / "bench" / "startup.json").read_text())
     seconds = {row_["case"]: row_["libraries"]["tinygen"]["median_s"] for row_ in content["runs"][0]}

@@ -27,6 +27,8 @@ OPERATION, ENGINE, MEMORY = 1.1, 0.5, 1.0
 """Of any operation, of the engine itself on tiny arrays, and of peak memory."""
 STARTUP = {"cold": 15.0, "warm": 1.0}
 """Seconds from the start of a process to the end of its first training step."""
+BOTH_SIDES = "on both sides of it"
+"""What is said of a row that no paragraph is about, and of which some rounds meet the goal."""
 OF_ENGINE = {operation.name for operation in OPERATIONS if operation.engine}
 
 Goal = Callable[[str, str], float | None]
@@ -74,7 +76,7 @@ def missed(runs: Runs, goal: Goal) -> list[Miss]:
 def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> Section | None:
     """The rows that fall short: goal, ratio, where there is a floor the ratio at it, and the paragraph that says why.
 
-    None where all are met.
+    Where there is no paragraph, and quartiles or runs lie on both sides of the goal, it says so. None: all are met.
     """
     cells = []
     for case, other, wanted, ratio in missed(runs, goal):
@@ -83,7 +85,16 @@ def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> 
         if floor is not None:
             share = floor.seconds / median(row.samples[runs.names[0]].middle for row in runs.rows(case))
             bound = [f"{ratio.middle * share:.2f}", floor.made_of, f"{share:.0%}"]
-        cells.append([case, other, f"{wanted:.2f}", str(ratio), *bound, PARAGRAPH.get(case, "")])
+        cells.append(
+            [
+                case,
+                other,
+                f"{wanted:.2f}",
+                str(ratio),
+                *bound,
+                PARAGRAPH.get(case, "" if ratio.low > wanted else BOTH_SIDES),
+            ]
+        )
     header = ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it", "why"]
     if floors is None:
         header, cells = header[:4], [line[:4] for line in cells]
