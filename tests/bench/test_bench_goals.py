@@ -84,8 +84,10 @@ def test_a_start_that_is_late_is_told_in_seconds() -> None:
 
 
 def test_every_committed_row_that_falls_short_says_what_was_tried() -> None:
-    """In a paragraph of docs/bench.md, which is there. Not those whose rounds, or runs, lie on both sides of the goal, nor
-    rows with a `*`: these are what other work made them."""
+    """In a paragraph of docs/bench.md, which is there.
+
+    Not those whose rounds, or runs, lie on both sides of the goal, nor rows with a `*`: other work made them so.
+    """
     docs = Path(__file__).parents[2] / "docs"
     for name in ("bench", "survey"):
         content = json.loads((docs / "bench" / f"{name}.json").read_text())

@@ -85,16 +85,8 @@ def short(runs: Runs, goal: Goal, floors: Mapping[str, Floor] | None = None) -> 
         if floor is not None:
             share = floor.seconds / median(row.samples[runs.names[0]].middle for row in runs.rows(case))
             bound = [f"{ratio.middle * share:.2f}", floor.made_of, f"{share:.0%}"]
-        cells.append(
-            [
-                case,
-                other,
-                f"{wanted:.2f}",
-                str(ratio),
-                *bound,
-                PARAGRAPH.get(case, "" if ratio.low > wanted else BOTH_SIDES),
-            ]
-        )
+        why = PARAGRAPH.get(case, "" if ratio.low > wanted else BOTH_SIDES)
+        cells.append([case, other, f"{wanted:.2f}", str(ratio), *bound, why])
     header = ["short of its goal", "over", "goal", "is", "at its floor", "made of", "of it", "why"]
     if floors is None:
         header, cells = header[:4], [line[:4] for line in cells]
