@@ -27,26 +27,28 @@ PARAGRAPHS = {
         *_of(FORWARD, "negative; positive; sign; round; reciprocal; leaky_relu; add; subtract; multiply; maximum"),
         *_of(FORWARD, "minimum; x + row; x * row; x * column; clip; x ** 2; x ** 3; stack, axis 0; concat, axis 0"),
         *_of(FORWARD, "take, axis 1; outer; embedding; relu; remainder; floor; 2 x; x ** -.5"),
+        *_of(FORWARD, "square; ceil; divide; min"),
     ],
     "Sums in float64": [
         *_of(FORWARD, "sum; mean; prod; sum, axis 1; mean, axis 1; prod, axis 1; max, axis 1; min, axis 1"),
         *_of(GRADIENTS, "prod, axis 0"),
     ],
-    "Arithmetic": ["VAE", *_of(FORWARD, "gelu; linear")],
+    "Arithmetic": ["VAE", *_of(FORWARD, "gelu; linear"), *_of(GRADIENTS, "acosh; Huber loss")],
     "Convolutions": ["DDPM", "DCGAN"],
     "The libraries below": [
+        *_of(FORWARD, "power; 2 ** x"),
         *_of(TINY, "cumulative_sum, axis 0; cumulative_sum, axis 1; cholesky; sinh; sort, axis 0"),
-        *_of(GRADIENTS, "solve"),
+        *_of(GRADIENTS, "solve; 2 ** x"),
     ],
     "Little arrays": [
-        *_of(FORWARD, "trace; one_hot; diagonal; flatten"),
+        *_of(FORWARD, "trace; one_hot; diagonal; flatten; expand_dims"),
         *_of(TINY, "sum; max; min; var; std; norm; var, axis 0; var, axis 1; std, axis 0; std, axis 1"),
         *_of(
             TINY, "norm, axis 0; norm, axis 1; norm of order 1, axis 1; norm of order 3, axis 1; greatest norm, axis 1"
         ),
         *_of(TINY, "softmax, axis 0; softmax, axis 1; log_softmax, axis 0; log_softmax, axis 1"),
         *_of(TINY, "concat, axis 0; concat, axis 1; concat of images; stack, axis 0; stack, axis 2; pad of images"),
-        *_of(TINY, "trace; one_hot; tril; triu; flatten; vecdot"),
+        *_of(TINY, "trace; one_hot; tril; triu; flatten; vecdot; mean; where(x > y, x, y); count_nonzero"),
         *_of(TINY, "max pooling 2x2; max pooling 3x3; average pooling 2x2; average pooling 3x3; doubling, bilinear"),
         *_of(TINY, "batch norm, evaluation; dropout; cross-entropy"),
         *_of(TINY, "cross-entropy to probabilities"),
