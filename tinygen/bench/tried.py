@@ -24,6 +24,8 @@ PARAGRAPHS = {
     ),
     "Pieces": [*_of(FORWARD, "unstack; split"), *_of(TINY, "unstack; split")],
     "Memory": [
+        "group norm",
+        "ReLU",
         *_of(FORWARD, "negative; positive; sign; round; reciprocal; leaky_relu; add; subtract; multiply; maximum"),
         *_of(FORWARD, "minimum; x + row; x * row; x * column; clip; x ** 2; x ** 3; stack, axis 0; concat, axis 0"),
         *_of(FORWARD, "take, axis 1; outer; embedding; relu; remainder; floor; 2 x; x ** -.5"),
