@@ -270,12 +270,12 @@ def _sweep(
 
     What comes from entries that a `where`, or another that `chooses`, did not take is 0, whatever poles lie there; but
     0 times infinity is NaN. Masks see to it. They take longer than small gradients, and mostly there is no pole:
-    without them the result is None where there is NaN below a `where`, which nothing that a vjp does takes away.
+    without them the result is None where there is NaN below such a choice, which nothing that a vjp does takes away.
     """
     table = _Table()
     if output in needed:
         table.add(output, seed)
-    live: dict[Node, Any] = {}  # below a `where`: which entries can differ from 0; all of them for nodes not in here
+    live: dict[Node, Any] = {}  # below a choice: which entries can differ from 0; all of them for nodes not in here
     result: dict[Node, Any] = {}
     careful = through_masks and mode.anomaly
     chosen = False
@@ -347,7 +347,7 @@ def _pull(node: Node, g: Any, table: _Table, needed: set[Node]) -> None:
 
 
 def _pull_through_masks(node: Node, g: Any, table: _Table, needed: set[Node], live: dict[Node, Any]) -> None:
-    """`_pull`, below a `where` and where anomalies are looked for."""
+    """`_pull`, below a choice and where anomalies are looked for."""
     op, mask = node.op, live.pop(node, None)
     for rule, parents in zip(op.rules, node.parents):
         several = type(parents) is tuple

@@ -59,7 +59,7 @@ def lowered(*results: Expression) -> tuple[Expression, ...]:
 def gradients(
     y: Expression, cotangent: Expression, wanted: set[Expression]
 ) -> tuple[dict[Expression, Expression], dict[Expression, Expression]]:
-    """The gradient of `y` at each of the arguments `wanted`; and, below a `where`, the truth value of whether it can
+    """The gradient of `y` at each of the arguments `wanted`; and, below a choice, the truth value of whether it can
     differ from 0: nothing but 0 comes from what is not taken, whatever poles lie there (see backward.py)."""
     order = in_order([y])
     needed = set(wanted)
