@@ -26,6 +26,9 @@ MOVED = {"cpu": (1 << 17, 1 << 19, 1 << 21, 1 << 23, 1 << 25, 1 << 27), "cuda": 
 SIDE = {"cpu": 1024, "cuda": 8192}
 LEAST = 1 << 24
 """Bytes that are moved while the clock runs, at least: small copies are repeated."""
+_APART = 256
+"""Numbers left free before what is copied to. An array begins 16 bytes further on in its page than the one before it,
+if that was of whole pages; to such a place processors of AMD copy at a tenth of the rate (glibc's `rep movsb`)."""
 CHAIN = 100
 """Operations in a row, of which one is the hundredth part."""
 
@@ -122,21 +125,28 @@ def per_second(rate: float, unit: str) -> str:
 
 def measure(device: Device = CPU, dtype: Any = np.float32, repeats: int = 7) -> Ceilings:
     """The best of several, which is the one that nothing else disturbed. About a second on a CPU."""
-    copies = tuple((size, size / _copying(size, device, dtype, repeats)) for size in MOVED[device.kind])
+    rate = lambda size: max(size / _copying(size, device, dtype, repeats, parts) for parts in _threads(device))
+    copies = tuple((size, rate(size)) for size in MOVED[device.kind])
     a = transfer(np.ones((SIDE[device.kind],) * 2, dtype), device)
     multiplying = _best(lambda: kernels.matmul(a, a), device, repeats)  # type: ignore[attr-defined]
     return Ceilings(copies, 2 * len(a) ** 3 / multiplying, np.dtype(dtype).name, _tape(5 * repeats))
 
 
-def _copying(size: int, device: Device, dtype: Any, repeats: int) -> float:
-    """Seconds in which an array is copied: on a CPU by all threads of the kernels, each its part."""
-    parts = 1
-    if device.kind == "cpu":
-        from tinygen.kernels.cpu.threads import thread_count
+def _threads(device: Device) -> set[int]:
+    """Those that copies are measured with: all of the kernels', and one, since for small arrays they take longer to
+    take turns than to copy."""
+    if device.kind != "cpu":
+        return {1}
+    from tinygen.kernels.cpu.threads import thread_count
 
-        parts = thread_count()
+    return {1, thread_count()}
+
+
+def _copying(size: int, device: Device, dtype: Any, repeats: int, parts: int) -> float:
+    """Seconds in which an array is copied by so many threads, each its part."""
     ones = np.ones(size // 2 // parts // np.dtype(dtype).itemsize, dtype)
-    pairs = [(transfer(ones.copy(), device), transfer(ones.copy(), device)) for _ in range(parts)]
+    room = np.ones(len(ones) + _APART, dtype)
+    pairs = [(transfer(ones.copy(), device), transfer(room.copy(), device)[_APART:]) for _ in range(parts)]
     count = max(1, LEAST // size)
 
     def copy(pair: tuple[Any, Any]) -> None:
