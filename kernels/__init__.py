@@ -8,7 +8,8 @@ definitions, for tests and doubt.
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -130,7 +131,8 @@ def _kernel(name: str) -> Callable[..., Any]:
 
 
 # The usual answer of `choose`, without a call of it: that takes a tenth of a microsecond, a small sum one and a half.
-_USUAL = "'cpu' if type({0}) is _ndarray and {0}.dtype is _float32 and not forced else choose({0})"
+_USUAL = "'cpu' if {1}type({0}) is _ndarray and {0}.dtype is _float32 and not forced else choose({2})"
+_OF_SEVERAL = "type({0}) is list and {0} and "  # and then of the first one
 _ndarray, _float32 = np.ndarray, np.dtype(np.float32)
 
 
@@ -141,7 +143,9 @@ def _with_the_arguments_of(definition: Callable[..., Any], name: str) -> Callabl
     given = ", ".join([*plain, *(["*"] if keywords else []), *keywords])
     passed = ", ".join([*plain, *(f"{k}={k}" for k in keywords)])
     scope: dict[str, Any] = {}
-    version = _USUAL.format(plain[0])
+    several = typing.get_origin(next(iter(parameters)).annotation) is Sequence
+    first, before = (f"{plain[0]}[0]", _OF_SEVERAL.format(plain[0])) if several else (plain[0], "")
+    version = _USUAL.format(first, before, plain[0])
     exec(f"def call({given}): return load({name!r}, {version})({passed})", globals(), scope)
     call = scope["call"]
     call.__defaults__ = tuple([p.default for p in parameters if p.name in plain and p.default is not p.empty])

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..definitions import joining as definition
 from ..definitions.arithmetic import LARGE
+from ..loops import compact
 
 Array = np.ndarray
 Sizes = tuple[int, ...]
@@ -76,20 +77,28 @@ def _join_rows(layouts: tuple[tuple[Sizes, Sizes], ...], axis: int) -> Callable[
     return run
 
 
-def join(first: Array, others: Sequence[Array], axis: int) -> Array:
-    """`first` and `others`, of equal sizes but along `axis`, behind one another; laid out in memory as `first`."""
-    arrays = [first, *others]
-    axis %= first.ndim
-    if sum([x.size for x in arrays]) >= LARGE and all(x.dtype == _FLOAT for x in arrays):
-        run = _join_rows(tuple([(x.shape, x.strides) for x in arrays]), axis)
+@lru_cache(maxsize=1024, typed=True)  # an axis of 1.0 is not found where one of 1 was
+def _joined(shapes: tuple[Sizes, ...], steps: Sizes, itemsize: int, axis: int) -> tuple[bool, Sizes, int]:
+    """Of arrays of these shapes, the first one with these steps: whether they are large together; the steps of what
+    they are joined to, if it lies in memory as the first one; and the place of the axis."""
+    place, shape = definition.along(shapes, axis)
+    compacted = compact(shape, memory_order(steps, place)[0])
+    return math.prod(shape) >= LARGE, tuple([step * itemsize for step in compacted]), place
+
+
+def join(arrays: Sequence[Array], axis: int) -> Array:
+    """`arrays`, of equal sizes but along `axis`, behind one another; laid out in memory as the first."""
+    first = arrays[0]
+    large, steps, place = _joined(tuple([x.shape for x in arrays]), first.strides, first.itemsize, axis)
+    if large and all(x.dtype == _FLOAT for x in arrays):
+        run = _join_rows(tuple([(x.shape, x.strides) for x in arrays]), place)
         if run is not None:
             return run(arrays)
-    # in the order of `order`, which concatenate keeps but where sizes of 1 let it choose
-    if first.flags.c_contiguous:  # nothing to transpose, which takes as long as joining few
-        return np.ascontiguousarray(np.concatenate(arrays, axis))
-    order, place, back = memory_order(first.strides, axis)
-    joined = np.concatenate([x.transpose(order) for x in arrays], place)
-    return np.ascontiguousarray(joined).transpose(back)
+    out = np.concatenate(arrays, place)
+    if out.strides == steps:  # the first one's order, which NumPy keeps but where sizes of 1 let it choose
+        return out
+    order, place, back = memory_order(first.strides, place)
+    return np.ascontiguousarray(np.concatenate([x.transpose(order) for x in arrays], place)).transpose(back)
 
 
 @lru_cache(maxsize=512)

@@ -272,8 +272,9 @@ def _(rng, name):
 @case("join", "split", "in_order")
 def _(rng, name):
     x = numbers(rng)
-    others = {"join": ([normal(rng, *x.shape), x], 1), "split": ([x.shape[1] - 1, 1], 1)}
-    return (x.swapaxes(1, -1),) if name == "in_order" else (x, *others[name])
+    if name == "join":
+        return [x, normal(rng, *x.shape), x], 1
+    return (x.swapaxes(1, -1),) if name == "in_order" else (x, [x.shape[1] - 1, 1], 1)
 
 
 @case("sum_windows", "spread_windows", "max_windows", "place_chosen")

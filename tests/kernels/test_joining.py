@@ -23,11 +23,11 @@ def test_joined(shape, axis, order):
     sizes[1][axis] += 2
     sizes[2][axis] = 0
     arrays = [laid_out(size, order, i) for i, size in enumerate(sizes)]
-    found, expected = cpu.join(arrays[0], arrays[1:], axis), definition.join(arrays[0], arrays[1:], axis)
+    found, expected = cpu.join(arrays, axis), definition.join(arrays, axis)
     assert np.array_equal(found, expected)
     assert found.strides == expected.strides
     mixed = [arrays[0], np.ascontiguousarray(arrays[1])]
-    assert np.array_equal(cpu.join(mixed[0], mixed[1:], axis), np.concatenate(mixed, axis))
+    assert np.array_equal(cpu.join(mixed, axis), np.concatenate(mixed, axis))
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -56,7 +56,7 @@ def test_a_piece_without_gaps_is_a_view(version, dtype, rows):
 def test_joined_pieces_of_something_larger():
     whole = laid_out((8, 64, 32, 30), (0, 2, 3, 1), 0)
     pieces = [whole[:, 40:], whole[:, :40]]
-    assert np.array_equal(cpu.join(pieces[0], pieces[1:], 1), np.concatenate(pieces, 1))
+    assert np.array_equal(cpu.join(pieces, 1), np.concatenate(pieces, 1))
 
 
 @pytest.mark.parametrize("cut", [np.s_[:], np.s_[1:, 3:27], np.s_[:, :, 2:9], np.s_[..., ::2], np.s_[..., ::-1]])
@@ -80,3 +80,17 @@ def test_in_c_order_what_is_not_one_image():
         assert found.flags.c_contiguous
         assert np.array_equal(found, x)
         assert found.dtype == x.dtype
+
+
+@pytest.mark.parametrize("version", [cpu, definition])
+def test_what_cannot_be_joined(version):
+    x = np.zeros((2, 3), np.float32)
+    for arrays, axis, error, text in (
+        ([x, x.T], 0, ValueError, "do not fit together"),
+        ([x, x[0]], 0, ValueError, "do not fit together"),
+        ([x, x], 2, ValueError, "out of range"),
+        ([x, x], 1.0, TypeError, "float"),
+    ):
+        version.join([x, x], 1)  # what is looked up by 1 is not found by 1.0
+        with pytest.raises(error, match=text):
+            version.join(arrays, axis)

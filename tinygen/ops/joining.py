@@ -25,25 +25,9 @@ Sizes = tuple[int, ...]
     name="concat",
 )
 def _concat(arrays: Any, axis: int = 0) -> Any:
-    place = _joined(tuple([a.shape for a in arrays]), axis)
-    return kernels.join(arrays[0], arrays[1:], place)  # type: ignore[attr-defined]
-
-
-@lru_cache(maxsize=1024)
-def _joined(shapes: tuple[Sizes, ...], axis: int) -> int:
-    """The place of the axis that arrays are joined along."""
-    (place,) = sorted_axes(len(_first(shapes)), operator.index(axis))
-    if len({(len(s), s[:place], s[place + 1 :]) for s in shapes}) > 1:
-        raise ValueError(
-            f"shapes {' and '.join(map(str, shapes))} do not fit together: sizes must be equal except along axis {axis}"
-        )
-    return place
-
-
-def _first(shapes: tuple[Sizes, ...]) -> Sizes:
-    if not shapes:
+    if not len(arrays):
         raise ValueError("needs at least one array")
-    return shapes[0]
+    return kernels.join(arrays, axis)  # type: ignore[attr-defined]
 
 
 def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
@@ -75,15 +59,17 @@ def _before(who: str, shape: Sizes, axis: int) -> tuple[slice, ...]:
 )
 def _stack(arrays: Any, axis: int = 0) -> Any:
     before, after, shape = _stacked(tuple([a.shape for a in arrays]), axis)
-    first, *others = arrays if before is None else [a.reshape(before) for a in arrays]
-    return kernels.join(first, others, after).reshape(shape)  # type: ignore[attr-defined]
+    seen = arrays if before is None else [a.reshape(before) for a in arrays]
+    return kernels.join(seen, after).reshape(shape)  # type: ignore[attr-defined]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)  # an axis of 1.0 is not found where one of 1 was
 def _stacked(shapes: tuple[Sizes, ...], axis: int) -> tuple[Sizes | None, int, Sizes]:
     """How arrays are stacked: the shape that they are brought into, where that is due; the axis that they are joined
     along then; and the shape of the stack."""
-    shape = _first(shapes)
+    if not shapes:
+        raise ValueError("needs at least one array")
+    shape = shapes[0]
     if len(set(shapes)) > 1:
         raise ValueError(f"shapes {' and '.join(map(str, shapes))} must be equal")
     (place,) = sorted_axes(len(shape) + 1, operator.index(axis))
@@ -96,7 +82,7 @@ def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Tensor:
     Raises:
         ValueError: no arrays, unequal shapes, or an axis out of range.
     """
-    return _stack([as_tensor(a) for a in arrays], axis)
+    return _stack(list(arrays), axis)
 
 
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Tensor, ...]:

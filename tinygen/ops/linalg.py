@@ -306,8 +306,13 @@ def _p_norm(x: Any, ord: float, axis: Any, keepdims: bool) -> Any:
     size = xp(x).abs(x)
     if x.dtype is float32 and ord <= _EXACT_POWERS:
         size = size.astype(np.float64)
-        powers = whole_power(size, int(ord)) if ord.is_integer() else size**ord
-        total = kernels.reduce_sum(powers, axes, keepdims)  # type: ignore[attr-defined]
+        if not ord.is_integer():
+            total = kernels.reduce_sum(size**ord, axes, keepdims)  # type: ignore[attr-defined]
+        elif type(x) is np.ndarray and x.size < LARGE and len(axes) == 1 and not keepdims:
+            less = whole_power(size, int(ord) - 1)
+            total = np.vecdot(less, size, axis=axes[0])  # type: ignore[call-overload]  # multiplied as it is added up
+        else:
+            total = kernels.reduce_sum(whole_power(size, int(ord)), axes, keepdims)  # type: ignore[attr-defined]
         return (total ** (1.0 / ord)).astype(float32)
     scale = size.max(axis=axes, keepdims=True, initial=0)
     scale[(scale == 0) | (scale == np.inf)] = 1

@@ -107,8 +107,7 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
     if _share is None:
         return
     for bucket in _buckets([p.grad._data for p in parameters if p.grad is not None]):
-        first, *others = [g.ravel() for g in bucket]
-        mean = _share.mean(kernels.join(first, others, 0))  # type: ignore[attr-defined]
+        mean = _share.mean(kernels.join([g.ravel() for g in bucket], 0))  # type: ignore[attr-defined]
         start = 0
         for g in bucket:
             g[...] = mean[start : start + g.size].reshape(g.shape)
