@@ -45,7 +45,6 @@ Held by tests/ops/test_call.py: the same values, nodes and errors, whatever is u
 
 import inspect
 from collections.abc import Callable, Sequence, Set
-from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,17 +107,29 @@ def call({_all("x", order)}):
 
 def text_of_each(op: "Primitive") -> str:
     """The function that calls `op`, of a tensor and something without arrays, for one tensor and each of many others:
-    what the tensor is is asked once."""
+    what the tensor is is asked once, and all that their nodes have in common made once."""
+    parents, values = _parents(op), _values(op, {1})
+    common = [slot for slot in range(len(op.slots)) if slot not in (1, op.output)]
+    saved = [f"saved{slot}" if slot in common else value for slot, value in enumerate(values)]
     return _without_blanks(f"""
 def call(x0, every):
     usual = not watched
 {_look_at(op, 0)}
     if not usual:
         return [op(x0, x1) for x1 in every]
-    forward, results = op.forward, []
+    recorded = ({_some(parents)}) and mode.recording
+    parents = ({", ".join(parents)},)
+{"".join(f"    saved{slot} = {values[slot]}{chr(10)}" for slot in common)}
+    results = []
     for x1 in every:
-        array1 = x1
-{indent(_compute(op, "array0, array1", {1}), "    ")}
+        out = plainly(array0, x1)
+        if type(out) is not ndarray and isinstance(out, generic):
+            out = asarray(out)
+        result = Tensor(out)
+        if recorded:
+            result._node = node = Node(op, parents, ({", ".join(saved)},), out)
+            if exposed:
+                note(node)
         results.append(result)
     return results
 """)
@@ -204,14 +215,13 @@ def _compute(op: "Primitive", arrays: str, plain: Set[int]) -> str:
 
 def _record(op: "Primitive", plain: Set[int]) -> str:
     """Where a gradient is wanted, the node: its parents, and what the vjps in use ask for."""
-    parents, together = [], ""
+    together = ""
     for k, rule in enumerate(op.rules):
-        nodes = [f"node{i}" for i in rule.positions]
-        parents.append(nodes[0] if rule.single else f"nodes{k}")
         if not rule.single:
+            nodes = [f"node{i}" for i in rule.positions]
             together += f"        nodes{k} = ({', '.join(nodes)},) if {_some(nodes)} else None\n"
     if op.retains is None:
-        values = [_value(op, slot, parents, plain) for slot in range(len(op.slots))]
+        values = _values(op, plain)
         saved = f"({', '.join(values)},)" if any(value != "None" for value in values) else "()"
     else:
         every = range(op.arity)
@@ -221,10 +231,20 @@ def _record(op: "Primitive", plain: Set[int]) -> str:
     if ({_some([f"node{i}" for i in op.tensor_positions])}) and mode.recording{number}:
 {together}
         {f"check_kept(op, extra, {op.keeps})" if op.keeps else ""}
-        result._node = node = Node(op, ({", ".join(parents)},), {saved}, out)
+        result._node = node = Node(op, ({", ".join(_parents(op))},), {saved}, out)
         if exposed or not usual:
             note(node)
 """
+
+
+def _parents(op: "Primitive") -> list[str]:
+    """For each vjp the node of what it serves, or of several together."""
+    return [f"node{rule.positions[0]}" if rule.single else f"nodes{k}" for k, rule in enumerate(op.rules)]
+
+
+def _values(op: "Primitive", plain: Set[int]) -> list[str]:
+    """What a node retains."""
+    return [_value(op, slot, _parents(op), plain) for slot in range(len(op.slots))]
 
 
 def _some(nodes: Sequence[str]) -> str:
@@ -335,4 +355,5 @@ def written(op: "Primitive", order: Sequence[int] | None = None, operator: bool 
 
 def written_for_each(op: "Primitive") -> Callable[..., list[Tensor]]:
     """The function of `text_of_each`."""
-    return function(text_of_each(op), __file__, op.name, {**_NAMES, "op": op})  # type: ignore[no-any-return]
+    scope = {**_NAMES, "op": op, "plainly": op.plainly or op.forward}
+    return function(text_of_each(op), __file__, op.name, scope)  # type: ignore[no-any-return]

@@ -117,6 +117,7 @@ class Primitive:
     scalar: Any = None  # the formula for one entry: see `operation`
     chooses = False  # whether its argument `condition` says which entries of the others reach the result
     overwrites = False  # whether its vjp may write over the cotangent, where that is offered (room.py)
+    plainly: Any = None  # the forward of an array and something in which no array is, and which fits: for `each`
     function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
     pull: Any = None  # how its gradients are computed (pull.py), once they have been
     retains: Any = None  # what a node retains, where that is not what the rules name (fusion.py)
@@ -194,7 +195,8 @@ class Primitive:
 
     @functools.cached_property
     def each(self) -> Callable[..., list[Tensor]]:
-        """`each(x, values)` is `self(x, value)` for each of many, of an operation of a tensor and something else."""
+        """`each(x, values)` is `self(x, value)` for each of many that fit, of an operation of a tensor and something
+        in which no array is; and so in half the time."""
         return written_for_each(self)
 
     @functools.cached_property
@@ -293,6 +295,7 @@ def operation(
     moves: bool = False,
     chooses: bool = False,
     overwrites: bool = False,
+    plainly: Callable[..., Any] | None = None,
     scalar: str | Callable[..., Any] | None = None,
     **vjps: Any,
 ) -> Any:
@@ -302,13 +305,14 @@ def operation(
     `chooses` says that entries of the others reach the result where the argument `condition` holds; those of `b` where
     it does not.
     `overwrites` says that its one vjp asks for `room` (room.py), to write its result over the cotangent.
+    `plainly` is the forward of an array and something in which no array is, and which fits, for `each`.
     `scalar` is the formula for one entry, in the words of kernels/expression.py, from which chains of operations are
     fused (fusion.py); or a function of expressions, for what is no formula.
     """
 
     def register(function: Callable[..., Any]) -> Primitive:
         op = Primitive(function, vjps, joints, name, elementwise, moves)
-        op.scalar, op.chooses, op.overwrites = scalar, chooses, overwrites
+        op.scalar, op.chooses, op.overwrites, op.plainly = scalar, chooses, overwrites, plainly
         return registered(op)
 
     return register

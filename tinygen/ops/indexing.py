@@ -1,6 +1,7 @@
 """Indexing and what is made of it: a pair of operations, each the other's adjoint, does all of it."""
 
 import builtins
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,6 +27,7 @@ def _is_basic(index: Any) -> bool:
 @operation(
     x=either(lambda g, index, x_shape: scatter_add(g, index, x_shape)),
     moves=True,
+    plainly=operator.getitem,
 )
 def _getitem(x: Any, index: Any) -> Any:
     try:
