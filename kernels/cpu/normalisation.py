@@ -29,6 +29,7 @@ from .normalisation_sweeps import (
     products_task,
 )
 from .rows_copied import in_order
+from .streaming import past_caches, too_much
 from .threads import thread_count
 
 Array = np.ndarray
@@ -54,6 +55,7 @@ class _Layout(NamedTuple):
     channels: Sizes  # (C,)
     groups: Sizes  # (N, G)
     sizes: Sizes  # what the tasks are told: pixels and width, of all images or of each
+    large: bool  # whether the caches are too small for three arrays of the shape, which are swept by whole `WIDTH`s
 
 
 @lru_cache(maxsize=1024)
@@ -71,7 +73,8 @@ def _layout(shape: Sizes, groups: int | None = None) -> _Layout:
         definition.check_groups("group_norm", x, groups)
         sizes = (n, *sizes, fold, groups)
     moved = (0, *range(2, axes), 1)
-    return _Layout(memory, seen, moved, tuple([steps[i] for i in seen]), (c,), (n, groups or 0), sizes)
+    large = too_much(3 * x.size * FLOAT.itemsize) and c * fold % WIDTH == 0
+    return _Layout(memory, seen, moved, tuple([steps[i] for i in seen]), (c,), (n, groups or 0), sizes, large)
 
 
 def _in_planes(x: Array, layout: _Layout) -> bool:
@@ -92,6 +95,11 @@ def _pixels(x: Array, layout: _Layout) -> Array:
         return x
     moved = x.transpose(layout.moved)
     return in_order(moved) if x.dtype == FLOAT else np.ascontiguousarray(moved, FLOAT)
+
+
+def _past(layout: _Layout, y: Array, *arrays: Array) -> bool:
+    """Whether y, made from `arrays`, is stored past the caches: not where it is one of them, and so in a cache."""
+    return layout.large and all(a is not y for a in arrays) and past_caches(arrays, [y])
 
 
 @lru_cache(maxsize=256)
@@ -155,7 +163,8 @@ def batch_norm(
     if own:
         moments = np.empty((parts, 2, width))
         launch(moments_task, parts, x, moments, rows, width)
-    launch(normalise_task, parts, x, y, moments, weight, bias, numbers, mean, rstd, rows, width, moved, here, not own)
+    arrays, flags = (x, y, moments, weight, bias), (here, not own, _past(layout, y, x))
+    launch(normalise_task, parts, arrays, numbers, mean, rstd, rows, width, moved, flags)
     if running is not None and own and not here:
         definition.move_running(running, mean, rstd, eps, x.size // len(mean))
     return y, mean, rstd
@@ -195,7 +204,8 @@ def batch_norm_backward(
     launch(products_task, parts, h, x, mean, sums, signs, dx, slope, rows, width, slope != 1)
     if slope != 1:
         h = dx
-    launch(input_gradient_task, parts, h, x, dx, sums, weight, mean, rstd, dweight, dbias, rows, width, not own)
+    arrays = (h, x, dx, sums, weight, mean, rstd, dweight, dbias)
+    launch(input_gradient_task, parts, *arrays, rows, width, not own, _past(layout, dx, h, x))
     return dx, dweight, dbias
 
 
@@ -219,7 +229,9 @@ def group_norm(
     bias = _given("group_norm", "bias", bias, layout.channels)
     y, mean, rstd = _new(layout), np.empty(layout.groups, FLOAT), np.empty(layout.groups, FLOAT)
     parts = min(thread_count(x.size, _SERIAL), len(x))
-    launch(group_norm_task, parts, _pixels(x, layout), y, weight, bias, float(eps), mean, rstd, layout.sizes, silu)
+    x = _pixels(x, layout)
+    past = not silu and _past(layout, y, x)  # a SiLU takes longer than memory
+    launch(group_norm_task, parts, x, y, weight, bias, float(eps), mean, rstd, layout.sizes, silu, past)
     return y, mean, rstd
 
 
@@ -246,8 +258,10 @@ def group_norm_backward(
     dx, dweight, dbias = _new(layout, room), np.empty(layout.channels, FLOAT), np.empty(layout.channels, FLOAT)
     parts = min(thread_count(x.size, _SERIAL), len(x))
     sums = np.empty((parts, 2, *layout.channels))
-    arrays = (_pixels(g, layout), _pixels(x, layout), dx, weight, bias, mean, rstd, sums, dweight, dbias)
-    launch(group_norm_backward_task, parts, arrays, layout.sizes, silu)
+    g, x = _pixels(g, layout), _pixels(x, layout)
+    past = not silu and _past(layout, dx, g, x)  # dx is in a cache already where it held a SiLU's cotangent
+    arrays = (g, x, dx, weight, bias, mean, rstd, sums, dweight, dbias)
+    launch(group_norm_backward_task, parts, arrays, layout.sizes, silu, past)
     _add_up(sums, dweight, dbias)
     return dx, dweight, dbias
 

@@ -18,6 +18,7 @@ from .compiled import njit, routine
 from .packing import load_vector, store_vector
 from .rectifier import lowered
 from .simd import FASTMATH, LANES, vfill, vfma, vload, vsigmoid, vstore, vwhere_less, vzero
+from .streaming import put_vector
 
 # No leave to reassociate: sums of x - mean must stay sums of differences.
 OPTIONS: Any = {"fastmath": FASTMATH - {"reassoc"}}
@@ -211,10 +212,17 @@ def bent(z, silu, slope):
     return _silu(z) if silu else vwhere_less(z, vzero(), lowered(z, slope), z)
 
 
-@routine("f f n n n f f f n x", **OPTIONS)
-def affine(x, y, start, pixels, channels, mean, scale, offset, silu, negative_slope):
-    """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`, else negative values times a slope."""
+@routine("f f n n n f f f n x n", **OPTIONS)
+def affine(x, y, start, pixels, channels, mean, scale, offset, silu, negative_slope, past):
+    """y = (x - mean) scale + offset, through z sigmoid(z) under `silu`, else negative values times a slope; with `past`
+    stored past the caches, in the order of memory."""
     slope = vfill(negative_slope)
+    if past:
+        for first in range(start, start + pixels * channels, channels):
+            for c in range(0, channels, LANES):
+                z = vfma(vload(x, first + c) - vload(mean, c), vload(scale, c), vload(offset, c))
+                put_vector(y, first + c, LANES, bent(z, silu, slope), past)
+        return
     whole = channels - channels % WIDTH
     for c in range(0, whole, WIDTH):
         i = start + c
@@ -240,9 +248,15 @@ def affine(x, y, start, pixels, channels, mean, scale, offset, silu, negative_sl
             store_vector(y, i, channels - c, bent(z, silu, slope))
 
 
-@routine("f f f n n n f f f f", **OPTIONS)
-def combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset):
-    """y = g of_g + (x - mean) of_x + offset."""
+@routine("f f f n n n f f f f n", **OPTIONS)
+def combine(g, x, y, start, pixels, channels, mean, of_g, of_x, offset, past):
+    """y = g of_g + (x - mean) of_x + offset; `past` as in `affine`."""
+    if past:
+        for first in range(start, start + pixels * channels, channels):
+            for c in range(0, channels, LANES):
+                z = vfma(vload(x, first + c) - vload(mean, c), vload(of_x, c), vload(offset, c))
+                put_vector(y, first + c, LANES, vfma(vload(g, first + c), vload(of_g, c), z), past)
+        return
     whole = channels - channels % WIDTH
     for c in range(0, whole, WIDTH):
         i = start + c

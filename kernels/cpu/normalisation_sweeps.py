@@ -25,8 +25,28 @@ from .normalisation_pixels import (
     silu_products_of,
 )
 from .simd import FASTMATH
+from .streaming import end
 
+_RUN = 128  # pixels whose channels are all swept before the next pixels': memory is then read in its order
 _SUMS: Any = {**OPTIONS, "fastmath": FASTMATH}  # sums over channels may be taken in any order
+
+
+@njit(**OPTIONS)
+def _affine(x, y, start, pixels, width, k, silu, slope, past):
+    """`affine` with mean, scale and offset in k (3, width), run by run."""
+    for p in range(0, pixels, _RUN):
+        run = min(_RUN, pixels - p)
+        affine(x, y, start + p * width, run, width, k[0], k[1], k[2], silu, slope, past)
+    end(past)
+
+
+@njit(**OPTIONS)
+def _combine(g, x, y, start, pixels, width, k, past):
+    """`combine` with mean, of_g, of_x and offset in k (4, width), run by run."""
+    for p in range(0, pixels, _RUN):
+        run = min(_RUN, pixels - p)
+        combine(g, x, y, start + p * width, run, width, k[0], k[1], k[2], k[3], past)
+    end(past)
 
 
 @njit(**_SUMS)
@@ -62,18 +82,18 @@ def _group_coefficients(m, square, pixels, fold, groups, weight, bias, eps, mean
 @task
 def group_norm_task(block, part, parts):
     """Arguments: x, y (N, pixels, width), weight, bias (C,), eps, mean, rstd (N, G); N, pixels, width, fold, G,
-    silu."""
+    silu; past."""
     x, y, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3)
     eps, mean, rstd = real(block, 4), floats(block, 5), floats(block, 6)
     images, pixels, width = integer(block, 7), integer(block, 8), integer(block, 9)
-    fold, groups, silu = integer(block, 10), integer(block, 11), integer(block, 12)
+    fold, groups, silu, past = integer(block, 10), integer(block, 11), integer(block, 12), integer(block, 13)
     work = np.zeros((4, padded(width)), np.float32)
     moments, slope = np.empty((2, width)), np.float32(1)
     for n in range(images * part // parts, images * (part + 1) // parts):
         start = n * pixels * width
         moments_of(x, start, pixels, width, work, moments[0], moments[1])
         _group_coefficients(moments[0], moments[1], pixels, fold, groups, weight, bias, eps, mean, rstd, n, work)
-        affine(x, y, start, pixels, width, work[1], work[2], work[3], silu, slope)
+        _affine(x, y, start, pixels, width, work[1:], silu, slope, past)
 
 
 @njit(**_SUMS)
@@ -105,11 +125,11 @@ def _group_gradient_coefficients(s, q, pixels, fold, groups, weight, rstd, n, su
 @task
 def group_norm_backward_task(block, part, parts):
     """Arguments: g, x, dx (N, pixels, width), weight, bias (C,), mean, rstd (N, G), sums (parts, 2, C),
-    dweight, dbias (C,), written by one part alone; N, pixels, width, fold, G, silu."""
+    dweight, dbias (C,), written by one part alone; N, pixels, width, fold, G, silu; past."""
     g, x, dx, weight, bias = floats(block, 0), floats(block, 1), floats(block, 2), floats(block, 3), floats(block, 4)
     mean, rstd, sums = floats(block, 5), floats(block, 6), doubles(block, 7)
     images, pixels, width = integer(block, 10), integer(block, 11), integer(block, 12)
-    fold, groups, silu = integer(block, 13), integer(block, 14), integer(block, 15)
+    fold, groups, silu, past = integer(block, 13), integer(block, 14), integer(block, 15), integer(block, 16)
     channels = width // fold
     size = channels // groups
     own = sums[part * 2 * channels : (part + 1) * 2 * channels]
@@ -135,7 +155,7 @@ def group_norm_backward_task(block, part, parts):
         else:
             products_of(g, x, start, pixels, width, work[2], work, products[0], products[1])
         _group_gradient_coefficients(products[0], products[1], pixels, fold, groups, weight, rstd, n, own, work)
-        combine(h, x, dx, start, pixels, width, work[2], work[3], work[4], work[5])
+        _combine(h, x, dx, start, pixels, width, work[2:], past)
     finish_alone(own, floats(block, 8), floats(block, 9), parts)
 
 
@@ -156,7 +176,7 @@ def normalise_task(block, part, parts):
     """y = the affine map of a run of pixels, negative values times a slope. Every thread merges the moments of all the
     runs for itself: that takes less than another launch. Arguments: x, y (pixels, width), moments (parts, 2, width),
     weight, bias (C,), eps, slope, mean, rstd (C,); pixels, width; a running mean and variance (C,), by how much they
-    move, and whether they do; and whether, of what these say, no moments are asked for."""
+    move, and whether they do; and whether, of what these say, no moments are asked for; past."""
     x, y, moments, weight, bias = (
         floats(block, 0),
         floats(block, 1),
@@ -167,7 +187,7 @@ def normalise_task(block, part, parts):
     eps, slope, mean, rstd = real(block, 5), np.float32(real(block, 6)), floats(block, 7), floats(block, 8)
     pixels, width = integer(block, 9), integer(block, 10)
     of_mean, of_var, share, moves = floats(block, 11), floats(block, 12), real(block, 13), integer(block, 14)
-    given = integer(block, 15)
+    given, past = integer(block, 15), integer(block, 16)
     channels = len(weight)
     count = pixels * (width // channels)
     k = np.zeros((3, padded(width)), np.float32)  # mean, scale, offset
@@ -197,7 +217,7 @@ def normalise_task(block, part, parts):
             k[1, f] = weight[c] * r
             k[2, f] = bias[c] - remainder * weight[c] * r
     first, last = pixels * part // parts, pixels * (part + 1) // parts
-    affine(x, y, first * width, last - first, width, k[0], k[1], k[2], 0, slope)
+    _affine(x, y, first * width, last - first, width, k, 0, slope, past)
 
 
 @task
@@ -224,11 +244,11 @@ def products_task(block, part, parts):
 def input_gradient_task(block, part, parts):
     """dx = h k[1] + (x - k[0]) k[2] + k[3] on a run of pixels; dweight and dbias. Every thread merges the sums of all
     the runs for itself. Arguments: h, x, dx (pixels, width), sums (parts, 2, width), weight, mean, rstd, dweight, dbias
-    (C,); pixels, width, and whether mean and rstd are given, so that they do not depend on x."""
+    (C,); pixels, width, and whether mean and rstd are given, so that they do not depend on x; past."""
     h, x, dx, sums = floats(block, 0), floats(block, 1), floats(block, 2), doubles(block, 3)
     weight, mean, rstd = floats(block, 4), floats(block, 5), floats(block, 6)
     dweight, dbias = floats(block, 7), floats(block, 8)
-    pixels, width, given = integer(block, 9), integer(block, 10), integer(block, 11)
+    pixels, width, given, past = integer(block, 9), integer(block, 10), integer(block, 11), integer(block, 12)
     channels = len(weight)
     count = pixels * (width // channels)
     k = np.zeros((4, padded(width)), np.float32)
@@ -248,4 +268,4 @@ def input_gradient_task(block, part, parts):
                 k[2, f] = -weight[c] * r * r * r * q / count
                 k[3, f] = -weight[c] * r * s / count
     first, last = pixels * part // parts, pixels * (part + 1) // parts
-    combine(h, x, dx, first * width, last - first, width, k[0], k[1], k[2], k[3])
+    _combine(h, x, dx, first * width, last - first, width, k, past)

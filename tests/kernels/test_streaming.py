@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygen.kernels.cpu import few, fusion, rectifier, streaming
+from tinygen.kernels.cpu import few, fusion, normalisation, rectifier, streaming
 from tinygen.kernels.cpu.launch import floats, integer, launch, task
 from tinygen.kernels.cpu.packing import load_vector
 from tinygen.kernels.cpu.simd import LANES
@@ -21,18 +21,24 @@ def far(monkeypatch, on):
         asked.append(on and streaming.past_caches(arrays, results))
         return asked[-1]
 
-    for kernels in (fusion, rectifier):
+    for kernels in (fusion, normalisation, rectifier):
         monkeypatch.setattr(kernels, "past_caches", answer)
     monkeypatch.setattr(few, "FEW", 0)  # fewer are not asked about
     monkeypatch.setattr(streaming, "cached", lambda: 0 if on else 1 << 60)
-    fusion._planned.cache_clear()  # a plan knows how large the caches are
+    forget()
     return asked
+
+
+def forget():
+    """What is planned knows how large the caches are."""
+    fusion._planned.cache_clear()
+    normalisation._layout.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def plans_for_this_machine():
     yield
-    fusion._planned.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
@@ -72,6 +78,31 @@ def test_so_are_rectifiers(monkeypatch, parts, order):
     far(monkeypatch, True)
     for found, exact in zip(made(), near, strict=True):
         assert np.array_equal(found, exact)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(3, 64, 9, 17), (3, 128, 5), (4, 192)], ids=str)
+def test_so_are_normalisations(monkeypatch, parts, shape):
+    rng = np.random.default_rng(0)
+    memory = (shape[0], *shape[2:], shape[1])
+    x, g = (np.moveaxis(rng.standard_normal(memory).astype(np.float32), -1, 1) for _ in range(2))
+    weight, bias = rng.standard_normal((2, shape[1])).astype(np.float32)
+    monkeypatch.setattr(normalisation, "thread_count", lambda *work: parts)
+
+    def made():
+        for slope in (1.0, 0.2):
+            y, *moments = normalisation.batch_norm(x, weight, bias, 1e-5, slope)
+            yield from (y, *normalisation.batch_norm_backward(g, x, weight, *moments, y, slope))
+        for silu in (False, True):
+            y, *moments = normalisation.group_norm(x, 4, weight, bias, 1e-5, silu)
+            yield from (y, *normalisation.group_norm_backward(g, x, 4, weight, bias, *moments, silu))
+
+    far(monkeypatch, False)
+    near = list(made())
+    asked = far(monkeypatch, True)
+    for found, exact in zip(made(), near, strict=True):
+        assert np.array_equal(found, exact)
+    assert asked == [True] * 5  # not with a SiLU, nor what overwrites one of the arrays that it is made from
 
 
 def test_it_is_done_where_rows_are_whole_vectors_or_one_piece(monkeypatch):
