@@ -57,10 +57,11 @@ def _divided(work: task, define: Callable[[Array, Array], Array], a: Array, b: A
     laid = [laid_out_like(np.broadcast_to(x, shape), y) for x in (a, b)]
     others = np.empty(-(-y.size // _BLOCK), np.intp)
     launch(work, thread_count(y.size, _SERIAL), *laid, y, others)
-    for k in others.nonzero()[0]:
-        entries = slice(k * _BLOCK, (k + 1) * _BLOCK)
-        flat = [x.ravel(order="K") for x in (*laid, y)]
-        flat[2][entries] = define(flat[0][entries], flat[1][entries])
+    if others.any():
+        dividends, divisors, results = (x.ravel(order="K") for x in (*laid, y))
+        for k in others.nonzero()[0]:
+            entries = slice(k * _BLOCK, (k + 1) * _BLOCK)
+            results[entries] = define(dividends[entries], divisors[entries])
     return y
 
 
