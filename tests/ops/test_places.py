@@ -169,3 +169,28 @@ def test_half_a_count_is_refused():
 def test_what_joins_or_cuts_takes_an_integer(call, axis):
     with pytest.raises(TypeError):
         call(axis)
+
+
+_ALONG = """sum mean max min var std prod logsumexp any all argmax argmin count_nonzero cumulative_sum cumulative_prod
+flip unstack expand_dims diff sort argsort softmax log_softmax"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *[lambda axis, name=name: getattr(tg, name)(X, axis) for name in _ALONG.split()],
+        lambda axis: tg.sum(X, (0, axis)),
+        lambda axis: tg.split(X, 1, axis),
+        lambda axis: tg.concat([X, X], axis),
+        lambda axis: tg.stack([X, X], axis),
+        lambda axis: tg.squeeze(X[:, :1], axis),
+        lambda axis: tg.roll(X, 1, axis),
+        lambda axis: tg.moveaxis(X, axis, 0),
+        lambda axis: tg.linalg.norm(X, 3, axis),
+    ],
+)
+def test_an_axis_of_1_is_no_float(call):
+    """Nor where it was looked up by 1 before, which it equals."""
+    call(1)
+    with pytest.raises(TypeError, match="float"):
+        call(1.0)

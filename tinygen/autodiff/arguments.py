@@ -58,10 +58,17 @@ def number(value: Any) -> Any:
 
 
 def ints(given: Any) -> Any:
-    """An int, or ints in tuples, lists, arrays and tensors, as an int or tuples, by which things are looked up."""
+    """An int, or ints in tuples, lists, arrays and tensors, as an int or tuples, by which things are looked up; None is
+    itself.
+
+    Raises:
+        TypeError: a float, even a whole one, which would be found where its int was.
+    """
+    if given is None or type(given) is int:
+        return given
     if isinstance(given, (list, tuple)):
         return tuple([ints(v) for v in given])
-    return ints(given.tolist()) if hasattr(given, "tolist") else given
+    return ints(given.tolist()) if hasattr(given, "tolist") else operator.index(given)
 
 
 @lru_cache(maxsize=4096)

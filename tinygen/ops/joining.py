@@ -15,6 +15,8 @@ from tinygen.tensor import ArrayLike, Tensor, as_tensor
 
 Sizes = tuple[int, ...]
 
+# Look-ups by an axis are `typed`: one of 1.0 is not found where one of 1 was.
+
 
 @operation(
     arrays=either(
@@ -35,7 +37,7 @@ def concat(arrays: Sequence[ArrayLike], axis: int | None = 0) -> Tensor:
     return _concat([reshape(a, (-1,)) for a in arrays], 0) if axis is None else _concat(arrays, axis)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def _slices(shape: Sizes, axis: int) -> list[tuple[Any, ...]]:
     before = _before("unstack", shape, axis)
     return [(*before, i) for i in range(shape[axis])]
@@ -63,7 +65,7 @@ def _stack(arrays: Any, axis: int = 0) -> Any:
     return kernels.join(seen, after).reshape(shape)  # type: ignore[attr-defined]
 
 
-@lru_cache(maxsize=1024, typed=True)  # an axis of 1.0 is not found where one of 1 was
+@lru_cache(maxsize=1024, typed=True)
 def _stacked(shapes: tuple[Sizes, ...], axis: int) -> tuple[Sizes | None, int, Sizes]:
     """How arrays are stacked: the shape that they are brought into, where that is due; the axis that they are joined
     along then; and the shape of the stack."""
@@ -101,7 +103,7 @@ def split(x: ArrayLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tens
     return parts(x, _pieces(x.shape, sizes if isinstance(sizes, int) else tuple(sizes), axis))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def _pieces(shape: Sizes, sizes: int | Sizes, axis: int) -> list[tuple[slice, ...]]:
     before = _before("split", shape, axis)
     total = shape[axis]

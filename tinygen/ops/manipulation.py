@@ -311,7 +311,7 @@ def _squeezed(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 def moveaxis(x: ArrayLike, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places; the rest keep their order."""
     x = as_tensor(x)
-    places = [tuple(p) if hasattr(p, "__iter__") else (p,) for p in (source, destination)]
+    places = [p if type(p) is tuple else (p,) for p in (ints(source), ints(destination))]
     return permute_dims(x, _moved(x.ndim, *places))
 
 

@@ -5,7 +5,7 @@ Conventions: max and min share the gradient evenly among ties; std has gradient 
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -40,7 +40,7 @@ def axis_of(ndim: int, axis: Axis) -> int:
     Raises:
         ValueError: none, or several.
     """
-    axes = axes_of(ndim, axis)
+    axes = sorted_axes(ndim, axis if type(axis) is int else ints(axis))
     if len(axes) != 1:
         raise ValueError(f"axis {axis} names {len(axes)} dimensions, not one")
     return axes[0]
@@ -149,25 +149,32 @@ def _centring(n: int) -> Any:
     return n * np.eye(n, n + 1) - (np.arange(n + 1) < n)
 
 
-@lru_cache(maxsize=1024)
-def _few(shape: tuple[int, ...], axes: tuple[int, ...] | None, share: float) -> tuple[bool, Any, float] | None:
-    """For numbers few enough along one axis, the last or of a matrix: whether that is to be turned, what takes them to
-    their deviations, and the share of their squares that is the variance."""
+class _Spread(NamedTuple):
+    """How a variance is found."""
+
+    axes: tuple[int, ...] | None
+    share: float  # of the squared deviations
+    few: tuple[bool, Any, float] | None  # of so few numbers: whether they are turned, what centres them, and the share
+
+
+@lru_cache(maxsize=4096)
+def _spread_over(shape: tuple[int, ...], axis: Axis, correction: float) -> _Spread:
+    """Numbers are few where they are so along one axis, the last or of a matrix."""
+    axes, share = None if axis is None else sorted_axes(len(shape), axis), _share_of(shape, axis, correction)
     if axes is None or len(axes) != 1 or share == math.inf:
-        return None
+        return _Spread(axes, share, None)
     n, last = shape[axes[0]], axes[0] == len(shape) - 1
     if not (last or len(shape) == 2) or not 1 < n <= _FEW_CENTRED or math.prod(shape) >= _FEW_CENTRED**2:
-        return None  # the product would cost more than it saves
-    return not last, _centring(n), share / n**2
+        return _Spread(axes, share, None)  # the product would cost more than it saves
+    return _Spread(axes, share, (not last, _centring(n), share / n**2))
 
 
-def _variance_of_few(x: Any, axes: tuple[int, ...] | None, keepdims: bool, share: float) -> Any:
+def _variance_of_few(x: Any, spread: _Spread, keepdims: bool) -> Any:
     """The variance of few numbers of float32, in float64: in half as many of NumPy's calls as otherwise. None where
     that is not asked for."""
-    few = None if keepdims or type(x) is not ndarray or x.dtype is not float32 else _few(x.shape, axes, share)
-    if few is None:
+    if spread.few is None or keepdims or type(x) is not ndarray or x.dtype is not float32:
         return None
-    turned, centring, share = few
+    turned, centring, share = spread.few
     apart = (x.T if turned else x).dot(centring)
     return np.vecdot(apart, apart) * share
 
@@ -185,12 +192,12 @@ def _var_vjp(g: Tensor, x: Tensor, axis: Axis, correction: float) -> Tensor:
 @quiet
 def var(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The variance over `axis`: squared deviations over n - correction."""
-    axes = _checked(x, axis)
-    share = _share_of(x.shape, axes, correction)
-    found = _variance_of_few(x, axes, keepdims, share)
+    spread = _spread_over(x.shape, ints(axis), correction)
+    found = _variance_of_few(x, spread, keepdims)
     if found is not None:
         return found.astype(float32)
-    return kernels.sum_of_squares(_deviation(as_float(x), axes), axes, keepdims) * share  # type: ignore[attr-defined]
+    apart = _deviation(as_float(x), spread.axes)
+    return kernels.sum_of_squares(apart, spread.axes, keepdims) * spread.share  # type: ignore[attr-defined]
 
 
 def _std_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis, correction: float) -> Tensor:
@@ -203,13 +210,12 @@ def _std_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis, correction: float) -> 
 @quiet
 def std(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The standard deviation over `axis`; its gradient is 0 where it is 0."""
-    axes = _checked(x, axis)
-    share = _share_of(x.shape, axes, correction)
-    found = _variance_of_few(x, axes, keepdims, share)
+    spread = _spread_over(x.shape, ints(axis), correction)
+    found = _variance_of_few(x, spread, keepdims)
     if found is not None:
         return np.sqrt(found).astype(float32)
-    norm = kernels.euclidean_norm(_deviation(as_float(x), axes), axes, keepdims)  # type: ignore[attr-defined]
-    return norm * math.sqrt(share)
+    apart = _deviation(as_float(x), spread.axes)
+    return kernels.euclidean_norm(apart, spread.axes, keepdims) * math.sqrt(spread.share)  # type: ignore[attr-defined]
 
 
 def _norm_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
@@ -222,7 +228,7 @@ def _norm_vjp(g: Tensor, y: Tensor, x: Tensor, axis: Axis) -> Tensor:
 @quiet
 def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The Euclidean norm over `axis`; its gradient at 0 is 0, the subgradient of least norm."""
-    return kernels.euclidean_norm(x, _checked(x, axis), keepdims)  # type: ignore[attr-defined]
+    return kernels.euclidean_norm(as_float(x), _checked(x, axis), keepdims)  # type: ignore[attr-defined]
 
 
 def _prod_vjp(g: Tensor, x: Tensor, axis: Axis) -> Tensor:
@@ -332,9 +338,10 @@ def cumulative_prod(x: ArrayLike, axis: int | None = None, include_initial: bool
 
 
 def _only_axis(x: Tensor, axis: int | None, who: str) -> int:
-    if axis is None and x.ndim != 1:
-        raise ValueError(f"{who} needs an axis for {x.ndim} dimensions")
-    return axis_of(x.ndim, 0 if axis is None else axis)
+    ndim = x._data.ndim
+    if axis is None and ndim != 1:
+        raise ValueError(f"{who} needs an axis for {ndim} dimensions")
+    return axis_of(ndim, 0 if axis is None else axis)
 
 
 def _difference_vjp(g: Tensor, axis: int) -> Tensor:

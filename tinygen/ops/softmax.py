@@ -1,5 +1,6 @@
 """Softmax, its logarithm and the cross-entropy: kernels with fused gradients; higher orders from the formulas."""
 
+import operator
 from typing import Any
 
 from tinygen import kernels
@@ -18,7 +19,7 @@ from tinygen.tensor import Tensor
 )
 def softmax(x: Any, axis: int = -1) -> Any:
     """e^x over its sum along `axis`; a row of -inf alone gives NaN."""
-    return kernels.softmax(as_float(x), axis)  # type: ignore[attr-defined]
+    return kernels.softmax(as_float(x), operator.index(axis))  # type: ignore[attr-defined]
 
 
 @operation(
@@ -29,7 +30,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 )
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """The logarithm of the softmax along `axis`, without overflow."""
-    return kernels.log_softmax(as_float(x), axis)  # type: ignore[attr-defined]
+    return kernels.log_softmax(as_float(x), operator.index(axis))  # type: ignore[attr-defined]
 
 
 def _cross_entropy_formula(g: Tensor, logits: Tensor, target: Any, share: float | None, lse: Any) -> Tensor:
