@@ -1,5 +1,7 @@
 """A gradient is written over where nobody else has it, and nowhere else: values, what callers hold, memory."""
 
+import functools
+import operator
 import tracemalloc
 
 import numpy as np
@@ -9,6 +11,7 @@ import tinygen as tg
 from tinygen.autodiff.room import alone
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.nn import functional as F
+from tinygen.ops.indexing import scatter_add
 
 SHAPE = (8, 16, 32, 33)
 
@@ -87,3 +90,36 @@ def test_a_chain_s_gradient_stays_in_one_array(name):
     finally:
         tracemalloc.stop()
     assert peak < 1.5 * x._data.nbytes
+
+
+def test_parts_add_to_one_gradient_of_the_whole(monkeypatch):
+    """Only the first of them brings zeros for all of it."""
+    whole, brought = scatter_add.__wrapped__, []
+    monkeypatch.setattr(scatter_add, "__wrapped__", lambda *args: brought.append(args) or whole(*args))
+    values, weights = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
+    x = tg.tensor(values, requires_grad=True)
+    pieces = [piece * tg.tensor(w) for piece, w in zip(tg.unstack(x), weights)]
+    (found,) = tg.grad(functools.reduce(operator.add, pieces), [x], np.ones(5, np.float32))
+    np.testing.assert_array_equal(found.numpy(), weights)
+    assert len(brought) == 1
+
+
+def test_parts_are_not_added_to_what_somebody_else_holds():
+    values = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    x, seed = tg.tensor(values, requires_grad=True), np.ones((4, 5), np.float32)
+    given = tg.tensor(seed)
+    a, b = x * 2.0, x * 3.0
+    parts = tg.concat([a[:2], b[1:3]], 0)
+    y = parts + (a + b)  # the seed is the gradient of a and of b before that of a part arrives
+    of_x, of_a, of_b = tg.grad(y, [x, a, b], given)
+    expected_a, expected_b = seed.copy(), seed.copy()
+    expected_a[:2] += 1
+    expected_b[1:3] += 1
+    for found, expected in ((of_a, expected_a), (of_b, expected_b), (of_x, 2 * expected_a + 3 * expected_b)):
+        np.testing.assert_array_equal(found.numpy(), expected)
+    np.testing.assert_array_equal(given.numpy(), seed)
+    z = x * 2.0
+    overlapping = z[1:] * z[:3] + z[None, 1:, ::-1].reshape(3, 5) + z[np.array([0, 0, 2])]
+    (first,) = tg.grad(overlapping, [x], np.ones((3, 5), np.float32))
+    (second,) = tg.grad(overlapping, [x], np.ones((3, 5), np.float32), create_graph=True)
+    np.testing.assert_allclose(first.numpy(), second.numpy(), rtol=1e-6)

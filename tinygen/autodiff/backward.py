@@ -19,7 +19,7 @@ from tinygen.autodiff.arguments import arrays_in
 from tinygen.autodiff.fusion import Fused
 from tinygen.autodiff.primitive import REGISTRY, Primitive, Rule
 from tinygen.autodiff.pull import pull
-from tinygen.autodiff.room import alone, offer
+from tinygen.autodiff.room import alone, offer, offer_sum
 from tinygen.autodiff.tape import Node, mode, reachable, recording
 from tinygen.kernels.array_module import quietly, xp
 from tinygen.kernels.capture import capturing
@@ -87,6 +87,12 @@ class _Table(dict[Node, Any]):
             self[node] = held + g
         else:
             held += g
+
+    def own(self, node: Node) -> Any:
+        """The gradient at `node`, an array, where nobody else has it."""
+        held = self.get(node)
+        own = type(held) is ndarray and held.base is None and getrefcount(held) == _ONLY_HERE
+        return held if own else None
 
 
 def _references() -> int:
@@ -292,6 +298,8 @@ def _sweep(
             _verify(node)
         if op.overwrites:
             offer(g if g.size >= LARGE and alone(g, 1) else None)
+        if op.takes_part and not through_masks and node.parents[0] in needed:
+            offer_sum(g, table.own(node.parents[0]))
         chosen = chosen or op.chooses
         if through_masks and (live or careful or op.chooses):
             _pull_through_masks(node, g, table, needed, live)

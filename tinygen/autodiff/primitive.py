@@ -117,6 +117,7 @@ class Primitive:
     scalar: Any = None  # the formula for one entry: see `operation`
     chooses = False  # whether its argument `condition` says which entries of the others reach the result
     overwrites = False  # whether its vjp may write over the cotangent, where that is offered (room.py)
+    takes_part = False  # whether its vjp may add to the gradient of the whole, where that is offered (room.py)
     plainly: Any = None  # the forward of an array and something in which no array is, and which fits: for `each`
     function: Any = None  # of tensors, where it is that of an operation made of others (fusion.py)
     pull: Any = None  # how its gradients are computed (pull.py), once they have been
@@ -295,6 +296,7 @@ def operation(
     moves: bool = False,
     chooses: bool = False,
     overwrites: bool = False,
+    takes_part: bool = False,
     plainly: Callable[..., Any] | None = None,
     scalar: str | Callable[..., Any] | None = None,
     **vjps: Any,
@@ -305,6 +307,7 @@ def operation(
     `chooses` says that entries of the others reach the result where the argument `condition` holds; those of `b` where
     it does not.
     `overwrites` says that its one vjp asks for `room` (room.py), to write its result over the cotangent.
+    `takes_part` says that its one vjp asks for `sum_beside` (room.py), to add its result to what is there.
     `plainly` is the forward of an array and something in which no array is, and which fits, for `each`.
     `scalar` is the formula for one entry, in the words of kernels/expression.py, from which chains of operations are
     fused (fusion.py); or a function of expressions, for what is no formula.
@@ -312,7 +315,8 @@ def operation(
 
     def register(function: Callable[..., Any]) -> Primitive:
         op = Primitive(function, vjps, joints, name, elementwise, moves)
-        op.scalar, op.chooses, op.overwrites, op.plainly = scalar, chooses, overwrites, plainly
+        op.scalar, op.chooses, op.overwrites = scalar, chooses, overwrites
+        op.takes_part, op.plainly = takes_part, plainly
         return registered(op)
 
     return register

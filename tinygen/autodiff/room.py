@@ -4,6 +4,9 @@ A large array that is written anew is first fetched from memory, line by line, f
 operation that says so (`overwrites`, see `operation`) is offered the cotangent it is handed, where only the sweep of
 backward.py has it, and a gradient that arrives a second time is added to the first in its place.
 
+An operation that takes a part of an array (`takes_part`) is offered the gradient that other parts have left there so
+far, to add to it what is the part's: otherwise each of many pieces would bring zeros for all of the array.
+
 An array is nobody else's if Python counts no other reference to it; and, if it is a view, it shows all of an array
 that nothing else refers to: kernels hand images on as views of memory in which the channels come last.
 Held by tests/autodiff/test_room.py.
@@ -37,6 +40,17 @@ def room(g: Any) -> Any:
     """The array of the cotangent `g`, if the vjp that asks may write over it; None if others have it too."""
     offered, mode.room = mode.room, None
     return offered if offered is g else None
+
+
+def offer_sum(g: Any, held: Any) -> None:
+    """Before the vjp of a part's cotangent `g` runs: it may add to `held`, the gradient of the whole so far."""
+    mode.sum = g, held
+
+
+def sum_beside(g: Any) -> Any:
+    """The gradient of the whole that the vjp of `g`, a part's, may add to, and then give None; None if it must not."""
+    (of, held), mode.sum = mode.sum, (None, None)
+    return held if of is g else None
 
 
 def _references() -> tuple[int, int]:

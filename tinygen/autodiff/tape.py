@@ -27,6 +27,7 @@ class Mode(threading.local):
     backward = False  # whether a gradient is being computed
     tracer: Any = None  # what notes operations on symbols, while there are any: see fusion.py
     room: Any = None  # the gradient that the vjp now to run may write over: see room.py
+    sum: Any = (None, None)  # a part's cotangent, and the gradient of the whole that it may be added to: see room.py
     mixed = False  # whether layers compute with bfloat16 copies: see mixed_precision.py
 
     def __init__(self) -> None:

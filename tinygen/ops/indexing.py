@@ -10,6 +10,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.autodiff import guard
 from tinygen.autodiff.primitive import either, operation
+from tinygen.autodiff.room import sum_beside
 from tinygen.kernels.array_module import rounded_once, xp
 from tinygen.ops.manipulation import as_tensor, broadcast_to
 from tinygen.tensor import ArrayLike, Tensor, asarray
@@ -24,9 +25,19 @@ def _is_basic(index: Any) -> bool:
     return builtins.all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts)
 
 
+def _added(g: Any, index: Any, x_shape: tuple[int, ...]) -> Any:
+    """The gradient of x for that of x[index], or None where it was added to what other parts of x have left."""
+    held = sum_beside(g)
+    if held is None or not _is_basic(index):
+        return scatter_add.__wrapped__(g, index, x_shape)
+    held[index] += g
+    return None
+
+
 @operation(
-    x=either(lambda g, index, x_shape: scatter_add(g, index, x_shape)),
+    x=either(lambda g, index, x_shape: scatter_add(g, index, x_shape), _added),
     moves=True,
+    takes_part=True,
     plainly=operator.getitem,
 )
 def _getitem(x: Any, index: Any) -> Any:
