@@ -448,6 +448,12 @@ def test_where_more_is_taken_from_their_number_than_there_is_the_variance_is_inf
         assert (function(tg.tensor(x), 1, n + 1.0).numpy() == np.inf).all()
 
 
+@pytest.mark.parametrize("order", [None, "fro", 1, 2, 3, np.inf])
+def test_norms_of_a_list_of_tensors_are_those_of_its_numbers(order):
+    expected = np.linalg.norm([3.0, 4.0], 2 if order == "fro" else order)
+    assert tg.linalg.norm([tg.tensor(3.0), tg.tensor(4.0)], order).item() == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("order", [0.5, 1.5, 3, 6, 7])
 def test_norms_of_float32_at_its_limits(order):
     """The least and the greatest numbers there are: no power of them overflows or vanishes."""

@@ -194,3 +194,14 @@ def test_an_axis_of_1_is_no_float(call):
     call(1)
     with pytest.raises(TypeError, match="float"):
         call(1.0)
+
+
+def test_places_are_those_of_a_range_too():
+    x = tg.tensor(X.reshape(1, 2, 3), requires_grad=True)
+    for found, expected in [
+        (tg.moveaxis(x, range(2), range(1, 3)), np.moveaxis(X[None], (0, 1), (1, 2))),
+        (tg.roll(x, range(1, 3), range(1, 3)), np.roll(X[None], (1, 2), (1, 2))),
+        (tg.sum(x, range(2)), X.sum(0)),
+    ]:
+        assert np.array_equal(found.numpy(), expected)
+        tg.grad(found.sum(), [x])

@@ -58,15 +58,15 @@ def number(value: Any) -> Any:
 
 
 def ints(given: Any) -> Any:
-    """An int, or ints in tuples, lists, arrays and tensors, as an int or tuples, by which things are looked up; None is
-    itself.
+    """An int, or ints in tuples, lists, ranges, arrays and tensors, as an int or tuples, by which things are looked up;
+    None is itself.
 
     Raises:
         TypeError: a float, even a whole one, which would be found where its int was.
     """
     if given is None or type(given) is int:
         return given
-    if isinstance(given, (list, tuple)):
+    if isinstance(given, (list, tuple, range)):
         return tuple([ints(v) for v in given])
     return ints(given.tolist()) if hasattr(given, "tolist") else operator.index(given)
 

@@ -331,9 +331,10 @@ def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False
     Raises:
         ValueError: another `ord`, or one of a matrix.
     """
+    x = as_tensor(x)
     if ord is None or ord == "fro":
         return reduction.vector_norm(x, axis, keepdims)
-    x = as_float(as_tensor(x))
+    x = as_float(x)
     if len(reduction.axes_of(x.ndim, axis)) == 2:
         raise ValueError(
             f'norm: ord={ord!r} over two axes is a norm of matrices; there is "fro", or one axis at a time'

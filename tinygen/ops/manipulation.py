@@ -136,7 +136,8 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
 
 def _negative(shift: Any) -> Any:
-    return tuple([-s for s in shift]) if isinstance(shift, tuple | list) else -shift
+    shift = ints(shift)
+    return tuple([-s for s in shift]) if type(shift) is tuple else -shift
 
 
 _Index = tuple[slice, ...]
