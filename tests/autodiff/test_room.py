@@ -9,6 +9,7 @@ import pytest
 
 import tinygen as tg
 from tinygen.autodiff.room import alone
+from tinygen.autodiff.tape import mode
 from tinygen.kernels.definitions.arithmetic import LARGE
 from tinygen.nn import functional as F
 from tinygen.ops.indexing import scatter_add
@@ -123,3 +124,4 @@ def test_parts_are_not_added_to_what_somebody_else_holds():
     (first,) = tg.grad(overlapping, [x], np.ones((3, 5), np.float32))
     (second,) = tg.grad(overlapping, [x], np.ones((3, 5), np.float32), create_graph=True)
     np.testing.assert_allclose(first.numpy(), second.numpy(), rtol=1e-6)
+    assert mode.sum == (None, None)  # no gradient is kept when all is done
