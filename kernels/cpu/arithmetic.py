@@ -8,8 +8,8 @@ import numpy as np
 from ..definitions import arithmetic as definition
 from ..definitions.joining import without_gaps
 from .launch import floats, launch, task
-from .packing import load_vector, store_vector
-from .simd import LANES
+from .packing import load_vector
+from .streaming import put_vector, swept
 from .threads import thread_count
 
 Array = np.ndarray
@@ -17,14 +17,16 @@ Array = np.ndarray
 _SERIAL = 1 << 17  # elements worth a thread's waking
 
 
+@swept
+def _put_sum(given, i, left, past):
+    b, total = given
+    put_vector(total, i, left, load_vector(total, i, left, 0) + load_vector(b, i, left, 0), past)
+
+
 @task
 def _add(block, part, parts):
-    """Arguments: total, b."""
-    total, b = floats(block, 0), floats(block, 1)
-    stop = total.size * (part + 1) // parts
-    for i in range(total.size * part // parts, stop, LANES):
-        left = stop - i
-        store_vector(total, i, left, load_vector(total, i, left, 0) + load_vector(b, i, left, 0))
+    """Arguments: b, total."""
+    _put_sum((floats(block, 0), floats(block, 1)), part, parts, 0)
 
 
 def _alike(a: Array, b: Array) -> bool:
@@ -38,5 +40,5 @@ def add_to(total: Array, b: Array) -> Array:
     """total + b, written into `total`, which is returned."""
     if not _alike(total, b):
         return definition.add_to(total, b)
-    launch(_add, thread_count(total.size, _SERIAL), total.ravel(order="K"), b.ravel(order="K"))
+    launch(_add, thread_count(total.size, _SERIAL), b.ravel(order="K"), total.ravel(order="K"))
     return total

@@ -30,7 +30,6 @@ from .simd import (
     vector,
     vfill,
     vfma,
-    vheld,
     vmin,
     vpolynomial,
     vround,
@@ -75,14 +74,9 @@ def _comparison(symbol: str) -> Any:
 vless, vless_equal, vequal = _comparison("<"), _comparison("<="), _comparison("==")
 
 
-@njit(fastmath=AS_WRITTEN)
-def vwhere(condition, a, b):
-    """a where the condition is not 0, else b."""
-    return _where(condition, vheld(a), vheld(b))
-
-
 @intrinsic
-def _where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+def vwhere(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+    """a where the condition is not 0, else b. What is loaded for it is held (`vheld`)."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         zero = ir.Constant(FLOATS, [0.0] * LANES)

@@ -26,7 +26,7 @@ from .functions import (
 )
 from .launch import doubles, floats, integer
 from .packing import load_vector
-from .simd import LANES, vabs, vbroadcast, vfill, vload_back, vround, vsigmoid, vsqrt, vsum, vzero
+from .simd import LANES, vabs, vbroadcast, vfill, vheld, vload_back, vround, vsigmoid, vsqrt, vsum, vzero
 from .streaming import cut, end, put_vector
 from .trigonometry import vacos, vasin, vatan, vatan2, vatanh, vcopysign, vcos, vcosh, vsin, vsinh, vtan
 
@@ -67,6 +67,7 @@ __all__ = [
     "vfill",
     "vfirst",
     "vfloor",
+    "vheld",
     "vless",
     "vless_equal",
     "vload_back",

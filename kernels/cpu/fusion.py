@@ -154,8 +154,11 @@ def work(block, part, parts):
 {end}
 """
 _MAP = """\
-            for k in range(first, last, LANES):
-                left = last - k
+            whole, left = last - (last - first) % LANES, LANES
+            for k in range(first, whole, LANES):
+{steps}
+            if whole < last:
+                k, left = whole, last - whole
 {steps}"""
 _MAP_BEGINS = "cut(entries, piece, pieces), cut(entries, piece + 1, pieces)"
 _SUM_BEGINS = "entries * piece // pieces, entries * (piece + 1) // pieces\n        total = 0.0"
@@ -184,9 +187,9 @@ def source(chain: Chain, innermost: tuple[int, ...]) -> str:
         if step == 0:
             row.append(f"a{name[1:]} = vbroadcast({name}, {name}_at)")
         elif step == 1:
-            steps.append(f"a{name[1:]} = load_vector({name}, {name}_at + k, left, 0)")
+            steps.append(f"a{name[1:]} = vheld(load_vector({name}, {name}_at + k, left, 0))")
         else:
-            steps.append(f"a{name[1:]} = vload_back({name}, {name}_at - k, left)")
+            steps.append(f"a{name[1:]} = vheld(vload_back({name}, {name}_at - k, left))")
     names: dict[Operand, str] = {}
     constants: dict[str, str] = {}
     for e in chain.steps:

@@ -16,7 +16,7 @@ from .few import are_few, few
 from .launch import floats, integer, launch, task
 from .packing import load_vector, store_vector
 from .simd import EXP_TAIL, FASTMATH, LANES, vexp, vfill, vfma, vheld, vpolynomial, vwhere_less, vzero
-from .streaming import cut, end, past_caches, put_vector
+from .streaming import past_caches, put_vector, swept
 from .threads import thread_count
 
 Array = np.ndarray
@@ -41,38 +41,59 @@ def rectify(x, start, count, negative_slope):
         store_vector(x, i, stop - i, vwhere_less(v, vzero(), lowered(v, slope), v))
 
 
+@swept
+def _put_relu(given, i, left, past):
+    x, y = given
+    v = load_vector(x, i, left, 0)
+    put_vector(y, i, left, vwhere_less(v, vzero(), vzero(), v), past)  # a NaN is not less
+
+
 @task
 def _relu(block, part, parts):
     """Arguments: x, y; past."""
-    x, y, past = floats(block, 0), floats(block, 1), integer(block, 2)
-    stop = cut(x.size, part + 1, parts)
-    for i in range(cut(x.size, part, parts), stop, LANES):
-        v = load_vector(x, i, stop - i, 0)
-        put_vector(y, i, stop - i, vwhere_less(v, vzero(), vzero(), v), past)  # a NaN is not less
-    end(past)
+    _put_relu((floats(block, 0), floats(block, 1)), part, parts, integer(block, 2))
+
+
+@swept
+def _put_relu_backward(given, i, left, past):
+    g, x, y = given
+    v, u = load_vector(x, i, left, 0), vheld(load_vector(g, i, left, 0))
+    put_vector(y, i, left, vwhere_less(vzero(), v, u, vzero()), past)
 
 
 @task
 def _relu_backward(block, part, parts):
     """Arguments: g, x, y; past."""
-    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 2), integer(block, 3)
-    stop = cut(x.size, part + 1, parts)
-    for i in range(cut(x.size, part, parts), stop, LANES):
-        v, u = load_vector(x, i, stop - i, 0), vheld(load_vector(g, i, stop - i, 0))
-        put_vector(y, i, stop - i, vwhere_less(vzero(), v, u, vzero()), past)
-    end(past)
+    given = floats(block, 0), floats(block, 1), floats(block, 2)
+    _put_relu_backward(given, part, parts, integer(block, 3))
+
+
+@swept
+def _put_leaky(given, i, left, past):
+    x, slope, y = given
+    v = load_vector(x, i, left, 0)
+    put_vector(y, i, left, vwhere_less(vzero(), v, v, slope * v), past)
 
 
 @task
 def _leaky(block, part, parts):
-    """Arguments: g, x, slope, y; past. y = g or slope g, by the sign of x; forward g is x."""
-    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 3), integer(block, 4)
-    slope = vfill(floats(block, 2)[0])
-    stop = cut(x.size, part + 1, parts)
-    for i in range(cut(x.size, part, parts), stop, LANES):
-        v, u = load_vector(x, i, stop - i, 0), load_vector(g, i, stop - i, 0)
-        put_vector(y, i, stop - i, vwhere_less(vzero(), v, u, slope * u), past)
-    end(past)
+    """Arguments: x, slope, y; past."""
+    given = floats(block, 0), vfill(floats(block, 1)[0]), floats(block, 2)
+    _put_leaky(given, part, parts, integer(block, 3))
+
+
+@swept
+def _put_leaky_backward(given, i, left, past):
+    g, x, slope, y = given
+    v, u = load_vector(x, i, left, 0), vheld(load_vector(g, i, left, 0))
+    put_vector(y, i, left, vwhere_less(vzero(), v, u, slope * u), past)
+
+
+@task
+def _leaky_backward(block, part, parts):
+    """Arguments: g, x, slope, y; past."""
+    given = floats(block, 0), floats(block, 1), vfill(floats(block, 2)[0]), floats(block, 3)
+    _put_leaky_backward(given, part, parts, integer(block, 4))
 
 
 @njit(fastmath=FASTMATH)
@@ -83,30 +104,36 @@ def _expm1_below(x):
     return vwhere_less(vfill(_NEAR), x, near, vexp(x) - vfill(_ONE))
 
 
+@swept
+def _put_elu(given, i, left, past):
+    x, alpha, y = given
+    v = load_vector(x, i, left, 0)
+    put_vector(y, i, left, vwhere_less(vzero(), v, v, alpha * _expm1_below(v)), past)
+
+
 @task
 def _elu(block, part, parts):
     """Arguments: x, alpha, y; past."""
-    x, alpha, y, past = floats(block, 0), vfill(floats(block, 1)[0]), floats(block, 2), integer(block, 3)
-    stop = cut(x.size, part + 1, parts)
-    for i in range(cut(x.size, part, parts), stop, LANES):
-        v = load_vector(x, i, stop - i, 0)
-        put_vector(y, i, stop - i, vwhere_less(vzero(), v, v, alpha * _expm1_below(v)), past)
-    end(past)
+    given = floats(block, 0), vfill(floats(block, 1)[0]), floats(block, 2)
+    _put_elu(given, part, parts, integer(block, 3))
+
+
+@swept
+def _put_elu_backward(given, i, left, past):
+    g, x, alpha, y = given
+    v, u = load_vector(x, i, left, 0), load_vector(g, i, left, 0)
+    put_vector(y, i, left, vwhere_less(vzero(), v, u, u * alpha * vexp(v)), past)
 
 
 @task
 def _elu_backward(block, part, parts):
     """Arguments: g, x, alpha, y; past."""
-    g, x, y, past = floats(block, 0), floats(block, 1), floats(block, 3), integer(block, 4)
-    alpha = vfill(floats(block, 2)[0])
-    stop = cut(x.size, part + 1, parts)
-    for i in range(cut(x.size, part, parts), stop, LANES):
-        v, u = load_vector(x, i, stop - i, 0), load_vector(g, i, stop - i, 0)
-        put_vector(y, i, stop - i, vwhere_less(vzero(), v, u, u * alpha * vexp(v)), past)
-    end(past)
+    given = floats(block, 0), floats(block, 1), vfill(floats(block, 2)[0]), floats(block, 3)
+    _put_elu_backward(given, part, parts, integer(block, 4))
 
 
-_RELU, _RELU_BACKWARD, _LEAKY = few(_relu, "f", 0), few(_relu_backward, "ff", 0), few(_leaky, "ffn", 0)
+_RELU, _RELU_BACKWARD = few(_relu, "f", 0), few(_relu_backward, "ff", 0)
+_LEAKY, _LEAKY_BACKWARD = few(_leaky, "fn", 0), few(_leaky_backward, "ffn", 0)
 _ELU, _ELU_BACKWARD = few(_elu, "fn", 0), few(_elu_backward, "ffn", 0)
 
 
@@ -137,7 +164,7 @@ def relu_backward(g: Array, x: Array, room: Array | None = None) -> Array:
     """Gradient of relu at x for the cotangent g; see the definition."""
     if not _single(g, x):
         return definition.relu_backward(g, x)
-    return _RELU_BACKWARD.run(g, x) if are_few(g, x) else _on_many(_relu_backward, (g, x), room=room)
+    return _RELU_BACKWARD.run(g, x, room) if are_few(g, x) else _on_many(_relu_backward, (g, x), room=room)
 
 
 def leaky_relu(x: Array, negative_slope: float) -> Array:
@@ -145,7 +172,7 @@ def leaky_relu(x: Array, negative_slope: float) -> Array:
     if x.dtype != _FLOAT:
         return definition.leaky_relu(x, negative_slope)
     slope = single(negative_slope)
-    return _LEAKY.run(x, x, slope) if are_few(x) else _on_many(_leaky, (x, x), (slope,))
+    return _LEAKY.run(x, slope) if are_few(x) else _on_many(_leaky, (x,), (slope,))
 
 
 def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array | None = None) -> Array:
@@ -153,7 +180,9 @@ def leaky_relu_backward(g: Array, x: Array, negative_slope: float, room: Array |
     if not _single(g, x):
         return definition.leaky_relu_backward(g, x, negative_slope)
     slope = single(negative_slope)
-    return _LEAKY.run(g, x, slope) if are_few(g, x) else _on_many(_leaky, (g, x), (slope,), room)
+    if are_few(g, x):
+        return _LEAKY_BACKWARD.run(g, x, slope, room)
+    return _on_many(_leaky_backward, (g, x), (slope,), room)
 
 
 def elu(x: Array, alpha: float) -> Array:

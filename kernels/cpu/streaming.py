@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import types
 
 from .compiled import njit
+from .launch import variant
 from .simd import FASTMATH, FLOATS, LANES, address, intrinsic, is_float32, vector, vstore, vstore_first
 
 _CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -94,3 +95,25 @@ def end(past):
 def cut(entries, piece, pieces):
     """Where `piece` of as many equal ones begins, on a whole vector."""
     return entries if piece == pieces else entries * piece // pieces // LANES * LANES
+
+
+_put: Any = None  # what a variant replaces
+
+
+def _sweep(given, part, parts, past):
+    y = given[-1]
+    first, stop = cut(y.size, part, parts), cut(y.size, part + 1, parts)
+    whole = stop - (stop - first) % LANES
+    for i in range(first, whole, LANES):
+        _put(given, i, LANES, past)
+    if whole < stop:
+        _put(given, whole, stop - whole, past)
+    end(past)
+
+
+def swept(put: Any) -> Any:
+    """Decorator: of put(given, i, left, past), which puts a vector at i of the last of what is `given`, it makes a
+    function of given, part, parts and past that puts all of this part: whole vectors, for which the compiler leaves out
+    what asks how much is left, and makes four of a turn of the loop; and then the rest."""
+    inner = njit(fastmath=FASTMATH)(put)
+    return njit(fastmath=FASTMATH, cache=False)(variant(_sweep, put.__name__, _put=inner))  # a part of each caller

@@ -53,7 +53,7 @@ def thread_count(work: int | None = None, least: int = 1) -> int:
     is about as much as keeps one busy for so long. One in a process forked off after the threads were started, such
     as a data loader's.
     """
-    if _forked or (work is not None and work < 2 * least):
+    if _forked or config.NUMBA_NUM_THREADS == 1 or (work is not None and work < 2 * least):
         return 1
     threads = _number()
     return threads if work is None or threads == 1 else max(1, min(threads, work // least))

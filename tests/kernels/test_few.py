@@ -1,5 +1,6 @@
 """A task as one of NumPy's functions: what it does in one piece of memory, it does in any; and nobody is warned."""
 
+import sys
 import threading
 import warnings
 
@@ -100,8 +101,17 @@ def test_what_it_is_for():
     assert not are_few(x, x.T)
     assert not are_few(x.T, x)
     assert not are_few(np.zeros((), np.float32))  # of which NumPy would make a number
-    assert not are_few(np.zeros(FEW, np.float32))
     assert are_few(np.zeros(FEW - 1, np.float32))
+
+
+def test_many_are_for_it_where_one_thread_goes_through_them_and_the_caches_hold_them(monkeypatch):
+    of_few, many = sys.modules[few.__module__], np.zeros(2 * FEW, np.float32)
+    monkeypatch.setattr(of_few, "thread_count", lambda work, least: 2 if work >= 2 * least else 1)
+    assert not are_few(many)
+    monkeypatch.setattr(of_few, "thread_count", lambda work, least: 1)
+    assert are_few(many)
+    monkeypatch.setattr(of_few, "too_much", lambda size: size >= many.nbytes)
+    assert not are_few(many)
 
 
 def test_other_dtypes_are_refused():

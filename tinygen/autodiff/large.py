@@ -26,10 +26,11 @@ Fixed = tuple[Any, ...]  # numbers that stand in a formula, or None; ... for an 
 
 def forward(op: Primitive, *raw: Any) -> Array:
     """What `op` gives of arrays and numbers, of which one at least is large."""
-    if _fits(raw):
+    shape = _shape(raw)
+    if shape is not None:
         chain = _operation(op) if type(op.scalar) is str else _of_some(raw, lambda fixed: _operation(op, fixed))
         if chain is not None:
-            return _run(chain, raw)[0]
+            return _run(chain, raw, shape)[0]
     return op.forward(*raw)
 
 
@@ -44,26 +45,31 @@ def gradients(op: Primitive, rules: Sequence[Rule], g: Array, saved: Sequence[An
     for slot in reads:
         value = saved[slot]
         raw.append(value._data if isinstance(value, Tensor) else value)
-    if not _fits(raw):
+    shape = _shape(raw)
+    if shape is None:
         return None
     plan = _of_some(raw, lambda fixed: _vjps(op, differentiated, fixed))
     if plan is None:
         return None
-    made = _run(plan.chain, raw) if plan.chain else ()
+    made = _run(plan.chain, raw, shape) if plan.chain else ()
     return [g if place is None else made[place] for place in plan.places]
 
 
 _NUMBERS = frozenset([float, int, type(None)])
 
 
-def _fits(raw: Sequence[Any]) -> bool:
+def _shape(raw: Sequence[Any]) -> tuple[int, ...] | None:
+    """What they broadcast to, where they are arrays of float32 and numbers; else None."""
+    shape: tuple[int, ...] | None = None
     for value in raw:
         if type(value) is np.ndarray:
             if value.dtype is not float32:
-                return False
+                return None
+            if value.shape != shape:
+                shape = value.shape if shape is None else broadcast_shapes(shape, value.shape)
         elif type(value) not in _NUMBERS:
-            return False
-    return not kernels.forced or kernels.forced[-1] == "cpu"
+            return None
+    return None if kernels.forced and kernels.forced[-1] != "cpu" else shape
 
 
 def _of_some(raw: Sequence[Any], made: Callable[[Fixed], Any]) -> Any:
@@ -73,11 +79,7 @@ def _of_some(raw: Sequence[Any], made: Callable[[Fixed], Any]) -> Any:
     return found or made(tuple([... if type(value) is np.ndarray else value for value in raw]))
 
 
-def _run(chain: Chain, raw: Sequence[Any]) -> tuple[Array, ...]:
-    shape = None
-    for value in raw:
-        if type(value) is np.ndarray and value.shape != shape:
-            shape = value.shape if shape is None else broadcast_shapes(shape, value.shape)
+def _run(chain: Chain, raw: Sequence[Any], shape: tuple[int, ...]) -> tuple[Array, ...]:
     return kernels.load("fused", "cpu")(chain, raw, shape)  # type: ignore[no-any-return]
 
 
