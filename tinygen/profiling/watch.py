@@ -2,6 +2,7 @@
 the clock. So nothing of the engine knows of profiles, and without one they cost nothing.
 
     Primitive.forward          an operation on raw arrays
+    Primitive.each             so that it is called for each of many
     kernels.load               a kernel that is called by no operation: in a gradient, an optimiser, an average
     Generator._draw            random numbers
     backward._made             the gradient of one node: what runs within belongs to its operation and its module
@@ -102,6 +103,7 @@ class Watch:
         """Swaps."""
         try:
             self._swap(Primitive, "forward", property(self._forward_of, _set_forward))
+            self._swap(Primitive, "each", property(lambda op: lambda x, values: [op(x, value) for value in values]))
             self._swap(Generator, "_draw", self._draw(Generator._draw))
             self._swap_everywhere(kernels.load, self._load(kernels.load))
             self._swap(Node, "__init__", self._recorded(Node.__init__))
