@@ -100,11 +100,14 @@ def _compiled_loop() -> Any:
     return c_function(_loop, types.void, 4)
 
 
+def one_goes_through(a: Any) -> bool:
+    """Whether one thread goes through the entries of an array, and the caches hold them."""
+    return a.size < FEW or (thread_count(a.size, FEW) == 1 and not too_much(4 * a.nbytes))
+
+
 def are_few(a: Any, b: Any = None) -> bool:
-    """Whether arrays of one shape are for such functions: those that one thread goes through, and the caches hold."""
-    if a.size >= FEW and (thread_count(a.size, FEW) > 1 or too_much(4 * a.nbytes)):
-        return False
-    return a.flags.c_contiguous and (b is None or b.flags.c_contiguous) and a.ndim > 0  # type: ignore[no-any-return]
+    """Whether arrays of one shape are for such functions."""
+    return one_goes_through(a) and a.flags.c_contiguous and (b is None or b.flags.c_contiguous) and a.ndim > 0
 
 
 class few:
