@@ -43,9 +43,9 @@ def test_its_figures_are_those_of_the_committed_tables():
     """Medians over PyTorch as installed, to two digits: of the steps, the fastest, the slowest but one, the slowest."""
     spread = {
         name: json.loads((ROOT / "docs" / "bench" / f"{name}.json").read_text(encoding="utf-8"))["spread"]
-        for name in ("bench", "memory")
+        for name in ("steps", "memory")
     }
-    times, peaks = ({step: spread[name][step]["torch"]["middle"] for step in STEPS} for name in ("bench", "memory"))
+    times, peaks = ({step: spread[name][step]["torch"]["middle"] for step in STEPS} for name in ("steps", "memory"))
     fastest, *_, slow, slowest = sorted(STEPS, key=times.__getitem__)
     assert slowest == "VAE"
     wanted = [times[fastest], times[slow], times[slowest], max(peaks.values())]

@@ -29,7 +29,7 @@ PARAGRAPHS = {
         *_of(FORWARD, "negative; positive; sign; round; reciprocal; leaky_relu; add; subtract; multiply; maximum"),
         *_of(FORWARD, "minimum; x + row; x * row; x * column; clip; x ** 2; x ** 3; stack, axis 0; concat, axis 0"),
         *_of(FORWARD, "take, axis 1; outer; embedding; relu; remainder; floor; 2 x; x ** -.5"),
-        *_of(FORWARD, "square; ceil; divide; min"),
+        *_of(FORWARD, "square; ceil; divide; min; concat, axis 1; concat of images"),
     ],
     "Sums in float64": [
         *_of(FORWARD, "sum; mean; prod; sum, axis 1; mean, axis 1; prod, axis 1; max, axis 1; min, axis 1"),
@@ -53,7 +53,8 @@ PARAGRAPHS = {
         *_of(TINY, "trace; one_hot; tril; triu; flatten; vecdot; mean; where(x > y, x, y); count_nonzero"),
         *_of(TINY, "max pooling 2x2; max pooling 3x3; average pooling 2x2; average pooling 3x3; doubling, bilinear"),
         *_of(TINY, "batch norm, evaluation; dropout; cross-entropy"),
-        *_of(TINY, "cross-entropy to probabilities"),
+        *_of(TINY, "cross-entropy to probabilities; hypot; sum, axis 0"),
+        "ten linear maps of 8x8 and ReLU, forward alone",
     ],
     "Start-up": [f"{step}, {state}" for step in STEPS for state in ("cold", "warm")],
     "The engine": [operation.name for operation in OPERATIONS if operation.engine],
