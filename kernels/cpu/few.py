@@ -3,8 +3,7 @@
 To ask for an empty array and launch a task takes Python three times as long as NumPy takes for all of `np.negative(x)`
 on a tiny array. NumPy's functions (`ufunc`) are loops in machine code that it is told of: it finds the results' shape
 and memory, and calls the loop with where everything lies. So here the loop is one that calls a task. Where one thread
-goes through more entries, it saves as much: a tenth of the time of a megabyte, since what Python does between two
-kernels is no longer in a cache then.
+goes through more entries, that saves time too, since what Python does between two kernels is no longer in a cache then.
 Held by tests/kernels/test_few.py.
 """
 

@@ -28,7 +28,7 @@ LEAST = 1 << 24
 """Bytes that are moved while the clock runs, at least: small copies are repeated."""
 _APART = 256
 """Numbers left free before what is copied to. An array begins 16 bytes further on in its page than the one before it,
-if that was of whole pages; to such a place processors of AMD copy at a tenth of the rate (glibc's `rep movsb`)."""
+if that was of whole pages; to such a place some processors of AMD copy far more slowly (glibc's `rep movsb`)."""
 CHAIN = 100
 """Operations in a row, of which one is the hundredth part."""
 
