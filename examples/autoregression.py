@@ -82,7 +82,7 @@ def draw(n: int) -> np.ndarray:
 # below the entropy, and what is above it is the model's own.
 
 # %%
-STEPS = 1500
+STEPS = 800
 optimiser = optim.Adam(model.parameters(), lr=3e-3)
 decay = optim.LambdaLR(optimiser, optim.schedule.cosine(STEPS))
 for step in range(STEPS):
@@ -91,7 +91,7 @@ for step in range(STEPS):
     loss.backward()
     optimiser.step()
     decay.step()
-    if step % 300 == 0:
+    if step % 200 == 0:
         print(f"step {step:4d}  {loss.item():.3f} nats")
 
 # %% [markdown]

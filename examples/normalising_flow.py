@@ -79,7 +79,7 @@ else:
 # smaller mean negative log-likelihood than the entropy, so what is above it is the model's own.
 
 # %%
-STEPS, BATCH = 2500, 256
+STEPS, BATCH = 2000, 256
 data = truth.two_moons()
 model = RealNVPConfig(couplings=10).build((2,), None, rng)
 optimiser = optim.Adam(model.parameters(), lr=2e-3)
@@ -109,7 +109,7 @@ assert gap.mean() < 0.08
 
 # %%
 model.to("float64")
-axis = np.linspace(-8, 8, 801)
+axis = np.linspace(-8, 8, 401)
 grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 with no_grad():
     mass = (

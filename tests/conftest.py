@@ -1,12 +1,16 @@
 """One Hypothesis profile for the whole suite: the same examples every time, no deadline on a shared machine.
 
-What the tests put into the cache is the suite's own.
+What the tests put into the cache is the suite's own. Its processes share the cores: a thread that waits leaves its core
+to another process at once (kernels/cpu/threads.py has it wait awake for a while, which takes the other's time).
 """
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}  # before OpenMP is loaded, here and in what is run
 
 settings.register_profile(
     "tinygen",
