@@ -44,8 +44,8 @@ def _cached(key: str, suffix: str, *command: str, text: str | None = None) -> Pa
     folder = Path(tempfile.gettempdir()) / f"tinygen-simulator-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     sources = "".join((HERE / name).read_text() for name in ("device.h", "ptx.h", "runtime.cpp", "ptx.cpp"))
-    digest = hashlib.sha256(repr((sources, FLAGS, key, command, text)).encode()).hexdigest()[:24]
-    path = folder / f"{digest}{suffix}"
+    asked = repr((sources, FLAGS, key, command, text)).replace(str(HERE), "")  # of every copy of the project the same
+    path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}{suffix}"
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}.part")
         run = subprocess.run(["g++", *FLAGS, *command, "-o", str(partial)], input=text, text=True, capture_output=True)
@@ -56,17 +56,18 @@ def _cached(key: str, suffix: str, *command: str, text: str | None = None) -> Pa
 
 
 @cache
-def _library(code: str, defines: tuple[str, ...]) -> tuple[ctypes.CDLL, Path, dict[str, int]]:
+def _library(code: str) -> tuple[ctypes.CDLL, Path, dict[str, int]]:
     """The compiled source, the file it is in, and the kernels with the size of block that they are compiled for."""
     code = INSTRUCTIONS.sub("", code)
-    expanded = _cached("the kernels", ".ii", "-E", "-P", *defines, "-x", "c++", "-", text=code).read_text()
+    expanded = _cached("the kernels", ".ii", "-E", "-P", "-x", "c++", "-", text=code).read_text()
     bounds = {name: int(bound or 1024) for bound, name in KERNEL.findall(expanded)}
     source = DYNAMIC.sub(r"\1* \2 = reinterpret_cast<\1*>(simulator::dynamic_shared);", code)
     source += "".join(f"\nEXPORT({name})" for name in bounds)
     runtime = _cached("the fibers", ".o", "-O2", "-c", str(HERE / "runtime.cpp"))
     instructions = _cached("the instructions", ".o", "-O3", "-c", str(HERE / "ptx.cpp"))
-    include = ("-include", str(HERE / "ptx.h"), "-x", "c++", "-", "-x", "none", str(runtime), str(instructions))
-    path = _cached("the kernels", ".so", "-shared", *CHECKS, *defines, *include, text=source)
+    header = _cached("the headers", ".h.gch", *CHECKS, "-x", "c++-header", str(HERE / "ptx.h")).with_suffix("")
+    include = ("-include", str(header), "-x", "c++", "-", "-x", "none", str(runtime), str(instructions))
+    path = _cached("the kernels", ".so", "-shared", *CHECKS, *include, text=source)
     library = ctypes.CDLL(str(path))
     library.simulator_launch.restype = ctypes.c_char_p
     library.simulator_allocate.restype = ctypes.c_void_p
@@ -85,8 +86,10 @@ class RawModule:
     """
 
     def __init__(self, code: str, options: Sequence[str] = (), next_order: Callable[[str], str] | None = None):
-        defines = tuple(option for option in options if option.startswith("-D"))
-        self._library, self._path, self._bounds = _library(code, defines)
+        definitions = [option[2:].partition("=") for option in options if option.startswith("-D")]
+        # Not as options: the headers, compiled once for all kernels, must not know of them.
+        defined = "".join(f"#define {name} {value}\n" for name, _, value in definitions)
+        self._library, self._path, self._bounds = _library(f"{defined}#line 1\n{code}")
         self._next_order = next_order or (lambda name: ORDERS[0])
 
     def get_function(self, name: str) -> Callable[..., None]:
