@@ -1,6 +1,8 @@
 """The data sets by name: shapes, ranges, splits, where files are found, what a wrong name or file gets."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,6 +56,17 @@ def test_digits_are_1797_images_in_two_disjoint_fixed_splits():
     source_order = np.lexsort(np.column_stack([source.data, source.target]).T)
     np.testing.assert_array_equal(images[order], source.data[source_order])
     np.testing.assert_array_equal(labels[order], source.target[source_order])
+
+
+def test_digits_are_read_without_scikit_learn_and_with_it_where_it_keeps_them_elsewhere(monkeypatch):
+    program = "import sys; from tinygen.data import load; load('digits'); print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    here = load("digits")
+    monkeypatch.setattr("tinygen.data.digits.KEPT", "elsewhere")
+    there = load("digits")
+    np.testing.assert_array_equal(here.stored, there.stored)
+    np.testing.assert_array_equal(here.y, there.y)
 
 
 def test_the_held_out_digits_are_these_for_ever():
