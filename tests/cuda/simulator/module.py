@@ -39,12 +39,18 @@ class Fault(RuntimeError):
     """What a kernel or its launch did wrong, and at which line."""
 
 
+@cache
+def _compiler() -> str:
+    return subprocess.run(["g++", "--version"], capture_output=True, text=True).stdout
+
+
 def _cached(key: str, suffix: str, *command: str, text: str | None = None) -> Path:
     """The output of a compiler, from the cache of this user where the same was compiled before."""
     folder = Path(tempfile.gettempdir()) / f"tinygen-simulator-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     sources = "".join((HERE / name).read_text() for name in ("device.h", "ptx.h", "runtime.cpp", "ptx.cpp"))
-    asked = repr((sources, FLAGS, key, command, text)).replace(str(HERE), "")  # of every copy of the project the same
+    asked = repr((_compiler(), sources, FLAGS, key, command, text))  # compiled headers are of one version alone
+    asked = asked.replace(str(HERE), "")  # of every copy of the project the same
     path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}{suffix}"
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}.part")
