@@ -60,7 +60,7 @@ def test_kernels_run_in_a_process_forked_off_after_they_have_run_here():
     """As a data loader's workers are: OpenMP would end a child that asks for its threads."""
     expected = [_convolved(seed) for seed in range(2)]
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        found = pool.map_async(_convolved, range(2)).get(timeout=60)
+        found = pool.map_async(_convolved, range(2)).get(timeout=300)
     assert found == pytest.approx(expected, rel=1e-6)
     assert _convolved(0) == expected[0]
 
