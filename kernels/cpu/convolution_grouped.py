@@ -24,7 +24,7 @@ from tinygen.kernels.cpu.convolution_layout import Axis, Pair
 from tinygen.kernels.cpu.convolution_plan import Plan, Shape
 from tinygen.kernels.cpu.gemm import at, clamped, load, pointers, store, vectors_at
 from tinygen.kernels.cpu.launch import floats, integers, several, task, variant
-from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, llvm_call
+from tinygen.kernels.cpu.simd import FASTMATH, FLOATS, LANES, REGISTERS, intrinsic, multiply_add
 
 _INT = ir.IntType(64)
 _LANE = ir.VectorType(ir.IntType(32), LANES)
@@ -47,7 +47,7 @@ def _spread(builder: Any, x: Any, size: int, i: int) -> Any:
 
 
 def _add_product(builder: Any, total: Any, x: Any, y: Any) -> None:
-    builder.store(llvm_call(builder, f"llvm.fma.v{LANES}f32", FLOATS, [x, y, builder.load(total)]), total)
+    builder.store(multiply_add(builder, x, y, builder.load(total)), total)
 
 
 def _cells_tile(size: int) -> Any:

@@ -18,7 +18,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from tinygen.kernels.cpu.gemm import at, fetch, load, pointers, store, vectors_at
-from tinygen.kernels.cpu.simd import FLOATS, LANES, intrinsic, llvm_call, splat
+from tinygen.kernels.cpu.simd import FLOATS, LANES, intrinsic, multiply_add, splat
 
 Matrix = NDArray[np.float64]
 TILE = 4  # outputs per tile and axis
@@ -67,7 +67,7 @@ def _combine(builder: Any, row: Any, values: list[Any]) -> Any:
         elif abs(c) == 1:
             total = (builder.fadd if c == 1 else builder.fsub)(total, value)
         else:
-            total = llvm_call(builder, f"llvm.fma.v{LANES}f32", FLOATS, [constant, value, total])
+            total = multiply_add(builder, constant, value, total)
     return total
 
 

@@ -26,7 +26,7 @@ from tinygen.kernels.cpu.simd import (
     LANES,
     REGISTERS,
     intrinsic,
-    llvm_call,
+    multiply_add,
     splat,
 )
 
@@ -90,8 +90,7 @@ def _fma(builder: Any, sums: Any, scalars: Any, row: Any) -> None:
     for i, pointer in enumerate(scalars):
         a = splat(builder, builder.load(pointer), FLOATS)
         for j, total in enumerate(sums[i]):
-            value = llvm_call(builder, f"llvm.fma.v{LANES}f32", FLOATS, [a, b[j], builder.load(total)])
-            builder.store(value, total)
+            builder.store(multiply_add(builder, a, b[j], builder.load(total)), total)
 
 
 def pointers(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:

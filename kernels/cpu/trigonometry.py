@@ -31,6 +31,7 @@ from .simd import (
     vector,
     vfill,
     vfma,
+    vfma_once,
     vmax,
     vmin,
     vpolynomial,
@@ -67,7 +68,7 @@ def _some_less(typing: Any, x: Any, y: Any) -> Any:
 
 # sin r = r + r^3 p(r^2), cos r = 1 - r^2 / 2 + r^4 p(r^2) up to pi / 4: p interpolates at the Chebyshev nodes, relative
 # errors 1.3e-8 and 1e-9. A quarter turn in three parts: the product of the first and fewer than 2^16 turns is
-# subtracted from x without rounding.
+# subtracted from x without rounding, and each of the others with one.
 _SINE = coefficients(-1.9582831e-4, 8.332725e-3, -0.16666664)
 _COSINE = coefficients(2.4542871e-5, -1.3888279e-3, 4.1666664e-2)
 _QUARTERS, _FAR = np.float32(2 / np.pi), np.float32(2**16)
@@ -81,8 +82,8 @@ _library_sin, _library_cos = unary("sin"), unary("cos")
 @njit(fastmath=AS_WRITTEN)
 def _reduced(x, n):
     """x less n quarter turns."""
-    r = vfma(n, vfill(-_QUARTER), x)
-    return vfma(n, vfill(-_QUARTER_LEAST), vfma(n, vfill(-_QUARTER_LOW), r))
+    r = vfma_once(n, vfill(-_QUARTER), x)
+    return vfma_once(n, vfill(-_QUARTER_LEAST), vfma_once(n, vfill(-_QUARTER_LOW), r))
 
 
 @njit(fastmath=AS_WRITTEN)
