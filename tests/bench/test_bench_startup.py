@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,20 +18,39 @@ STAND_IN = """
 import os, sys, time
 from pathlib import Path
 folder = Path(os.environ["NUMBA_CACHE_DIR"])
+clock, read = (Path(__file__).with_name(name) for name in ("clock", "read"))
+pass_by = lambda seconds: clock.write_text(str(float(clock.read_text()) + seconds))
 if not list(folder.iterdir()):
-    time.sleep(0.3)
+    pass_by(3)
     (folder / "compiled").touch()
+pass_by(1)
 assert Path(sys.argv[3]).exists(), "no arrays"
 assert not sys.dont_write_bytecode
 print(sys.argv[1], flush=True)
-time.sleep(0.3)
+patience = 10_000
+while not read.exists() and patience:
+    time.sleep(0.001)
+    patience -= 1
+read.unlink(missing_ok=True)
+pass_by(100)
 """
 
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """A library whose first start takes .3 s longer, and which takes .3 s to end."""
+    """A library that starts in 1 s, the first time in 4 s, and takes 100 s to end, by a clock that it moves on itself,
+    and waits for its second reading to end."""
     (tmp_path / "backends").mkdir()
+    clock, readings = tmp_path / "backends" / "clock", count(1)
+    clock.write_text("0")
+
+    def read() -> float:
+        now = float(clock.read_text())
+        if next(readings) % 2 == 0:
+            clock.with_name("read").touch()
+        return now
+
+    monkeypatch.setattr(startup, "time", SimpleNamespace(perf_counter=read))
     (tmp_path / "backends" / "slow.py").write_text(STAND_IN)
     (tmp_path / "backends" / "broken.py").write_text("raise OSError('no such library')")
     monkeypatch.setattr(startup, "__file__", str(tmp_path / "startup.py"))
@@ -40,8 +61,8 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
 def test_cold_is_with_empty_caches_and_warm_with_what_it_left(stand_in: Backend) -> None:
     cold, warm = measure_startup(["VAE"], [stand_in], threads=1, rounds=2)
     assert (cold.case, warm.case) == ("VAE, cold", "VAE, warm")
-    for one, two in zip(cold.samples["slow"].values, warm.samples["slow"].values):
-        assert one > two + 0.15
+    assert cold.samples["slow"].values == [4, 4]
+    assert warm.samples["slow"].values == [1, 1]
 
 
 def test_a_program_that_fails_is_one_line(stand_in: Backend) -> None:
