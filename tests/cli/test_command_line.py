@@ -225,6 +225,7 @@ def test_eval_measures_samples_and_the_report_shows_what_was_measured(
 def test_list_and_data_have_a_line_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(registry, "MODELS", {"mean": "fake_model:MeanConfig"})
     monkeypatch.setattr("tinygen.cli.listing.MODELS", registry.MODELS)
+    monkeypatch.delenv("TINYGEN_DATA", raising=False)
     assert main(["list"]) == 0
     assert capsys.readouterr().out == "fake_model\n  mean  The mean of the data, learned by stochastic descent.\n"
     assert main(["data"]) == 0
